@@ -170,6 +170,8 @@ class TestFilterScenes:
             ("", "must return an array"),
             ("return { scenes }", "must return an array"),
             ("return [{ date: new Date() }]", "a scene that it was not given"),
+            ("return [...scenes, scenes[0]]", "more than it was given"),
+            ("return { length: 1e9, __proto__: scenes }", "must return an array"),
             ("throw new Error('no')", "no"),
         ],
     )
@@ -410,6 +412,16 @@ class TestScenes:
           return collections }"""
         with runtime.open(script("return 1", more=more, mosaicking="ORBIT")) as session:
             assert session.preprocess([orbits(3)], MONTH) == ((2, 0),)
+
+    def test_preprocess_makes_no_scenes(self, runtime: V8Runtime) -> None:
+        """Memory is counted for those that there are."""
+        for scenes in ("o.concat(o)", "new Proxy(o, { get: (list, key) => key === 'length' ? 1e9 : list[0] })"):
+            more = f"function preProcessScenes(c) {{ const o = c.scenes.orbits; c.scenes.orbits = {scenes}; return c }}"
+            with (
+                runtime.open(script("return 1", more=more, mosaicking="ORBIT")) as session,
+                pytest.raises(ScriptExecutionError, match="more than it was given"),
+            ):
+                session.preprocess([orbits(3)], MONTH)
 
     def test_preprocess_of_fusion(self, runtime: V8Runtime) -> None:
         inputs = '[{ datasource: "a", bands: ["B04"] }, { datasource: "b", bands: ["B04"], mosaicking: "TILE" }]'

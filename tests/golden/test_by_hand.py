@@ -53,6 +53,7 @@ import rasterio
 import shapely
 from affine import Affine
 
+from arpent.engine.processing import interval
 from tests.support.engine import Engine, wish
 from tests.support.parcels import Parcel, reproject
 
@@ -112,7 +113,10 @@ CALCULATIONS = {
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Polygon → `response` of its result file: a GeoTIFF and a STAC item in, a job over all polygons, JSON out."""
-    folder = tmp_path_factory.mktemp("by_hand")
+    return asked(tmp_path_factory.mktemp("by_hand"))
+
+
+def asked(folder: Path) -> dict[str, dict[str, Any]]:
     engine = Engine.over(catalogue(folder / "stac"), folder)
     parcels = [
         Parcel(id=number, geometry=in_metres(polygon), identifier=name)
@@ -169,3 +173,11 @@ def test_a_row_of_the_table(answers: dict[str, dict[str, Any]], row: tuple[Any, 
 def test_where_no_image_is_the_interval_is_left_out(answers: dict[str, dict[str, Any]]) -> None:
     assert answers["outside"]["data"] == []
     assert answers["outside"]["geometryPixelCount"] == 1
+
+
+def test_in_pieces_of_two_samples(
+    answers: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So are scripts worked on that return very many bands."""
+    monkeypatch.setattr(interval, "NUMBERS_AT_ONCE", 4)
+    assert asked(tmp_path) == answers

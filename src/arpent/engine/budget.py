@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from arpent.domain.calculation import Calculations
-from arpent.domain.errors import LimitExceeded
+from arpent.domain.errors import LimitExceeded, ScriptExecutionError
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.grid import Grids
 from arpent.engine.band_bindings import BandBinding
@@ -29,27 +29,33 @@ OUTPUT_BYTES = 16
 """Bytes per sample and band that the script returns: a double, and what the statistics make of it."""
 PLAIN_BANDS = 3
 """Bands in and out of the script by which samples are counted where a setting speaks of samples."""
+PLAIN_BYTES = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYTES * PLAIN_BANDS
+"""Bytes of such a sample."""
+UPDATED_BANDS = 2
+"""Bands for each scene that updateOutput is expected to make."""
+NUMBER_BYTES = 8
+"""Bytes of a number of an answer."""
 MOST_AT_ONCE = 2**31 - 1
 """Samples are numbered by int32."""
 KEPT_BYTES = 8
 """Additional bytes of both, if what the script saw and returned is kept for an explanation."""
 MOST_ANSWER_NUMBERS = 1_000_000
 """Maximum count of numbers in one answer."""
+MOST_FEATURE_NUMBERS = 20_000_000
+"""Maximum count of numbers that one feature of a batch request has in all its intervals."""
+USUAL_NUMBERS = 10_000
+"""Count of numbers of a feature beyond which they count as samples do, of the same memory."""
 STATISTICS = 6
 """Count of numbers that every band reports: min, max, mean, stDev and two counts."""
 BIN_NUMBERS = 3
 """Count of numbers of a bin: two edges and a count."""
 
 
-def check_numbers(evalscript: Evalscript, calculations: Calculations, intervals: int) -> None:
-    """Refuse a request whose answer would hold more than MOST_ANSWER_NUMBERS. Raises LimitExceeded."""
-    count = 0
-    for output in evalscript.outputs:
-        for band in output.bands:
-            wish = calculations.of(output.id, band)
-            bins = 0 if wish.histogram is None else _bins(wish.histogram.bin_count, len(wish.histogram.bins or ()))
-            count += STATISTICS + len(wish.percentiles) + len(wish.more) + len(wish.shares) + BIN_NUMBERS * bins
-    most = MOST_ANSWER_NUMBERS
+def check_numbers(
+    evalscript: Evalscript, calculations: Calculations, intervals: int, most: int = MOST_ANSWER_NUMBERS
+) -> None:
+    """Refuse a request whose answer for a feature would hold more than `most` numbers. Raises LimitExceeded."""
+    count = answer_numbers(evalscript, calculations)
     if count > most:
         raise LimitExceeded(
             f"One interval of the answer would hold {count:,} numbers, more than the allowed {most:,}: ask for "
@@ -61,6 +67,23 @@ def check_numbers(evalscript: Evalscript, calculations: Calculations, intervals:
             f"than the allowed {most:,}: {most // count} such intervals would fit, or fewer output bands, "
             "percentiles or bins."
         )
+
+
+def answer_numbers(evalscript: Evalscript, calculations: Calculations) -> int:
+    """How many numbers one feature has in one interval."""
+    count = 0
+    for output in evalscript.outputs:
+        for band in output.bands:
+            wish = calculations.of(output.id, band)
+            bins = 0 if wish.histogram is None else _bins(wish.histogram.bin_count, len(wish.histogram.bins or ()))
+            count += STATISTICS + len(wish.percentiles) + len(wish.more) + len(wish.shares) + BIN_NUMBERS * bins
+    return count
+
+
+def heavy_numbers(evalscript: Evalscript, calculations: Calculations, intervals: int) -> int:
+    """Samples that take as much memory as a feature's numbers beyond the usual ones."""
+    beyond = answer_numbers(evalscript, calculations) * intervals - USUAL_NUMBERS
+    return max(0, beyond) * NUMBER_BYTES // PLAIN_BYTES
 
 
 def _bins(count: int | None, edges: int) -> int:
@@ -103,9 +126,22 @@ def samples_at_once(evalscript: Evalscript, bindings: Sequence[BandBinding], sce
     if services.synchronous is not None:
         return MOST_AT_ONCE
     bands = [len(one.requests) for one in bindings]
-    plain = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYTES * PLAIN_BANDS
     each = _sample_bytes(evalscript, bands, [scenes] * len(bands), 0)
-    return max(1, min(MOST_AT_ONCE, services.samples_at_once * plain // each))
+    if "updateOutput" in evalscript.functions:
+        each += OUTPUT_BYTES * UPDATED_BANDS * scenes
+    return max(1, min(MOST_AT_ONCE, services.samples_at_once * PLAIN_BYTES // each))
+
+
+def check_updated(evalscript: Evalscript, declared: Evalscript, samples: int, services: Services) -> None:
+    """Refuse numbers of bands that updateOutput made of those `declared`, for which the samples that are worked on at
+    once were counted, if they do not fit into memory. Raises ScriptExecutionError."""
+    if evalscript.width > declared.width and samples * OUTPUT_BYTES * evalscript.width > (
+        services.samples_at_once * PLAIN_BYTES
+    ):
+        raise ScriptExecutionError(
+            f"updateOutput makes {evalscript.width:,} bands of {declared.width:,}: {samples:,} samples of them do not "
+            "fit into memory at once; let setup() declare as many, and the samples are worked on in smaller parts"
+        )
 
 
 def _sample_bytes(evalscript: Evalscript, bands: Sequence[int], scenes: Sequence[int], kept: int) -> int:

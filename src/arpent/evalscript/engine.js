@@ -138,6 +138,7 @@
   }
   function rowsOf(after, before, fault) {
     let rows = '';
+    if (after.length > before.length) throw new Wrong(fault + ': there are more than it was given');
     for (let i = 0; i < after.length; i++) {
       let row = -1;
       for (let k = 0; k < before.length; k++) if (before[k] === after[i]) row = k;

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK
 
+_SHOWN = 20
+"""Outputs that a message names."""
+
 
 def mask_of(entry: Mapping[str, object] | None, outputs: Sequence[str]) -> tuple[dict[str, int | None], int]:
     """Output id → band of the mask or None, and the number of bands of the mask. `entry` is dataMask's entry in
@@ -20,11 +23,13 @@ def mask_of(entry: Mapping[str, object] | None, outputs: Sequence[str]) -> tuple
     if isinstance(bands, list):
         if bands in ([DATA_MASK], ["B0"]) and bands[0] not in outputs:
             return dict.fromkeys(outputs, 0), 1
-        unknown = next((name for name in bands if name not in outputs), None)
+        known, shown = set(outputs), ", ".join(outputs[:_SHOWN]) + (", …" if len(outputs) > _SHOWN else "")
+        unknown = next((name for name in bands if not isinstance(name, str) or name not in known), None)
         if unknown is not None or not bands or len({str(name) for name in bands}) != len(bands):
             fault = f"'{unknown}' is not one of them" if unknown is not None else "list each once"
-            raise ScriptSetupError(f"dataMask: bands must list ids of outputs ({', '.join(outputs)}); {fault}")
-        return {name: bands.index(name) if name in bands else None for name in outputs}, len(bands)
+            raise ScriptSetupError(f"dataMask: bands must list ids of outputs ({shown}); {fault}")
+        places = {name: place for place, name in enumerate(bands)}
+        return {name: places.get(name) for name in outputs}, len(bands)
     if bands in (1, "1") and bands is not True:
         return dict.fromkeys(outputs, 0), 1
     raise ScriptSetupError(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from arpent.domain.errors import ScriptExecutionError, ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Gap, GapKind, Output
-from arpent.evalscript.setup import numbered
+from arpent.evalscript.setup import numbered, within_limit
 
 
 def declared(evalscript: Evalscript) -> dict[str, dict[str, int]]:
@@ -19,7 +19,11 @@ def declared(evalscript: Evalscript) -> dict[str, dict[str, int]]:
 
 def counted(evalscript: Evalscript, counts: Mapping[str, object]) -> Evalscript:
     """The script with the numbers of bands that updateOutput set. Raises ScriptExecutionError if they are invalid."""
-    return replace(evalscript, outputs=tuple(_counted(output, counts.get(output.id)) for output in evalscript.outputs))
+    try:
+        outputs = within_limit(_counted(output, counts.get(output.id)) for output in evalscript.outputs)
+    except ScriptSetupError as error:
+        raise ScriptExecutionError(str(error)) from None
+    return replace(evalscript, outputs=outputs)
 
 
 def gaps_of(evalscript: Evalscript, counts: Sequence[int]) -> tuple[Gap, ...]:
@@ -41,7 +45,4 @@ def _counted(output: Output, count: object) -> Output:
         return output
     if not isinstance(count, int) or count < 1:
         raise ScriptExecutionError(f"updateOutput must leave a whole number of at least 1 in output.{output.id}.bands")
-    try:
-        return replace(output, bands=numbered(count, output.id))
-    except ScriptSetupError as error:
-        raise ScriptExecutionError(str(error)) from None
+    return replace(output, bands=numbered(count, output.id))

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
@@ -19,6 +20,7 @@ from arpent.evalscript.setup_fields import check_version_2, ignored_fields
 
 _VERSION = re.compile(r"//\s*VERSION\s*=\s*(\w+)", re.IGNORECASE)
 _MOST_BANDS = 4096
+_MOST_BANDS_IN_ALL = 4 * _MOST_BANDS
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -186,16 +188,16 @@ def _outputs(given: object, require_mask: bool) -> tuple[tuple[Output, ...], int
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise ScriptSetupError('setup().output must be an object or a list, e.g. [{ id: "ndvi", bands: 1 }, …]')
     ids = [_identifier(entry) for entry in entries]
-    twice = next((name for number, name in enumerate(ids) if name in ids[:number]), None)
-    if twice is not None:
-        raise ScriptSetupError(f"setup().output: two outputs have the id '{twice}'; give each its own")
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise ScriptSetupError(f"setup().output: two outputs have the id '{twice[0]}'; give each its own")
     images = {name: entry for name, entry in zip(ids, entries, strict=True) if name != DATA_MASK}
     if not images:
         raise ScriptSetupError('setup().output declares only dataMask; add an output such as { id: "ndvi", bands: 1 }')
     if require_mask and DATA_MASK not in ids:
         raise ScriptSetupError(mask_lines(list(images)))
     masks, mask_bands = mask_of(entries[ids.index(DATA_MASK)] if DATA_MASK in ids else None, list(images))
-    outputs = tuple(
+    outputs = within_limit(
         Output(
             id=name,
             bands=_bands(entry.get("bands"), name),
@@ -205,6 +207,18 @@ def _outputs(given: object, require_mask: bool) -> tuple[tuple[Output, ...], int
         for name, entry in images.items()
     )
     return outputs, mask_bands
+
+
+def within_limit(outputs: Iterable[Output]) -> tuple[Output, ...]:
+    """The outputs, made one after the other. Raises ScriptSetupError as soon as they have too many bands in all."""
+    found: list[Output] = []
+    count = 0
+    for output in outputs:
+        found.append(output)
+        count += len(output.bands)
+        if count > _MOST_BANDS_IN_ALL:
+            raise ScriptSetupError(f"all outputs together have more than {_MOST_BANDS_IN_ALL} bands, which is too many")
+    return tuple(found)
 
 
 def _identifier(entry: Mapping[str, object]) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,13 +14,22 @@ import shapely
 from pyproj import CRS
 
 from arpent.domain.calculation import Calculations, Histogram, OutputCalculations
-from arpent.domain.errors import LimitExceeded
+from arpent.domain.errors import LimitExceeded, ScriptExecutionError
 from arpent.domain.evalscript import Evalscript, Input, Mosaicking, Output, SampleType
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Size
-from arpent.engine.budget import MOST_ANSWER_NUMBERS, check_grid, check_numbers, check_scenes
+from arpent.engine.band_bindings import BandBinding
+from arpent.engine.budget import (
+    MOST_ANSWER_NUMBERS,
+    check_grid,
+    check_numbers,
+    check_scenes,
+    check_updated,
+    heavy_numbers,
+    samples_at_once,
+)
 from arpent.engine.geometry_checks import MOST_CROSSINGS, check_geometries, crossings
-from arpent.engine.services import SynchronousLimits
+from arpent.engine.services import Services, SynchronousLimits
 
 DEFAULT = SynchronousLimits(samples=6_250_000, memory_mib=2048)
 
@@ -122,3 +134,31 @@ def test_crossings_are_those_of_the_edges_with_the_lines() -> None:
     grids = Grids.over(np.array([[0.0, 0.0, 100.0, 100.0]]), Size(width=1000, height=1000))
     (count,) = crossings(np.array([comb(20_000)], object), grids)
     assert count == pytest.approx(2 * 20_000 * 98 / 100 * 8000, rel=1e-3)
+
+
+def batch(samples: int = 4_000_000) -> Services:
+    return cast(Services, SimpleNamespace(samples_at_once=samples, synchronous=None))
+
+
+@pytest.mark.parametrize("scenes", [1, 12, 60, 400])
+def test_a_band_or_two_for_each_scene_fit(scenes: int) -> None:
+    declared = replace(script(1), functions=frozenset({"updateOutput"}))
+    bindings = cast("Sequence[BandBinding]", [SimpleNamespace(requests=("B04",))])
+    count = samples_at_once(declared, bindings, scenes, batch())
+    assert count < samples_at_once(script(1), bindings, scenes, batch())
+    check_updated(script(1, 2 * scenes), declared, count, batch())
+
+
+def test_bands_that_nobody_declared_do_not_fill_the_memory() -> None:
+    with pytest.raises(ScriptExecutionError, match=r"makes 4,097 bands of 2: .* let setup\(\) declare as many"):
+        check_updated(script(1, 4096), script(1), 1_000_000, batch())
+    check_updated(script(1, 4096), script(1), 1_000, batch())
+    check_updated(script(1, 4096), script(1, 4096), 1_000_000, batch())
+
+
+def test_very_many_numbers_of_a_feature_count_as_samples_do() -> None:
+    """So that fewer features, whose numbers fit into memory, make a partition."""
+    ranks = OutputCalculations(percentiles={"default": tuple(k / 10 for k in range(1000))})
+    wish = Calculations(outputs={"default": ranks})
+    assert heavy_numbers(script(1, 2), Calculations(outputs={}), 365) == 0
+    assert heavy_numbers(script(1, 64), wish, 30) > 50_000

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import LimitExceeded
 from arpent.domain.partition import Analysis
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.band_bindings import bind_bands
@@ -257,3 +258,17 @@ def test_explain_names_the_filter_that_excludes_an_item(radar: Services) -> None
     assert excluded
     assert not any(item["used"] for item in excluded)
     assert any(item["used"] for item in told)
+
+
+@pytest.mark.parametrize("services", ["told"], indirect=True)
+def test_more_numbers_than_a_feature_may_have(services: Services) -> None:
+    """A worker keeps them until its partition is done."""
+    script = """//VERSION=3
+    function setup() {
+      return { input: ["B04", "dataMask"], output: [{ id: "x", bands: 4096 }, { id: "dataMask", bands: 1 }] } }
+    function evaluatePixel(s) { return { x: [s.B04], dataMask: [s.dataMask] } }"""
+    body = seed_body("s3://fields/a.gpkg", script, "s3://results/out", aggregationInterval={"of": "P1D"})
+    ranks = {"k": [k / 10 for k in range(1000)]}
+    body["calculations"] = {"default": {"statistics": {"default": {"percentiles": ranks}}}}
+    with pytest.raises(LimitExceeded, match="4 such intervals would fit"):
+        analyse("job", parse_batch(json.dumps(body)), services, Limits())

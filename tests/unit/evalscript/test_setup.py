@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arpent.domain.errors import ScriptSetupError
+from arpent.domain.errors import ScriptExecutionError, ScriptSetupError
 from arpent.domain.evalscript import Evalscript, Input, Mosaicking, SampleType
 from arpent.evalscript.outputs import counted, declared
 from arpent.evalscript.setup import check_version, read_setup
@@ -131,6 +131,7 @@ class TestOutput:
             (({"id": "x", "bands": "\u0663"}, MASK), "bands must be a whole number"),
             (({"id": "x", "bands": "9" * 5000}, MASK), "bands must be a whole number"),
             (({"id": "x", "bands": 10**9}, MASK), "too many"),
+            ((*({"id": f"x{n}", "bands": 4096} for n in range(4000)), MASK), "more than 16384 bands"),
             (({"id": "x", "bands": ["a", "a"]}, MASK), "different names"),
             (({"id": "x", "bands": 1, "sampleType": "FLOAT"}, MASK), "did you mean FLOAT32"),
             (({"id": "x", "bands": 1}, {"id": "dataMask", "bands": ["y"]}), "'y' is not one of them"),
@@ -159,6 +160,11 @@ class TestCounted:
         assert declared(evalscript) == {"x": {"bands": 1}, "dataMask": {"bands": 1}}
         assert counted(evalscript, {"x": 1, "dataMask": 1}) == evalscript
         assert counted(evalscript, {"x": 3}).outputs[0].bands == ("B0", "B1", "B2")
+
+    def test_too_many_in_all(self) -> None:
+        evalscript = understood(output=(*({"id": f"x{n}", "bands": 1} for n in range(5)), MASK))
+        with pytest.raises(ScriptExecutionError, match="more than 16384 bands"):
+            counted(evalscript, {f"x{n}": 4096 for n in range(5)})
 
 
 @pytest.mark.parametrize(

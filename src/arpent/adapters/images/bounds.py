@@ -19,7 +19,7 @@ def fault_of(raster: Raster, together: int = 1) -> str | None:
     """Why no pixel of the image can be read, in words; None if nothing is wrong. `together`: number of bands stored
     together in a block."""
     transform = raster.transform
-    if not all(math.isfinite(number) for number in transform) or not transform.determinant:
+    if not all(map(math.isfinite, (*transform, transform.determinant))) or not transform.determinant:
         return "its georeferencing is not finite, or has no area"
     if not 1 <= raster.band_count <= MOST_BANDS:
         return f"it has {raster.band_count} bands"

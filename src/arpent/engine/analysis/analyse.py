@@ -33,7 +33,7 @@ from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitio
 from arpent.engine.analysis.read_features import load_features, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands, has_scenes
-from arpent.engine.budget import PLAIN_BANDS
+from arpent.engine.budget import MOST_FEATURE_NUMBERS, PLAIN_BANDS, check_numbers, heavy_numbers
 from arpent.engine.geometry_checks import check_geometries, usable_rows
 from arpent.engine.guards import check_wanted, guarded
 from arpent.engine.hints import Filtered
@@ -63,7 +63,7 @@ def analyse(
     services = guarded(services, wanted)
     check_update(request, services.objects)
     script = script_of(request, services)
-    bindings, remarks = _twice(lambda: _understood(script, request, services, limits))
+    bindings, remarks, heavy = _twice(lambda: _understood(script, request, services, limits))
     features = load_features(request.features, services, limits)
     features = features if features.valid is not None else features.checked()
     check_resolution(features, request.sampling, bindings)
@@ -104,7 +104,7 @@ def analyse(
 
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
-    weight[rows] = grids.sample_count
+    weight[rows] = grids.sample_count + heavy
     size = partition_size(weight, layout, limits.pixel_budget, _kept_numbers(request), scenes=has_scenes(bindings))
     parts = runs(weight, layout, size, limits.parallelism)
     volume = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
@@ -165,15 +165,17 @@ def _twice(step: Callable[[], Answer]) -> Answer:
 
 def _understood(
     script: str, request: Request, services: Services, limits: Limits
-) -> tuple[tuple[BandBinding, ...], tuple[str, ...]]:
-    """Band bindings of the script, and hints about its text. A script without scenes is also dry-run, since that needs
-    nothing else."""
+) -> tuple[tuple[BandBinding, ...], tuple[str, ...], int]:
+    """Band bindings of the script, hints about its text, and the samples that a feature's numbers count for. A script
+    without scenes is also dry-run, since that needs nothing else."""
     with services.runtime.open(script) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
+        asked = (session.evalscript, request.calculations, len(request.intervals))
+        check_numbers(*asked, MOST_FEATURE_NUMBERS)
         if not has_scenes(bindings):
             dry_run(session, bindings, ())
-        return bindings, script_hints(session.evalscript)
+        return bindings, script_hints(session.evalscript), heavy_numbers(*asked)
 
 
 def _tried(

@@ -13,7 +13,7 @@ from arpent.domain.calculation import Calculations
 from arpent.domain.errors import ScriptError
 from arpent.domain.ports.scripts import MachineCode, ScriptAnswer
 from arpent.engine.band_bindings import BandBinding, has_scenes
-from arpent.engine.budget import check_numbers
+from arpent.engine.budget import check_numbers, check_updated
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.inputs import Prepared, ScriptCall, prepare
@@ -25,7 +25,9 @@ from arpent.engine.stage_timer import READ, REDUCE, SCRIPT
 
 AT_ONCE = 1 << 18
 """Samples that are evaluated and reduced at once: what the script returns for them stays in the processor's caches, and
-its memory serves the next."""
+its memory serves the next …"""
+NUMBERS_AT_ONCE = 1 << 24
+"""… and the most numbers of all their bands."""
 OUTSIDE = np.iinfo(np.int64).min
 """Stands for the sample outside the polygons where segments are named by feature ids."""
 
@@ -105,7 +107,8 @@ def _add(
         found = found.take(places)
     try:
         prepared = read_samples(computation, found)
-        answered = answers(computation, prepared, AT_ONCE, sums=totals.needs_sums_only(prepared.evalscript))
+        most = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // prepared.evalscript.width))
+        answered = answers(computation, prepared, most, sums=totals.needs_sums_only(prepared.evalscript))
         totals.add(chosen, found, prepared, answered, computation.shares)
     except ScriptError as error:
         totals.fail(chosen[found.present], as_failure(error))
@@ -146,6 +149,9 @@ def read_samples(computation: Computation, found: IntervalAcquisitions) -> Prepa
         )
     if computation.services.synchronous is not None:  # updateOutput may have made more bands
         check_numbers(prepared.evalscript, computation.calculations, 1)
+    else:
+        samples = int(prepared.offsets[-1])
+        check_updated(prepared.evalscript, computation.session.evalscript, samples, computation.services)
     return prepared
 
 

@@ -109,11 +109,11 @@ def test_nothing_is_written_beside_it(path: Path) -> None:
 
 def test_changes_that_are_not_in_the_file_yet(path: Path) -> None:
     """A program that has it open keeps them beside it: old features would be read without a word."""
-    write(path, [SQUARE])
+    write(path, [SQUARE], identifier=["a"])
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode=WAL")
         list(read_features(path))
-        database.execute("CREATE TABLE more (x)")
+        database.execute("CREATE TABLE more (x INTEGER)")
         with pytest.raises(FeaturesUnreadable, match="close it there"):
             list(read_features(path))
     list(read_features(path))

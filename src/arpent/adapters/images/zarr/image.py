@@ -29,6 +29,8 @@ _MOST_COORDINATE_CHUNKS = 256
 """… and the chunks they are in."""
 _ALONE = 1 << 30
 """More than one fetch brings: each object is a request of its own."""
+_DAMAGED = (TypeError, AttributeError, LookupError, OverflowError, RecursionError)
+"""What metadata raises in which something is of another type than it should be."""
 _TIMES = {"t", "time", "dates", "date"}
 _ACROSS = {"x", "lon", "lng", "longitude", "easting", "eastings", "column", "columns", "col", "width", "samples"}
 """Words in names of axes along which x grows."""
@@ -60,6 +62,8 @@ class ZarrImage:
             fault = fault_of(self.raster, self._layout.chunks[self._bands] if self._bands is not None else 1)
         except ValueError as error:
             raise self._unreadable(str(error)) from None
+        except _DAMAGED as error:
+            raise self._unreadable(f"its metadata is not what Zarr's is ({type(error).__name__})") from None
         if fault is not None:
             raise self._unreadable(fault)
 

@@ -223,6 +223,8 @@ def _number(value: object) -> float:
         if found is None:
             raise ValueError(f"its fill value is {value[:40]!r}")
         return found
+    if value is not None and not isinstance(value, int | float | list):  # lists are of complex numbers
+        raise ValueError("its fill value is no number")
     return float(value) if isinstance(value, int | float) else 0.0
 
 

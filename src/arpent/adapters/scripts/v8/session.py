@@ -89,6 +89,8 @@ class V8Session:
             listed = self._listed(rows, name)
             if not all(isinstance(row, int) and 0 <= row < len(group) for row in listed):
                 raise ScriptExecutionError(f"{name} returned scenes that it was not given")
+            if len(listed) > len(group):  # memory was counted for as many as there are
+                raise ScriptExecutionError(f"{name} returned more scenes than it was given")
             chosen.append([int(str(row)) for row in listed])
         return chosen
 

@@ -106,6 +106,8 @@ SECOND: dict[str, tuple[Change, str]] = {
     "an odd order": (put("order", value="Z"), "order of its axes"),
     "an odd separator": (put("dimension_separator", value="../"), "separator"),
     "an odd fill": (put("fill_value", value="AAAA"), "fill value"),
+    "a fill that is a table": (put("fill_value", value={}), "fill value is no number"),
+    "an order of tables": (put("order", value=[[1], {}]), "metadata is not what Zarr's is"),
     "another version": (put("zarr_format", value=99), "version 99"),
 }  # fmt: skip
 
@@ -153,6 +155,11 @@ THIRD: dict[str, tuple[Change, str]] = {
         for names in (["lon", "lat"], ["projection_x_coordinate", "projection_y_coordinate"], ["col", "row"])
     },
     "attributes that are a list": (put("attributes", value=[1]), "no table"),
+    "a type that is a table": (put("data_type", value={"name": "r16"}), "metadata is not what Zarr's is"),
+    "settings that are text": (
+        put(*SHARDED, "codecs", value=[{"name": "bytes", "configuration": "x"}]), "metadata is not what Zarr's is",
+    ),
+    "a place without an end": (put("attributes", "proj:transform", value=[1e308] * 6), "is not finite"),
 }  # fmt: skip
 
 
