@@ -141,11 +141,11 @@ class Cells:
     def _extent_of_rows(self, feature: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(height,): between which rows of the image each row of a feature's grid lies, with a margin."""
         nodes, height = self._rows[feature], int(self._grids.height[feature])
-        t = ((np.arange(height) + 0.5) / height)[:, np.newaxis]
-        weights = np.hstack((2 * (t - 0.5) * (t - 1), 4 * t * (1 - t), 2 * t * (t - 0.5)))
-        lines = weights @ nodes
-        bend = MARGIN + np.abs(lines[:, 1] - (lines[:, 0] + lines[:, 2]) / 2) + 0.01 * np.ptp(nodes)
-        return lines.min(axis=1) - bend, lines.max(axis=1) + bend
+        t = (np.arange(height) + 0.5) / height
+        left, middle, right = nodes.T @ np.stack((2 * (t - 0.5) * (t - 1), 4 * t * (1 - t), 2 * t * (t - 0.5)))
+        bend = MARGIN + np.abs(middle - (left + right) / 2) + 0.01 * np.ptp(nodes)
+        low, high = np.minimum(np.minimum(left, middle), right), np.maximum(np.maximum(left, middle), right)
+        return low - bend, high + bend
 
 
 def _side(block: int) -> int:
