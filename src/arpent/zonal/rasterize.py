@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from arpent.domain.boundary.kernel import inner
+from arpent.zonal.sort import sort_few, sort_many
 
 SUB_COLUMNS = 256
 """Sub-samples per sample along x; crossings are rounded to them (sentinelhub.md 4.2, step 3)."""
@@ -27,27 +28,6 @@ NARROW = 64
 """Columns up to which all of a row are looked at, which is then quicker than sorting its crossings."""
 ROOM = 1 << 12
 """Spans to make room for at first."""
-
-
-@inner
-def _insert(crossings: NDArray[np.int32], begin: int, end: int) -> None:
-    """Sort few crossings."""
-    for i in range(begin + 1, end):
-        crossing = crossings[i]
-        j = i
-        while j > begin and crossings[j - 1] > crossing:
-            crossings[j] = crossings[j - 1]
-            j -= 1
-        crossings[j] = crossing
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _order(crossings: NDArray[np.int32], begin: int, end: int) -> None:
-    """Sort however many there are."""
-    if end - begin > 48:
-        crossings[begin:end].sort()
-    else:
-        _insert(crossings, begin, end)
 
 
 @inner
@@ -158,7 +138,7 @@ def _fill_few(
         first, held = held, held + int(taken[line])
         for slot in range(held - first):
             row[first + slot] = slots[slot, line]
-        _insert(row, first, held)
+        sort_few(row, first, held)
         for i in range(first, held - 1, 2):
             _add_span(row[i], row[i + 1], steps)
             low, high = min(low, row[i] >> 8), max(high, (row[i + 1] >> 8) + 2)
@@ -188,7 +168,7 @@ def _rows_of_few(
         if high - low <= NARROW:
             held = _emit(row, (low, high, high, high), steps, spans, held)
         else:
-            _insert(row_crossings, 0, count)
+            sort_few(row_crossings, 0, count)
             held = _emit_wide(row, row_crossings[:count], steps, spans, held)
     return held
 
@@ -326,7 +306,7 @@ def _rows_of_many(
     crossings = np.empty(starts[window[1] - window[0] + 1], np.int32)
     _cross(vertices, mine, starts, crossings, window, limit)
     for line in range(window[1] - window[0]):
-        _order(crossings, starts[line], starts[line + 1])
+        sort_many(crossings, starts[line], starts[line + 1])
     for row in range((window[1] - window[0]) // SUB_ROWS):
         low, high = _fill(row, starts, crossings, steps)
         begin, end = starts[row * SUB_ROWS], starts[(row + 1) * SUB_ROWS]
@@ -336,7 +316,7 @@ def _rows_of_many(
         if high - low <= NARROW:
             held = _emit(row + window[0] // SUB_ROWS, (low, high, high, high), steps, spans, held)
         else:
-            _order(crossings, begin, end)
+            sort_many(crossings, begin, end)
             held = _emit_wide(row + window[0] // SUB_ROWS, crossings[begin:end], steps, spans, held)
     return spans, held
 

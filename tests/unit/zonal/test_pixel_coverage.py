@@ -155,7 +155,7 @@ def by_hand(polygon: shapely.Geometry, width: int, height: int) -> set[tuple[int
 
 
 @pytest.mark.parametrize("width", [9, 150], ids=["narrow", "wide"])
-@pytest.mark.parametrize("teeth", [1, 2, SLOTS // 2, SLOTS // 2 + 1, 30])
+@pytest.mark.parametrize("teeth", [1, 2, SLOTS // 2, SLOTS // 2 + 1, 60])
 def test_however_often_a_scan_line_is_crossed(width: int, teeth: int):
     """Up to SLOTS crossings of a line are stored in one way, more in another; two are filled in a third."""
     slanted = shapely.Polygon([(0.3, 0.2), (width - 2.5, 1.1), (width - 0.1, 9.7), (width / 2, 10.9), (1.6, 9.2)])
