@@ -21,7 +21,7 @@ class Target:
     filled: NDArray[np.uint8]
     """(N,): not 0 where an earlier item of the scene gave data; these samples stay unchanged. Empty: there are none."""
     hits: NDArray[np.unsignedinteger]
-    """(N,): number of bands of the current item that have data at the sample."""
+    """(N,): number of bands of the current item that have data at the sample; see `Canvas.note`."""
     conversion: Conversion
     """How stored numbers become digital numbers."""
 
@@ -44,8 +44,10 @@ class Canvas:
     """(scenes, N): index, among the scene's items, of the item the sample came from; -1: none. The integer type is the
     smallest that holds the number of items."""
     hits: NDArray[np.unsignedinteger] = field(init=False)
-    """(N,): number of bands of the current item that have data. The integer type is the smallest that holds the number
-    of bands."""
+    """(N,): number of bands of the current item that have data, without those in `_beyond`. The integer type is the
+    smallest that holds the number of bands."""
+    _beyond: list[NDArray[np.intp]] = field(init=False, default_factory=list)
+    """Of each band of the current item for which no hits are counted: samples without data; all others have some."""
     values: list[NDArray[np.generic] | None] = field(init=False)
     """One array (scenes, N) per band; None until its type is known."""
     _begun: list[bool] = field(init=False)
@@ -81,15 +83,38 @@ class Canvas:
 
     def commit(self, scene: int, item: int, barred: NDArray[np.bool_] | None) -> None:
         """Mark samples that have data in all bands of the item as filled, except those `barred` (N,)."""
+        beyond, self._beyond = self._beyond, []
+        bands = len(self.holes) - len(beyond)
         if barred is not None:
+            self.hits += len(beyond)
             self.hits[barred] = 0
-        fill = _fill_further if self._begun[scene] else _fill_first
-        self._vacant[scene] -= fill(self.hits, len(self.holes), self.mask[scene], self.used[scene], item)
+            bands = len(self.holes)
+        if bands == 0 and not self._begun[scene]:
+            self._fill_but(scene, item, beyond)
+        else:
+            for samples in beyond:
+                self.hits[samples] = 0
+            fill = _fill_further if self._begun[scene] else _fill_first
+            self._vacant[scene] -= fill(self.hits, bands, self.mask[scene], self.used[scene], item)
         self._begun[scene] = True
+
+    def _fill_but(self, scene: int, item: int, beyond: list[NDArray[np.intp]]) -> None:
+        """Mark all samples of a scene that no item has begun as filled, except those `beyond`."""
+        self.mask[scene], self.used[scene], self._vacant[scene] = 1, item, 0
+        if any(map(len, beyond)):
+            samples = np.unique(np.concatenate(beyond))
+            self.mask[scene, samples], self.used[scene, samples], self._vacant[scene] = 0, -1, len(samples)
+
+    def note(self, beyond: NDArray[np.intp] | None) -> None:
+        """A band of the current item has been read. `beyond`: samples without data, if all others have some, and no
+        hits were counted; None: they were."""
+        if beyond is not None:
+            self._beyond.append(beyond)
 
     def forget(self) -> None:
         """Discard what the current item has given so far; call it when reading the item failed."""
         self.hits[:] = 0
+        self._beyond.clear()
 
     def abandon(self, samples: NDArray[np.bool_]) -> None:
         """Give up samples (N,) in all scenes: nothing more is read for them."""
@@ -101,6 +126,8 @@ class Canvas:
         """(n,): features with a sample that is not filled yet."""
         if not self._begun[scene]:
             return np.diff(offsets) > 0
+        if not self._vacant[scene]:
+            return np.zeros(len(offsets) - 1, np.bool_)
         return _vacant(self.mask[scene], offsets)  # type: ignore[no-any-return]
 
     def finish(self, abandoned: NDArray[np.bool_] | None) -> tuple[NDArray[np.generic], ...]:
@@ -111,13 +138,16 @@ class Canvas:
         if abandoned is not None:
             self.mask[:, abandoned] = 0
             self.used[:, abandoned] = -1
-        with_holes = [scene for scene in range(self.scenes) if self._vacant[scene] or abandoned is not None]
+        with_holes = [
+            (scene, np.flatnonzero(self.mask[scene] == 0)) for scene in range(self.scenes)
+            if self._vacant[scene] or abandoned is not None
+        ]  # fmt: skip
         for band, number in enumerate(self.holes):
             self.widen(band, np.dtype(np.uint8))
             values = self.values[band]
             assert values is not None
-            for scene in with_holes:
-                _write_holes(values[scene], self.mask[scene], values.dtype.type(number))
+            for scene, samples in with_holes:
+                values[scene, samples] = number
         return tuple(values for values in self.values if values is not None)
 
     def _begin(self, scene: int) -> None:
@@ -161,9 +191,3 @@ def _vacant(mask, offsets):  # type: ignore[no-untyped-def]
                 found[feature] = True
                 break
     return found
-
-
-@njit(cache=True, nogil=True)
-def _write_holes(values, mask, number):  # type: ignore[no-untyped-def]
-    for n in range(len(mask)):
-        values[n] = values[n] if mask[n] else number

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -36,11 +38,6 @@ def gather_pieces(
     no data, masked, or already filled. The block must hold the rows of all unfilled samples."""
     (stored, mask), conversion, result = flat(block), target.conversion, target.values.dtype
     check, no_data = stored_no_data(conversion, block.dtype)
-    limits = _stored_limits(conversion, block.dtype) if block.dtype == result else None
-    if limits is not None and len(mask) == 0 and len(target.filled) == 0:
-        line, shift = np.empty(pieces[:, 1].max(initial=0), result), np.int64(conversion.offset).astype(result)
-        _copy_pieces(stored, pieces, table, line, target.values, target.hits, check, no_data, limits, shift)
-        return
     number = float if "f" in (block.dtype.kind, result.kind) else int
     kind = np.result_type(block.dtype, result, np.float64 if number is float else np.int64)  # float64 for uint64
     if number is int and max(block.dtype.itemsize, result.itemsize) <= 2 and abs(conversion.offset) < EXACT:
@@ -53,6 +50,25 @@ def gather_pieces(
     )
 
 
+def copy_pieces(
+    block: NDArray[np.generic], pieces: NDArray[np.int32], table: NDArray[np.int32], target: Target
+) -> bool:
+    """Copy as `gather_pieces` does, but count no hits: whether all of these samples have data. False, too, where that
+    is not quickly told; then it has to be done again by `gather_pieces`, whatever was written."""
+    conversion, result = target.conversion, target.values.dtype
+    limits = _stored_limits(conversion, block.dtype) if block.dtype == result else None
+    if limits is None or isinstance(block, np.ma.MaskedArray) or len(target.filled):
+        return False
+    check, no_data = stored_no_data(conversion, block.dtype)
+    line, shift = np.empty(pieces[:, 1].max(initial=0), result), np.int64(conversion.offset).astype(result)
+    return bool(_copy_pieces(block.reshape(-1), pieces, table, line, target.values, check, no_data, limits, shift))
+
+
+def count_pieces(pieces: NDArray[np.int32], hits: NDArray[np.unsignedinteger]) -> None:
+    """Count a hit for each sample of these pieces."""
+    _count_pieces(pieces, hits)
+
+
 def flat(block: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """The pixels of a block, row by row, and which of them its mask hides; the latter is empty if there is no mask."""
     if isinstance(block, np.ma.MaskedArray):
@@ -60,6 +76,7 @@ def flat(block: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.bo
     return block.reshape(-1), _NO_MASK
 
 
+@lru_cache(maxsize=256)
 def stored_no_data(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple[bool, np.generic]:
     """Whether the file's type can hold the no-data number, and that number in the file's type."""
     no_data = conversion.no_data
@@ -87,6 +104,7 @@ def result_limits(
     return int(low), min(int(bounds.max), np.iinfo(np.int64).max)
 
 
+@lru_cache(maxsize=256)
 def _stored_limits(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple[np.generic, np.generic] | None:
     """Between which stored numbers results are not clamped, if file and results have this same integer type: clamped to
     these first, they can be shifted in that type, however narrow it is. None where that is not so."""
@@ -148,25 +166,37 @@ def _gather_pieces(stored, mask, pieces, table, scratch, filled, values, hits, c
 
 
 @njit(cache=True, nogil=True)
-def _copy_pieces(stored, pieces, table, line, values, hits, check, no_data, limits, shift):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+def _copy_pieces(stored, pieces, table, line, values, check, no_data, limits, shift):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     """As `_gather_pieces`, where no sample is filled and no pixel masked, and all numbers have one narrow integer type,
-    of which the processor's vectors hold many. `line`: room for the numbers of one piece; `limits`: of stored numbers;
-    `shift`: added to them, modulo what the type holds."""
+    of which the processor's vectors hold many; returns whether all are data, and stops if not. `line`: room for the
+    numbers of one piece; `limits`: of stored numbers; `shift`: added to them, modulo what the type holds."""
     low, high = limits
     for piece in range(len(pieces)):
         first, count, pixel = np.uint64(pieces[piece, 0]), np.uint64(pieces[piece, 1]), np.uint64(pieces[piece, 2])
         if pixel >= np.uint64(len(stored)):  # as in `_gather_pieces`
-            continue
+            return False
+        lacking = False
         if pieces[piece, 3] < 0:
             for i in range(count):
-                number, n = stored[pixel + i], first + i
-                values[n] = min(max(number, low), high) + shift
-                hits[n] += not (check & (number == no_data))
-            continue
-        listed = np.uint64(pieces[piece, 3])
-        for i in range(count):
-            line[i] = stored[pixel + np.uint64(table[listed + i])]
-        for i in range(count):
-            number, n = line[i], first + i
-            values[n] = min(max(number, low), high) + shift
-            hits[n] += not (check & (number == no_data))
+                number = stored[pixel + i]
+                values[first + i] = min(max(number, low), high) + shift
+                lacking |= number == no_data
+        else:
+            listed = np.uint64(pieces[piece, 3])
+            for i in range(count):
+                line[i] = stored[pixel + np.uint64(table[listed + i])]
+            for i in range(count):
+                number = line[i]
+                values[first + i] = min(max(number, low), high) + shift
+                lacking |= number == no_data
+        if check and lacking:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _count_pieces(pieces, hits):  # type: ignore[no-untyped-def]
+    for piece in range(len(pieces)):
+        first = np.uint64(pieces[piece, 0])
+        for n in range(first, first + np.uint64(pieces[piece, 1])):
+            hits[n] += 1

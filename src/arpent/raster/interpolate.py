@@ -90,7 +90,7 @@ class Accumulation:
         )  # fmt: skip
 
     def finish(self) -> None:
-        """Write the samples; call it after all blocks have been taken."""
+        """Write the samples, and count their hits; call it after all blocks have been taken."""
         conversion = self.target.conversion
         sums, samples = self.sums, self.index.samples
         filled, mine = self.target.filled, self.near == 1

@@ -39,12 +39,14 @@ class Layer:
         """(position in the index, block) of the blocks that are needed."""
         return tuple(self.index.needed(filled))
 
-    def collectors(self, canvas: Canvas, scene: int) -> tuple[Nearest | Accumulation, ...]:
+    def collectors(self, canvas: Canvas, scene: int) -> tuple[Nearest | Aligned | Accumulation, ...]:
         """One collector per fed band, which takes the decoded blocks."""
         targets = [canvas.target(scene, band, conversion) for band, conversion in self.feeds]
         index = self.index
         if isinstance(index, InterpolationIndex):
             return tuple(Accumulation(index, target) for target in targets)
+        if isinstance(index, AlignedIndex):
+            return tuple(Aligned(index=index, target=target, whole=not len(target.filled)) for target in targets)
         return tuple(Nearest(index=index, target=target) for target in targets)
 
 
@@ -52,7 +54,7 @@ class Layer:
 class Nearest:
     """Copies blocks to samples directly (NEAREST)."""
 
-    index: NearestIndex | AlignedIndex
+    index: NearestIndex
     """Which pixels feed which samples."""
     target: Target
     """Destination of the samples."""
@@ -62,7 +64,32 @@ class Nearest:
         self.index.take(position, pixels, self.target)
 
     def finish(self) -> None:
-        """Do nothing: all samples are written already."""
+        """None: all samples are written, and their hits counted."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Aligned:
+    """As Nearest, but hits are counted only from the first sample on that has no data: mostly there is none."""
+
+    index: AlignedIndex
+    """Which pixels feed which samples."""
+    target: Target
+    """Destination of the samples."""
+    whole: bool
+    """Whether no sample is filled, all so far have data, and no hits are counted."""
+
+    def take(self, position: int, pixels: NDArray[np.generic]) -> None:
+        """Copy the pixels of the block at this position; if no sample is filled, all blocks come one by one."""
+        if self.whole:
+            if self.index.take_data(position, pixels, self.target):
+                return
+            self.whole = False
+            self.index.count(position, self.target.hits)
+        self.index.take(position, pixels, self.target)
+
+    def finish(self) -> NDArray[np.intp] | None:
+        """Samples that have no data, if all others have, and no hits were counted for these; None: they were."""
+        return self.index.beyond if self.whole else None
 
 
 def layers(

@@ -261,7 +261,7 @@ def _stream(plans: list[_Plan], reader: AssetReader, canvas: Canvas) -> None:
                 for collector in collectors:
                     collector.take(position, pixels)
             for collector in collectors:
-                collector.finish()
+                canvas.note(collector.finish())
             left[turn.scene] -= 1
             if not left[turn.scene]:
                 canvas.commit(turn.scene, turn.position, turn.barred)

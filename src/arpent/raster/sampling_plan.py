@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import cached_property
 from threading import RLock
 
 import numpy as np
@@ -41,8 +44,8 @@ class SamplingPlan:
         self.crs = crs
         self.grids = grids
         self.samples = samples
-        self.reach = Reach(crs, grids, geometries)
-        """Tests which features a footprint meets."""
+        self._geometries = geometries
+        self._known: Mapping[tuple[str, str], NDArray[np.bool_]] = {}
         self._lock = RLock()
         self._warps: dict[tuple[str, float], Reprojection] = {}
         self._indices: dict[object, tuple[Index, ...]] = {}
@@ -58,8 +61,21 @@ class SamplingPlan:
                 self._indices[key] = self._build(raster, upsampling, downsampling)
             return self._indices[key]
 
+    @cached_property
+    def reach(self) -> Reach:
+        """Tests which features a footprint meets."""
+        return Reach(self.crs, self.grids, self._geometries)
+
+    def knowing(self, items: Sequence[Item], reach: NDArray[np.bool_]) -> SamplingPlan:
+        """The same plan, with what `reached` answers for these items, (items, n), as it was found for a larger site."""
+        plan = copy(self)
+        plan._known = {(item.collection, item.id): row for item, row in zip(items, reach, strict=True)}
+        return plan
+
     def reached(self, item: Item) -> NDArray[np.bool_]:
         """(n,): whether the item's footprint meets each polygon, or its grid, and no newer processing's does."""
+        if (known := self._known.get((item.collection, item.id))) is not None:
+            return known
         reached = self.reach.of(item.footprint)
         if item.superseded is not None and reached.any():
             reached &= ~self.reach.of(item.superseded)

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from arpent.domain.boundary.kernel import inner
 from arpent.zonal.sample_type import counts_in
 
 COUNT, LOW, HIGH, SUM, SUM_REST, SQUARES, SQUARES_REST = range(7)
@@ -78,27 +79,45 @@ def add_samples(
     NaN."""
     lanes, samples = np.empty((ROWS, LANES)), np.empty(LANES * TURNS)
     for k in range(len(offsets) - 1):
-        begin, end = offsets[k], offsets[k + 1]
-        if begin == end:
-            continue
-        for row in range(ROWS):
-            lanes[row] = START[row]
-        for first in range(begin, end, LANES * TURNS):
-            last = min(first + LANES * TURNS, end)
-            _convert(values[first:last], valid[first:last], target, samples)
-            samples[last - first :] = np.nan
+        if offsets[k] < offsets[k + 1]:
+            _add_segment(values, valid, (offsets[k], offsets[k + 1]), target, (lanes, samples), sums, k)
+
+
+@inner
+def _add_segment(
+    values: NDArray[np.float64],
+    valid: NDArray[np.number],
+    place: tuple[int, int],
+    target: tuple[float, float, bool],
+    scratch: tuple[NDArray[np.float64], NDArray[np.float64]],
+    sums: NDArray[np.float64],
+    k: int,
+) -> None:
+    """Add the samples from the first of `place` to before the second to column `k` of the sums."""
+    (begin, end), (lanes, samples) = place, scratch
+    for row in range(ROWS):
+        lanes[row] = START[row]
+    for first in range(begin, end, LANES * TURNS):
+        count = min(LANES * TURNS, end - first)
+        _convert(values[first : first + count], valid[first : first + count], target, samples)
+        if count == LANES * TURNS:
             _add_to_lanes(samples, lanes)
-        width = LANES
-        while width > 1:
-            width //= 2
-            _merge(lanes[:, :width], lanes[:, width : 2 * width])
-        _merge(sums[:, k : k + 1], lanes[:, :1])
+            continue
+        turns = (count + LANES - 1) // LANES
+        samples[count : turns * LANES] = np.nan
+        for turn in range(turns):
+            _add_turn(samples, turn * LANES, lanes)
+    width = LANES
+    while width > 1:
+        width //= 2
+        _fold(lanes, width)
+    _merge(sums, k, lanes, 0)
 
 
 # Below no sample depends on its neighbours, and there is no branch, so that the compiler makes vectors.
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _convert(
     values: NDArray[np.float64],
     valid: NDArray[np.number],
@@ -114,7 +133,7 @@ def _convert(
         samples[i] = x if counted else np.nan
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _add_to_lanes(samples: NDArray[np.float64], lanes: NDArray[np.float64]) -> None:
     """Add TURNS of the samples (LANES * TURNS,) to each lane, without those that are NaN."""
     counts, lows, highs, totals, rests = lanes[COUNT], lanes[LOW], lanes[HIGH], lanes[SUM], lanes[SUM_REST]
@@ -136,24 +155,47 @@ def _add_to_lanes(samples: NDArray[np.float64], lanes: NDArray[np.float64]) -> N
         all_squares[i], squares_rests[i] = squares, squares_rest
 
 
+@inner
+def _add_turn(samples: NDArray[np.float64], first: int, lanes: NDArray[np.float64]) -> None:
+    """Add one sample to each lane, as `_add_to_lanes` adds many."""
+    counts, lows, highs, totals, rests = lanes[COUNT], lanes[LOW], lanes[HIGH], lanes[SUM], lanes[SUM_REST]
+    all_squares, squares_rests = lanes[SQUARES], lanes[SQUARES_REST]
+    for i in range(LANES):
+        x = samples[first + i]
+        lows[i] = x if x < lows[i] else lows[i]
+        highs[i] = x if x > highs[i] else highs[i]
+        counts[i] += 1.0 if x == x else 0.0  # noqa: PLR0124
+        x = x if x == x else 0.0  # noqa: PLR0124
+        totals[i], left = _two_sum(totals[i], x)
+        rests[i] += left
+        all_squares[i], left = _two_sum(all_squares[i], x * x)
+        squares_rests[i] += left
+
+
+@inner
+def _fold(lanes: NDArray[np.float64], width: int) -> None:
+    """Add the lanes from `width` to before its double to those before."""
+    for i in range(width):
+        _merge(lanes, i, lanes, i + width)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def add_sums(part: NDArray[np.float64], rows: NDArray[np.int64], sums: NDArray[np.float64]) -> None:
     """Add the sums (ROWS, k) of other samples of the segments `rows` (k,) of `sums` (ROWS, n)."""
     for k in range(len(rows)):
-        _merge(sums[:, rows[k] : rows[k] + 1], part[:, k : k + 1])
+        _merge(sums, rows[k], part, k)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _merge(sums: NDArray[np.float64], part: NDArray[np.float64]) -> None:
-    """Add `part` (ROWS, n) to `sums`, column by column."""
-    for i in range(sums.shape[1]):
-        sums[COUNT, i] += part[COUNT, i]
-        sums[LOW, i] = min(sums[LOW, i], part[LOW, i])
-        sums[HIGH, i] = max(sums[HIGH, i], part[HIGH, i])
-        sums[SUM, i], sums[SUM_REST, i] = plus(sums[SUM, i], sums[SUM_REST, i], part[SUM, i], part[SUM_REST, i])
-        sums[SQUARES, i], sums[SQUARES_REST, i] = plus(
-            sums[SQUARES, i], sums[SQUARES_REST, i], part[SQUARES, i], part[SQUARES_REST, i]
-        )
+@inner
+def _merge(sums: NDArray[np.float64], i: int, part: NDArray[np.float64], k: int) -> None:
+    """Add column `k` of `part` to column `i` of `sums`."""
+    sums[COUNT, i] += part[COUNT, k]
+    sums[LOW, i] = min(sums[LOW, i], part[LOW, k])
+    sums[HIGH, i] = max(sums[HIGH, i], part[HIGH, k])
+    sums[SUM, i], sums[SUM_REST, i] = plus(sums[SUM, i], sums[SUM_REST, i], part[SUM, k], part[SUM_REST, k])
+    sums[SQUARES, i], sums[SQUARES_REST, i] = plus(
+        sums[SQUARES, i], sums[SQUARES_REST, i], part[SQUARES, k], part[SQUARES_REST, k]
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from arpent.domain.boundary.kernel import inner
+from arpent.zonal.sort import sort_few, sort_many
 
 SUB_COLUMNS = 256
 """Sub-samples per sample along x; crossings are rounded to them (sentinelhub.md 4.2, step 3)."""
@@ -15,28 +20,17 @@ MINIMUM = 7
 WIDEST = (2**31 - 1) // SUB_COLUMNS
 """Maximum number of samples per row: crossings are int32."""
 
+SLOTS = 8
+"""Crossings per scan line that are stored beside it; a feature with more has them stored one line behind the other."""
+ROW_SLOTS = SLOTS * SUB_ROWS
+"""Crossings of a row of samples that are stored so, at most."""
 NARROW = 64
 """Columns up to which all of a row are looked at, which is then quicker than sorting its crossings."""
 ROOM = 1 << 12
 """Spans to make room for at first."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _order(crossings: NDArray[np.int32], begin: int, end: int) -> None:
-    """Sort the crossings of one scan line; usually there are two."""
-    if end - begin > 48:
-        crossings[begin:end].sort()
-        return
-    for i in range(begin + 1, end):
-        crossing = crossings[i]
-        j = i
-        while j > begin and crossings[j - 1] > crossing:
-            crossings[j] = crossings[j - 1]
-            j -= 1
-        crossings[j] = crossing
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _lines_of(upper: float, lower: float, window: tuple[int, int]) -> tuple[int, int]:
     """Half-open range of the scan lines of the window that lie between two heights; empty if one of them is NaN.
     `_mark_lines` and `_cross` must agree, so both use this."""
@@ -46,7 +40,140 @@ def _lines_of(upper: float, lower: float, window: tuple[int, int]) -> tuple[int,
     return 0, 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
+def _crossing(line: int, xa: float, ya: float, dx: float, dy: float, limit: float) -> np.int32:
+    """Where an edge crosses a scan line, in sub-samples. The order of operations is the rule's: another one rounds
+    differently. `_fill` trusts crossings to lie in 0 … limit, also where x is NaN: infinite vertices make some."""
+    x = np.ceil(xa + (line + 0.5 - ya) * dx / dy - 0.5)
+    x = x if x > 0.0 else 0.0
+    return np.int32(x if x < limit else limit)
+
+
+@inner
+def _to_sub_samples(
+    vertices: NDArray[np.float64], begin: int, end: int, bounds: NDArray[np.float64], shape: NDArray[np.int64]
+) -> bool:
+    """Turn vertices into sub-samples of the grid, y downwards; whether that is possible: the scale is infinite where
+    the grid has no extent, or one of less than 1e-305."""
+    scale_x, scale_y = shape[0] / (bounds[2] - bounds[0]) * SUB_COLUMNS, shape[1] / (bounds[3] - bounds[1]) * SUB_ROWS
+    if not (0.0 < scale_x < np.inf and 0.0 < scale_y < np.inf):
+        return False
+    for i in range(begin, end):
+        vertices[i, 0] = (vertices[i, 0] - bounds[0]) * scale_x
+        vertices[i, 1] = (bounds[3] - vertices[i, 1]) * scale_y
+    return True
+
+
+@inner
+def _cross_few(
+    vertices: NDArray[np.float64],
+    rings: NDArray[np.int64],
+    taken: NDArray[np.uint8],
+    slots: NDArray[np.int32],
+    window: tuple[int, int],
+    limit: float,
+) -> bool:
+    """Store the crossings of the window's k-th line at `slots[:taken[k], k]`; False if there is no room for all."""
+    taken[: window[1] - window[0]] = 0
+    for ring in range(len(rings) - 1):
+        for i in range(rings[ring], rings[ring + 1] - 1):
+            xa, ya = vertices[i, 0], vertices[i, 1]
+            xb, yb = vertices[i + 1, 0], vertices[i + 1, 1]
+            if ya > yb:
+                xa, ya, xb, yb = xb, yb, xa, ya
+            first, last = _lines_of(ya, yb, window)
+            for line in range(first, last):
+                place = line - window[0]
+                slot = taken[place]
+                if slot == SLOTS:
+                    return False
+                slots[slot, place] = _crossing(line, xa, ya, xb - xa, yb - ya, limit)
+                taken[place] = slot + 1
+    return True
+
+
+@inner
+def _add_span(a: int, b: int, steps: NDArray[np.int32]) -> None:
+    """Add the sub-samples from crossing `a` to `b`, which is not less, to `steps` (see `_fill`)."""
+    left, right = a >> 8, b >> 8
+    steps[left] += SUB_COLUMNS - (a & 255)
+    steps[left + 1] += a & 255
+    steps[right] -= SUB_COLUMNS - (b & 255)
+    steps[right + 1] -= b & 255
+
+
+@inner
+def _fill_pairs(begin: int, slots: NDArray[np.int32], steps: NDArray[np.int32]) -> tuple[Any, Any, Any, Any]:
+    """As `_fill`, for the row of samples whose first line is `begin`, each line of which has two crossings; returns the
+    columns touched on the left, and those on the right, half-open."""
+    low, middle, beyond, high = slots[0, begin], np.int32(0), slots[0, begin], np.int32(0)
+    low, beyond = max(low, slots[1, begin]), max(low, slots[1, begin])
+    lefts, rights = np.int32(0), np.int32(0)
+    for line in range(begin, begin + SUB_ROWS):
+        a, b = min(slots[0, line], slots[1, line]), max(slots[0, line], slots[1, line])
+        low, middle = min(low, a), max(middle, a)
+        beyond, high = min(beyond, b), max(high, b)
+        lefts += a & np.int32(255)
+        rights += b & np.int32(255)
+    low, middle, beyond, high = low >> 8, middle >> 8, beyond >> 8, high >> 8
+    if low == middle and beyond == high:  # both edges are steep
+        steps[low] += SUB_ROWS * SUB_COLUMNS - lefts
+        steps[low + 1] += lefts
+        steps[high] -= SUB_ROWS * SUB_COLUMNS - rights
+        steps[high + 1] -= rights
+    else:
+        for line in range(begin, begin + SUB_ROWS):
+            _add_span(min(slots[0, line], slots[1, line]), max(slots[0, line], slots[1, line]), steps)
+    return low, middle + 2, beyond, high + 2
+
+
+@inner
+def _fill_few(
+    begin: int, taken: NDArray[np.uint8], slots: NDArray[np.int32], row: NDArray[np.int32], steps: NDArray[np.int32]
+) -> tuple[int, int, int]:
+    """As `_fill`, for lines with any number of slots taken; returns the columns touched, half-open, and how many
+    crossings `row` received."""
+    low, high, held = len(steps), 0, 0
+    for line in range(begin, begin + SUB_ROWS):
+        first, held = held, held + int(taken[line])
+        for slot in range(held - first):
+            row[first + slot] = slots[slot, line]
+        sort_few(row, first, held)
+        for i in range(first, held - 1, 2):
+            _add_span(row[i], row[i + 1], steps)
+            low, high = min(low, row[i] >> 8), max(high, (row[i + 1] >> 8) + 2)
+    return low, high, held
+
+
+@inner
+def _rows_of_few(
+    rows: tuple[int, int],
+    taken: NDArray[np.uint8],
+    slots: NDArray[np.int32],
+    row_crossings: NDArray[np.int32],
+    steps: NDArray[np.int32],
+    spans: NDArray[np.int32],
+    held: int,
+) -> int:
+    """Write the spans of the window's rows behind the `held` ones; returns how many there are."""
+    for row in range(rows[0], rows[1]):
+        begin, other = (row - rows[0]) * SUB_ROWS, 0
+        for line in range(begin, begin + SUB_ROWS):
+            other |= taken[line] ^ 2
+        if other == 0:
+            low, middle, beyond, high = _fill_pairs(begin, slots, steps)
+            held = _emit(row, (low, middle, beyond, high), steps, spans, held)
+            continue
+        low, high, count = _fill_few(begin, taken, slots, row_crossings, steps)
+        if high - low <= NARROW:
+            held = _emit(row, (low, high, high, high), steps, spans, held)
+        else:
+            sort_few(row_crossings, 0, count)
+            held = _emit_wide(row, row_crossings[:count], steps, spans, held)
+    return held
+
+
+@inner
 def _mark_lines(
     vertices: NDArray[np.float64], rings: NDArray[np.int64], starts: NDArray[np.int64], window: tuple[int, int]
 ) -> None:
@@ -75,7 +202,7 @@ def _mark_lines(
         begin += live
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _cross(
     vertices: NDArray[np.float64],
     rings: NDArray[np.int64],
@@ -92,22 +219,18 @@ def _cross(
             if ya > yb:
                 xa, ya, xb, yb = xb, yb, xa, ya
             first, last = _lines_of(ya, yb, window)
-            dx, dy = xb - xa, yb - ya
             for line in range(first, last):
-                # The order of operations is the rule's: another one rounds differently.
-                x = np.ceil(xa + (line + 0.5 - ya) * dx / dy - 0.5)
-                # `_fill` trusts crossings to lie in 0 … limit, also where x is NaN: infinite vertices make some.
-                x = x if x > 0.0 else 0.0
                 place = line - window[0] + 1
-                crossings[starts[place]] = np.int32(x if x < limit else limit)
+                crossings[starts[place]] = _crossing(line, xa, ya, xb - xa, yb - ya, limit)
                 starts[place] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _fill(
     row: int, starts: NDArray[np.int64], crossings: NDArray[np.int32], steps: NDArray[np.int32]
 ) -> tuple[int, int]:
-    """Add up the sub-samples of one row of samples, the window's first being 0; returns the columns touched, half-open.
+    """Add up the sub-samples of one row of samples, the window's first being 0, between `crossings` that are sorted;
+    returns the columns touched, half-open.
 
     The running sum of `steps` (width + 2,) is each sample's count: a span that begins at fraction f of a sample
     adds 256 - f there and 256 from the next one on; where it ends the same is taken away. Crossings are at most
@@ -117,27 +240,23 @@ def _fill(
     end = starts[row * SUB_ROWS]
     for line in range(row * SUB_ROWS, (row + 1) * SUB_ROWS):
         begin, end = end, starts[line + 1]
-        if end - begin > 2:
-            _order(crossings, begin, end)
         for i in range(begin, end - 1, 2):
-            a = int(min(crossings[i], crossings[i + 1]))
-            b = int(max(crossings[i], crossings[i + 1]))
-            left, right = a >> 8, b >> 8
-            steps[left] += SUB_COLUMNS - (a & 255)
-            steps[left + 1] += a & 255
-            steps[right] -= SUB_COLUMNS - (b & 255)
-            steps[right + 1] -= b & 255
-            low, high = min(low, left), max(high, right + 2)
+            _add_span(crossings[i], crossings[i + 1], steps)
+            low, high = min(low, crossings[i] >> 8), max(high, (crossings[i + 1] >> 8) + 2)
     return low, high
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _emit(row: int, low: int, high: int, steps: NDArray[np.int32], spans: NDArray[np.int32], held: int) -> int:
+@inner
+def _emit(
+    row: int, columns: tuple[int, int, int, int], steps: NDArray[np.int32], spans: NDArray[np.int32], held: int
+) -> int:
     """Write the spans of samples of one row that are inside behind the `held` ones, and clear `steps`; returns how many
-    there are. The count changes in columns `low` to before `high` only; at the last one it is 0, at `width` or before,
-    so that no column beyond the grid is written. `spans` has room for one span for every two columns."""
+    there are. The count changes in `columns` only, from the first to before the second, and from the third to before
+    the fourth; at the last one it is 0, at `width` or before, so that no column beyond the grid is written. `spans` has
+    room for one span for every two columns."""
+    column, middle, beyond, high = columns
     count, first = np.int32(0), -1
-    for column in range(low, high):
+    while column < high:
         count += steps[column]
         steps[column] = 0
         if count >= MINIMUM:
@@ -145,16 +264,18 @@ def _emit(row: int, low: int, high: int, steps: NDArray[np.int32], spans: NDArra
         elif first >= 0:
             spans[held, 0], spans[held, 1], spans[held, 2] = row, first, column - first
             held, first = held + 1, -1
+        column += 1
+        if column == middle:
+            column = max(column, beyond)
     return held
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _emit_wide(
     row: int, crossings: NDArray[np.int32], steps: NDArray[np.int32], spans: NDArray[np.int32], held: int
 ) -> int:
     """As `_emit`, for a wide row, of which only the columns with a crossing and the next ones are looked at: the count
-    changes nowhere else. Sorts the row's `crossings`; `spans` has room for as many."""
-    _order(crossings, 0, len(crossings))
+    changes nowhere else. The row's `crossings` are sorted; `spans` has room for as many."""
     count, first, following = np.int32(0), -1, 0
     for crossing in crossings:
         for column in range(max(crossing >> 8, following), (crossing >> 8) + 2):
@@ -167,6 +288,37 @@ def _emit_wide(
                 held, first = held + 1, -1
         following = (crossing >> 8) + 2
     return held
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _rows_of_many(
+    vertices: NDArray[np.float64],
+    mine: NDArray[np.int64],
+    window: tuple[int, int],
+    limit: float,
+    steps: NDArray[np.int32],
+    spans: NDArray[np.int32],
+    held: int,
+) -> tuple[NDArray[np.int32], int]:
+    """As `_rows_of_few`, in a larger array if need be, for the rings `mine` of one feature."""
+    starts = np.empty(window[1] - window[0] + 2, np.int64)
+    _mark_lines(vertices, mine, starts, window)
+    crossings = np.empty(starts[window[1] - window[0] + 1], np.int32)
+    _cross(vertices, mine, starts, crossings, window, limit)
+    for line in range(window[1] - window[0]):
+        sort_many(crossings, starts[line], starts[line + 1])
+    for row in range((window[1] - window[0]) // SUB_ROWS):
+        low, high = _fill(row, starts, crossings, steps)
+        begin, end = starts[row * SUB_ROWS], starts[(row + 1) * SUB_ROWS]
+        most = held + max(end - begin, NARROW)
+        if most > len(spans):
+            spans = longer(spans, most)
+        if high - low <= NARROW:
+            held = _emit(row + window[0] // SUB_ROWS, (low, high, high, high), steps, spans, held)
+        else:
+            sort_many(crossings, begin, end)
+            held = _emit_wide(row + window[0] // SUB_ROWS, crossings[begin:end], steps, spans, held)
+    return spans, held
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -198,40 +350,26 @@ def scan(
     n = len(polygons) - 1
     offsets, span_offsets = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
     spans, held, total = np.empty((room, 3), np.int32), 0, np.int64(0)
-    starts = np.zeros(1, np.int64)
-    crossings = np.empty(1, np.int32)
+    taken, slots, row_crossings = np.empty(1, np.uint8), np.empty((SLOTS, 1), np.int32), np.empty(ROW_SLOTS, np.int32)
     steps = np.zeros(2, np.int32)
     for k in range(n):
         mine = rings[polygons[k] : polygons[k + 1] + 1]
-        width, height = shapes[k, 0], shapes[k, 1]
-        extent_x, extent_y = bounds[k, 2] - bounds[k, 0], bounds[k, 3] - bounds[k, 1]
-        scale_x, scale_y = width / extent_x * SUB_COLUMNS, height / extent_y * SUB_ROWS
-        # Infinite where the grid has no extent, or one of less than 1e-305.
-        first, last = max(windows[k, 0], 0), min(windows[k, 1], height)
-        if first < last and len(mine) > 1 and 0.0 < scale_x < np.inf and 0.0 < scale_y < np.inf:
-            for i in range(mine[0], mine[len(mine) - 1]):
-                vertices[i, 0] = (vertices[i, 0] - bounds[k, 0]) * scale_x
-                vertices[i, 1] = (bounds[k, 3] - vertices[i, 1]) * scale_y
-            window = (first * SUB_ROWS, last * SUB_ROWS)
+        first, last = max(windows[k, 0], 0), min(windows[k, 1], shapes[k, 1])
+        some = first < last and len(mine) > 1
+        if some and _to_sub_samples(vertices, mine[0], mine[len(mine) - 1], bounds[k], shapes[k]):
+            window, limit = (first * SUB_ROWS, last * SUB_ROWS), float(shapes[k, 0] * SUB_COLUMNS)
             lines = window[1] - window[0]
-            if len(starts) < lines + 2:
-                starts = np.zeros(2 * lines + 2, np.int64)
-            _mark_lines(vertices, mine, starts, window)
-            if len(crossings) < starts[lines + 1]:
-                crossings = np.empty(2 * starts[lines + 1], np.int32)
-            _cross(vertices, mine, starts, crossings, window, float(width * SUB_COLUMNS))
-            if len(steps) < width + 2:
-                steps = np.zeros(2 * width + 2, np.int32)
-            for row in range(first, last):
-                low, high = _fill(row - first, starts, crossings, steps)
-                begin, end = starts[(row - first) * SUB_ROWS], starts[(row - first + 1) * SUB_ROWS]
-                most = held + max(end - begin, NARROW)
+            if len(steps) < shapes[k, 0] + 2:
+                steps = np.zeros(2 * shapes[k, 0] + 2, np.int32)
+            if len(taken) < lines:
+                taken, slots = np.empty(2 * lines, np.uint8), np.empty((SLOTS, 2 * lines), np.int32)
+            if _cross_few(vertices, mine, taken, slots, window, limit):
+                most = held + lines * SLOTS // 2
                 if most > len(spans):
                     spans = longer(spans, most)
-                if high - low <= NARROW:
-                    held = _emit(row, low, high, steps, spans, held)
-                else:
-                    held = _emit_wide(row, crossings[begin:end], steps, spans, held)
+                held = _rows_of_few((first, last), taken, slots, row_crossings, steps, spans, held)
+            else:
+                spans, held = _rows_of_many(vertices, mine, window, limit, steps, spans, held)
         for span in range(span_offsets[k], held):
             total += spans[span, 2]
         offsets[k + 1], span_offsets[k + 1] = total, held

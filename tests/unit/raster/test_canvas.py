@@ -47,6 +47,41 @@ def test_what_no_item_fills_is_a_hole_and_the_next_item_may_fill_it() -> None:
     assert (canvas.mask.tolist(), canvas.used.tolist()) == ([[1, 1]], [[0, 1]])
 
 
+NONE = np.zeros(0, np.intp)
+
+
+@pytest.mark.parametrize("barred", [None, np.array([False, True, False])])
+@pytest.mark.parametrize("beyond", [NONE, np.array([2])])
+@pytest.mark.parametrize("whole", [0, 1, 2])
+def test_a_band_with_data_everywhere_needs_no_hits(whole: int, beyond: np.ndarray, barred: np.ndarray | None) -> None:
+    """Of three samples with two bands; the bands that count hits have them at the first and the third."""
+    canvas = Canvas(1, 3, (5.0, 6.0), 2)
+    for number in range(2):
+        canvas.widen(number, np.dtype(np.uint16))
+        canvas.target(0, number, PLAIN).values[:] = 7
+        canvas.note(beyond if number < whole else None)
+    canvas.hits[[0, 2]] = 2 - whole
+    canvas.commit(0, 1, barred)
+    there = [1, int(whole == 2 and barred is None), int(whole == 0 or not len(beyond))]
+    assert canvas.mask.tolist() == [there]
+    assert canvas.used.tolist() == [[1 if one else -1 for one in there]]
+    assert canvas.vacant(0, np.arange(4)).tolist() == [not one for one in there]
+    assert canvas.hits.tolist() == [0, 0, 0]
+    canvas.target(0, 0, PLAIN).hits[:] = 1  # of the next item, of which one band only is read
+    canvas.commit(0, 0, None)
+    assert canvas.mask.tolist() == [there]
+    assert [one.tolist() for one in canvas.finish(None)] == [[[7 if one else hole for one in there]] for hole in (5, 6)]
+
+
+def test_what_was_noted_of_an_item_is_forgotten_with_it() -> None:
+    canvas = Canvas(1, 2, (0.0,), 1)
+    canvas.widen(0, np.dtype(np.uint16))
+    canvas.note(NONE)
+    canvas.forget()
+    canvas.commit(0, 0, None)
+    assert canvas.mask.tolist() == [[0, 0]]
+
+
 def test_a_scene_that_no_item_begins_has_holes_only() -> None:
     canvas = Canvas(2, 3, (5.0,), 1)
     assert not len(canvas.filled(1))

@@ -81,6 +81,30 @@ def test_a_mosaic_of_holes_equals_the_slow_oracle() -> None:
     assert max(reader.blocks.values()) == 1, "a block was decoded twice"
 
 
+@pytest.mark.parametrize("row", [0, 20, 40, 79])
+@pytest.mark.parametrize("bands", [(RED,), (RED, NIR)])
+def test_one_pixel_without_data_in_any_block_is_found(row: int, bands: tuple[object, ...]) -> None:
+    """Hits are counted from the first block with such a pixel on, and then for the blocks before it, too."""
+    sampling = boxes_site([[500000, 5099200, 500640, 5100000]])
+    images = {"r": image(1, (slice(row, row + 1), slice(30, 31))), "n": image(2)}
+    found = mosaic([item("i", {"B04": "r", "B08": "n"})], MemoryReader(images), sampling, *bands)
+    pixels = [images[name][sampling.samples.rows, sampling.samples.columns] for name in ("r", "n")[: len(bands)]]
+    expected = np.logical_and.reduce([one != 0 for one in pixels])
+    assert 0 < expected.sum() < len(expected)
+    np.testing.assert_array_equal(found.mask, expected)
+    np.testing.assert_array_equal(found.used, np.where(expected, 0, -1))
+    for values, one in zip(found.values, pixels, strict=True):
+        np.testing.assert_array_equal(values, np.where(expected, one, 0))
+
+
+def test_samples_beyond_an_image_have_no_data_though_all_others_have() -> None:
+    sampling = boxes_site([[500000, 5099900, 500050, 5099980], [500600, 5099300, 500700, 5099400]])
+    found = mosaic([item("i", {"B04": "r"})], MemoryReader({"r": image(1)}), sampling, RED)
+    x, _ = centres(sampling)
+    np.testing.assert_array_equal(found.mask, x < 500_640)
+    assert 0 < found.mask.sum() < len(found.mask)
+
+
 def test_only_blocks_with_samples_are_read_and_only_down_to_the_last_row() -> None:
     reader = MemoryReader({"r": image(1)})
     mosaic([item("i", {"B04": "r"})], reader, boxes_site([[500000, 5099900, 500050, 5099980]]), RED)

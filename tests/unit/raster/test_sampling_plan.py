@@ -1,9 +1,14 @@
-"""A site among threads."""
+"""A site among threads, and what it knows of items."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+
+import numpy as np
+import shapely
+
+from tests.support.cogs import boxes_site, item
 
 SHARED = """
 import threading
@@ -40,3 +45,11 @@ def test_threads_may_ask_about_the_same_footprint():
     """In a process of its own: what this guards against is a segmentation fault."""
     answer = subprocess.run([sys.executable, "-c", SHARED], capture_output=True, text=True, timeout=60, check=False)
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_what_is_known_of_an_item_is_not_found_out_again() -> None:
+    plan = boxes_site([[500000, 5099900, 500050, 5099980], [500600, 5099300, 500700, 5099400]])
+    near, far = item("near", {}), item("far", {}, footprint=shapely.box(-10, -10, -9, -9))
+    knowing = plan.knowing([far], np.array([[False, True]]))
+    assert [knowing.reached(one).tolist() for one in (near, far)] == [[True, True], [False, True]]
+    assert [plan.reached(one).tolist() for one in (near, far)] == [[True, True], [False, False]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import shapely
@@ -11,7 +13,7 @@ from arpent.domain.boundary.rings import rings_of
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution, Samples
 from arpent.zonal.pixel_coverage import pixel_coverage
-from arpent.zonal.rasterize import WIDEST, scan
+from arpent.zonal.rasterize import MINIMUM, SLOTS, SUB_COLUMNS, SUB_ROWS, WIDEST, scan
 
 
 def cut(geometries: list[shapely.Geometry | None], bounds: tuple[float, ...], width: int, height: int) -> Samples:
@@ -124,3 +126,38 @@ def test_vertices_that_overflow_stay_within_the_grid():
 def test_a_grid_too_wide_for_the_scan_is_refused():
     with pytest.raises(ValueError, match="columns"):
         cut([shapely.box(0, 0, 1, 1)], (0, 0, 1, 1), WIDEST + 1, 1)
+
+
+def comb(teeth: int, width: float, height: float) -> shapely.Geometry:
+    """A polygon whose upper scan lines cross it twice for each tooth, and the lower ones twice."""
+    step = width / (2 * teeth)
+    points = [(step * k, height * (0.4 + 0.6 * (k % 2)) + 0.03 * k) for k in range(2 * teeth + 1)]
+    return shapely.Polygon([(0.0, 0.0), *points, (width, 0.0)])
+
+
+def by_hand(polygon: shapely.Geometry, width: int, height: int) -> set[tuple[int, int]]:
+    """Sub-sample by sub-sample, on a grid of samples of 1 x 1 with the origin at the bottom left."""
+    counts = np.zeros((height, width), int)
+    points = shapely.get_coordinates(polygon) * (SUB_COLUMNS, -SUB_ROWS) + (0, height * SUB_ROWS)
+    for line in range(height * SUB_ROWS):
+        crossings = []
+        for (xa, ya), (xb, yb) in pairwise(points):
+            if (ya <= line + 0.5) != (yb <= line + 0.5):
+                (xl, yl), (xh, yh) = sorted([(xa, ya), (xb, yb)], key=lambda point: point[1])
+                x = np.ceil(xl + (line + 0.5 - yl) * (xh - xl) / (yh - yl) - 0.5)
+                crossings.append(int(np.clip(x, 0, width * SUB_COLUMNS)))
+        crossings.sort()
+        inside = np.zeros(width * SUB_COLUMNS, bool)
+        for a, b in zip(crossings[::2], crossings[1::2], strict=True):
+            inside[a:b] = True
+        counts[line // SUB_ROWS] += inside.reshape(width, SUB_COLUMNS).sum(axis=1)
+    return {(int(row), int(column)) for row, column in zip(*np.nonzero(counts >= MINIMUM), strict=True)}
+
+
+@pytest.mark.parametrize("width", [9, 150], ids=["narrow", "wide"])
+@pytest.mark.parametrize("teeth", [1, 2, SLOTS // 2, SLOTS // 2 + 1, 60])
+def test_however_often_a_scan_line_is_crossed(width: int, teeth: int):
+    """Up to SLOTS crossings of a line are stored in one way, more in another; two are filled in a third."""
+    slanted = shapely.Polygon([(0.3, 0.2), (width - 2.5, 1.1), (width - 0.1, 9.7), (width / 2, 10.9), (1.6, 9.2)])
+    for polygon in (comb(teeth, width - 0.3, 9.0), slanted):
+        assert cells(cut([polygon], (0, 0, width, 12), width, 12)) == by_hand(polygon, width, 12)

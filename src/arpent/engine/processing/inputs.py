@@ -182,11 +182,12 @@ def _read(
     services: Services,
 ) -> _Read:
     """Read the samples of one input. Raises AssetUnreadable for an image that may be readable later."""
+    sampling = geometry.sampling.knowing(acquisitions.items, acquisitions.reach)
     if binding.input.mosaicking is Mosaicking.SIMPLE:
         mosaic = simple(
             acquisitions.items,
             binding.requests,
-            geometry.sampling,
+            sampling,
             services.reader,
             source=binding.source,
             collection=binding.collection,
@@ -198,7 +199,7 @@ def _read(
     read = stack(
         groups,
         binding.requests,
-        geometry.sampling,
+        sampling,
         services.reader,
         source=binding.source,
         collection=binding.collection,

@@ -108,7 +108,8 @@ def _add(
     try:
         prepared = read_samples(computation, found)
         most = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // prepared.evalscript.width))
-        answered = answers(computation, prepared, most, sums=totals.needs_sums_only(prepared.evalscript))
+        sums, known = totals.needs_sums_only(prepared.evalscript), totals.knows_outside(found)
+        answered = answers(computation, prepared, most, sums=sums, outside=not known)
         totals.add(chosen, found, prepared, answered, computation.shares)
     except ScriptError as error:
         totals.fail(chosen[found.present], as_failure(error))
@@ -156,11 +157,11 @@ def read_samples(computation: Computation, found: IntervalAcquisitions) -> Prepa
 
 
 def answers(
-    computation: Computation, prepared: Prepared, most: int, *, sums: bool = False
+    computation: Computation, prepared: Prepared, most: int, *, sums: bool = False, outside: bool = True
 ) -> Iterator[tuple[ScriptCall, ScriptAnswer | MachineCode]]:
     """The script's answer for all samples, at most `most` at once; errors of evaluatePixel are in it. `sums`: once
     machine code can compute it, the code comes instead, for all samples that are left but the one outside, which has an
-    answer."""
+    answer; without `outside` it has none then: code answers the same to the same."""
     owners, session = np.append(computation.geometry.features.ids, OUTSIDE), computation.session
     stopwatch, low, end = computation.services.stopwatch, 0, int(prepared.offsets[-1])
     while low < end:
@@ -170,6 +171,8 @@ def answers(
             if code is not None:
                 with stopwatch.stage(REDUCE):
                     yield call, code
+                if not outside:
+                    break
                 low = end - 1
         call = prepared.call(low, min(low + most, end))
         with stopwatch.stage(SCRIPT):

@@ -54,8 +54,8 @@ class IntervalTotals:
     ) -> None:
         """Add samples of the features `rows` (n,), ascending, none of which was added before; nothing is added if
         `answers` raises an error. `reaching`: what reaches them; `answers`: the calls that are prepared, each with its
-        answer, or with what computes it (see `needs_sums_only`), but for the sample outside, which has an answer;
-        `shares` (N,): of each sample that is covered, where that counts."""
+        answer, or with what computes it (see `needs_sums_only`), but for the sample outside, which has an answer unless
+        it is known (see `knows_outside`); `shares` (N,): of each sample that is covered, where that counts."""
         key = self._key(reaching)
         group = self._groups.get(key) or _Group(
             self._bindings, self._calculations, self._sample_count, self._found, prepared
@@ -67,6 +67,10 @@ class IntervalTotals:
         """Whether `add` takes machine code in place of answers."""
         bands = ((output.id, band) for output in evalscript.outputs for band in output.bands)
         return all(sums_suffice(self._calculations.of(*band)) for band in bands)
+
+    def knows_outside(self, reaching: IntervalAcquisitions) -> bool:
+        """Whether features that see the same scenes have brought the answer for the sample outside."""
+        return self._key(reaching) in self._groups
 
     def fail(self, rows: NDArray[np.intp], failure: Failure) -> None:
         """These features have no numbers in this interval, whatever else is added."""
@@ -135,7 +139,7 @@ class _Group:
         names = [(output.id, band) for output, band in self._bands()]
         parts: list[tuple[NDArray[np.intp], list[ReductionPart]]] = []
         failures: dict[int, ScriptError] = {}
-        begun = 0  # samples of earlier calls
+        begun, outside = 0, None  # samples of earlier calls; the answer for the one outside
         seen = prepared.seen if self._needs_seen else None
         for call, answer in answers:
             count = min(len(rows) - call.first, len(call.offsets) - 1)  # without the sample outside
@@ -239,7 +243,7 @@ class _Group:
         rows: NDArray[np.intp],
         prepared: Prepared,
         failures: Mapping[int, ScriptError],
-        outside: NDArray[np.float64],
+        outside: NDArray[np.float64] | None,
     ) -> None:
         """`failures`: segment → error; the last segment is the sample outside, for which `outside` was returned."""
         for segment, error in failures.items():
@@ -248,6 +252,7 @@ class _Group:
         for row, failure in prepared.failures.items():
             self._failures.setdefault(int(rows[row]), failure)
         if self._outside is None:
+            assert outside is not None, "the first samples come with the one outside"
             beyond = failures.get(len(rows))
             self._outside = (outside, None if beyond is None else as_failure(beyond))
 

@@ -19,7 +19,7 @@ from arpent.domain.imagery.raster import Level
 from arpent.domain.ports.imagery import Block
 from arpent.raster.blocks.block_index import needed_blocks, tables_of
 from arpent.raster.canvas import Target
-from arpent.raster.gather import gather_pieces
+from arpent.raster.gather import copy_pieces, count_pieces, gather_pieces
 
 FIRST, COUNT = range(2)
 """The first two of the four columns of a piece: index of its first sample; number of samples, neighbours in a row;
@@ -46,6 +46,8 @@ class AlignedIndex:
     """Pixel columns in the blocks of the samples that are no neighbours in the image."""
     depths: NDArray[np.int64]
     """(m,): number of rows of each block, from the top, that samples need."""
+    beyond: NDArray[np.intp]
+    """Indices of the samples that lie outside the image, ascending."""
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
         """(position in `blocks`, block) of each block with samples still to be filled, as `NearestIndex.needed`."""
@@ -66,6 +68,14 @@ class AlignedIndex:
         """Copy the pixels of one block, as `NearestIndex.take`."""
         gather_pieces(pixels, self.pieces[self.starts[position] : self.starts[position + 1]], self.table, target)
 
+    def take_data(self, position: int, pixels: NDArray[np.generic], target: Target) -> bool:
+        """As `take`, without counting hits; whether all samples of the block have data. If not, `take` must follow."""
+        return copy_pieces(pixels, self.pieces[self.starts[position] : self.starts[position + 1]], self.table, target)
+
+    def count(self, blocks: int, hits: NDArray[np.unsignedinteger]) -> None:
+        """Count a hit for each sample in the first so many blocks."""
+        count_pieces(self.pieces[: self.starts[blocks]], hits)
+
 
 def index_aligned(shape: Level, transform: Affine, grids: Grids, samples: Samples) -> AlignedIndex:
     """The index of the samples on level 0; samples outside the image are left out."""
@@ -82,8 +92,17 @@ def index_aligned(shape: Level, transform: Affine, grids: Grids, samples: Sample
     _sort(*features, sides, origin, tables, starts[:-1].copy(), pieces, table, deepest)
     return AlignedIndex(
         shape=shape, blocks=blocks, starts=np.append(starts[blocks], starts[-1]), pieces=pieces, table=table,
-        depths=deepest[blocks] // shape.block_width + 1,
+        depths=deepest[blocks] // shape.block_width + 1, beyond=_beyond(pieces, len(samples)),
     )  # fmt: skip
+
+
+def _beyond(pieces: NDArray[np.int32], count: int) -> NDArray[np.intp]:
+    """Which of so many samples no piece holds: mostly none."""
+    if int(pieces[:, COUNT].sum()) == count:
+        return np.zeros(0, np.intp)
+    held = np.zeros(count, np.uint8)
+    count_pieces(pieces, held)
+    return np.flatnonzero(held == 0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

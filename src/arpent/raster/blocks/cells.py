@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from arpent.domain.boundary.kernel import inner
 from arpent.domain.grid import Grids, Samples
 from arpent.domain.imagery.raster import Raster
 from arpent.raster.reproject import Reprojection, to_pixels
@@ -139,11 +141,11 @@ class Cells:
     def _extent_of_rows(self, feature: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(height,): between which rows of the image each row of a feature's grid lies, with a margin."""
         nodes, height = self._rows[feature], int(self._grids.height[feature])
-        t = ((np.arange(height) + 0.5) / height)[:, np.newaxis]
-        weights = np.hstack((2 * (t - 0.5) * (t - 1), 4 * t * (1 - t), 2 * t * (t - 0.5)))
-        lines = weights @ nodes
-        bend = MARGIN + np.abs(lines[:, 1] - (lines[:, 0] + lines[:, 2]) / 2) + 0.01 * np.ptp(nodes)
-        return lines.min(axis=1) - bend, lines.max(axis=1) + bend
+        t = (np.arange(height) + 0.5) / height
+        left, middle, right = nodes.T @ np.stack((2 * (t - 0.5) * (t - 1), 4 * t * (1 - t), 2 * t * (t - 0.5)))
+        bend = MARGIN + np.abs(middle - (left + right) / 2) + 0.01 * np.ptp(nodes)
+        low, high = np.minimum(np.minimum(left, middle), right), np.maximum(np.maximum(left, middle), right)
+        return low - bend, high + bend
 
 
 def _side(block: int) -> int:
@@ -151,7 +153,7 @@ def _side(block: int) -> int:
     return block * -(-SMALLEST // block)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _place(pixel: float, origin: float, size: float, first: int, last: int) -> int:
     """Row or column of the cell of a pixel, never one that the sample's feature is not known to meet."""
     place = np.floor(pixel / size) - origin
@@ -160,20 +162,24 @@ def _place(pixel: float, origin: float, size: float, first: int, last: int) -> i
     return last if place > last else int(place)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _append(spans, held, begun, row, column, count):  # type: ignore[no-untyped-def]
+@inner
+def _append(spans: NDArray[np.int32], held: int, begun: int, row: int, column: int, count: int) -> int:
     """Write a span behind the `held` ones, or lengthen the last one, if it is the neighbour and not before `begun`;
-    returns the spans, in a larger array if need be, and how many there are."""
+    returns how many there are. There is room for one more."""
     last = held - 1
     if last >= begun and spans[last, 0] == row and spans[last, 1] + spans[last, 2] == column:
         spans[last, 2] += count
-        return spans, held
-    if held == len(spans):
-        larger = np.empty((2 * held + 64, 3), np.int32)
-        larger[:held] = spans
-        spans = larger
+        return held
     spans[held, 0], spans[held, 1], spans[held, 2] = row, column, count
-    return spans, held + 1
+    return held + 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _longer(spans, least):  # type: ignore[no-untyped-def]
+    """A copy with room for twice as many spans, and for `least`."""
+    larger = np.empty((max(2 * len(spans), least), 3), np.int32)
+    larger[: len(spans)] = spans
+    return larger
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -187,12 +193,14 @@ def _choose(span_offsets, spans, pixels, ranges, wanted):  # type: ignore[no-unt
     for feature in range(len(span_offsets) - 1):
         begun = held
         for span in range(span_offsets[feature], span_offsets[feature + 1]):
+            if held + spans[span, 2] > len(chosen):
+                chosen = _longer(chosen, held + spans[span, 2])
             for i in range(spans[span, 2]):
                 row = _place(pixels[1][n], top, high, first_rows[feature], last_rows[feature])
                 column = _place(pixels[0][n], left, wide, first_columns[feature], last_columns[feature])
                 n += 1
                 if first <= row * across + column <= last:
-                    chosen, held = _append(chosen, held, begun, spans[span, 0], spans[span, 1] + i, 1)
+                    held = _append(chosen, held, begun, spans[span, 0], spans[span, 1] + i, 1)
                     total += 1
         offsets[feature + 1], chosen_offsets[feature + 1] = total, held
     return offsets, chosen_offsets, chosen[:held].copy()
@@ -203,53 +211,64 @@ def _choose_straight(span_offsets, spans, grids, origin, ranges, wanted):  # typ
     """Like `_choose`, for grids that lie straight on the image, where a row of samples has one row of pixels, and a
     column one column."""
     first_rows, first_columns, last_rows, last_columns = ranges
-    first, last, across, top, left, high, wide = wanted
-    bounds, width, height = grids
     offsets, chosen_offsets = np.zeros_like(span_offsets), np.zeros_like(span_offsets)
     chosen, held, total = np.empty((len(spans), 3), np.int32), 0, 0
     cells = np.empty((2, 1), np.int64)
     for feature in range(len(span_offsets) - 1):
-        begun = held
-        low = first_rows[feature] * across + first_columns[feature]
-        if first <= low and last_rows[feature] * across + last_columns[feature] <= last:  # so are the cells between
-            for span in range(span_offsets[feature], span_offsets[feature + 1]):
-                row, column, count = spans[span, 0], spans[span, 1], spans[span, 2]
-                chosen, held = _append(chosen, held, begun, row, column, count)
-                total += count
-            offsets[feature + 1], chosen_offsets[feature + 1] = total, held
-            continue
-        if span_offsets[feature] < span_offsets[feature + 1]:
-            if cells.shape[1] < width[feature]:
-                cells = np.empty((2, 2 * width[feature]), np.int64)
-            step_y = (bounds[feature, 3] - bounds[feature, 1]) / height[feature]
-            place = (
-                bounds[feature, 0],
-                (bounds[feature, 2] - bounds[feature, 0]) / width[feature],
-                origin[0],
-                origin[1],
-            )
-            _cells_of_columns(width[feature], place, left, wide, first_columns[feature], last_columns[feature], cells)
-        for span in range(span_offsets[feature], span_offsets[feature + 1]):
-            pixel = (bounds[feature, 3] - (spans[span, 0] + 0.5) * step_y - origin[2]) / origin[3]
-            row = _place(pixel, top, high, first_rows[feature], last_rows[feature])
-            column, end = spans[span, 1], spans[span, 1] + spans[span, 2]
-            while column < end:
-                behind = min(cells[1, column], end)
-                if first <= row * across + cells[0, column] <= last:
-                    chosen, held = _append(chosen, held, begun, spans[span, 0], column, behind - column)
-                    total += behind - column
-                column = behind
+        begun, count = held, span_offsets[feature + 1] - span_offsets[feature]
+        most = held + count * (last_columns[feature] - first_columns[feature] + 1)
+        if most > len(chosen):
+            chosen = _longer(chosen, most)
+        if count > 0:
+            if cells.shape[1] < grids[1][feature]:
+                cells = np.empty((2, 2 * grids[1][feature]), np.int64)
+            mine = (first_rows[feature], first_columns[feature], last_rows[feature], last_columns[feature])
+            place = (feature, span_offsets[feature], span_offsets[feature + 1])
+            held = _choose_of(place, spans, grids, origin, mine, wanted, cells, chosen, held)
+        for span in range(begun, held):
+            total += chosen[span, 2]
         offsets[feature + 1], chosen_offsets[feature + 1] = total, held
     return offsets, chosen_offsets, chosen[:held].copy()
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _cells_of_columns(width, place, left, wide, first, last, cells):  # type: ignore[no-untyped-def]
+@inner
+def _choose_of(  # noqa: PLR0913, PLR0917
+    place: Any, spans: Any, grids: Any, origin: Any, mine: Any, wanted: Any, cells: Any, chosen: Any, held: int
+) -> int:
+    """Write what is chosen of one feature's spans behind the `held` ones; returns how many there are. `place`: the
+    feature, its first span and the one behind its last; `mine`: its ranges; `cells`: room for its columns."""
+    (feature, begin, end), begun = place, held
+    first_row, first_column, last_row, last_column = mine
+    first, last, across, top, left, high, wide = wanted
+    if first <= first_row * across + first_column and last_row * across + last_column <= last:  # so are those between
+        for span in range(begin, end):
+            held = _append(chosen, held, begun, spans[span, 0], spans[span, 1], spans[span, 2])
+        return held
+    (bounds, width, height), edges = grids, (first_column, last_column)
+    step_x = (bounds[feature, 2] - bounds[feature, 0]) / width[feature]
+    step_y = (bounds[feature, 3] - bounds[feature, 1]) / height[feature]
+    side = (bounds[feature, 0], step_x, origin[0], origin[1])
+    _cells_of_columns(width[feature], side, left, wide, edges, cells)
+    for span in range(begin, end):
+        pixel = (bounds[feature, 3] - (spans[span, 0] + 0.5) * step_y - origin[2]) / origin[3]
+        row = _place(pixel, top, high, first_row, last_row)
+        column, behind = spans[span, 1], spans[span, 1] + spans[span, 2]
+        while column < behind:
+            stop = min(cells[1, column], behind)
+            if first <= row * across + cells[0, column] <= last:
+                held = _append(chosen, held, begun, spans[span, 0], column, stop - column)
+            column = stop
+    return held
+
+
+@inner
+def _cells_of_columns(width: int, side: Any, left: float, wide: float, edges: Any, cells: NDArray[np.int64]) -> None:
     """Fill `cells` (2, width or more): column of the cell in which each column of a grid lies, and the next column that
-    lies in another one."""
-    edge, step, origin, size = place
+    lies in another one. `side`: where the grid begins and its step, where the image begins and its step; `edges`: the
+    first and the last column of the cells."""
+    edge, step, origin, size = side
     for column in range(width):
-        cells[0, column] = _place((edge + (column + 0.5) * step - origin) / size, left, wide, first, last)
+        cells[0, column] = _place((edge + (column + 0.5) * step - origin) / size, left, wide, edges[0], edges[1])
     for column in range(width - 1, -1, -1):
         same = column + 1 < width and cells[0, column + 1] == cells[0, column]
         cells[1, column] = cells[1, column + 1] if same else column + 1
