@@ -120,8 +120,8 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
 
         def listed() -> Response:
             found = service.list(reach, order, window.offset, window.reach)
-            more = 0 < len(found) < window.reach and sum(len(job.body) for job in found) > SMALL
-            if more:  # perhaps it is fewer than there are, because they are large
+            more = 0 < len(found) < window.reach  # the end, or the next one is large
+            if more:
                 more = bool(service.list(reach, order, window.offset + len(found), 1))
             return json_response(page_object(found, window, partial(show, reach=reach), address, query, more=more))
 
