@@ -84,10 +84,10 @@ class IsolatedFeatures:
                 try:
                     answer: Answer = call.future.result(LOOK_SECONDS)
                 except StillRunning:
-                    if call.future.done():
-                        raise
-                    meanwhile()
-                    continue
+                    if not call.future.done():
+                        meanwhile()
+                        continue
+                    answer = call.future.result()  # it ended just now, or that is what it raised
                 return answer
         except LimitExceeded as error:
             raise FeaturesUnreadable(f"The file {location.url} cannot be read. {error}") from error

@@ -6,10 +6,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import shapely
@@ -91,6 +94,21 @@ def test_a_search_that_is_no_longer_wanted_ends_with_its_process(processes: Proc
     with pytest.raises(NoLongerWanted):
         stopped.search(COLLECTION, JUNE, BOX)
     assert IsolatedCatalog(submit, one_item).search(COLLECTION, JUNE, BOX)[0].id == "one"
+
+
+class JustNow(Future[Any]):
+    """Ends between a wait for it, which was in vain, and the look at whether it has ended."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            self.set_result(one_item((COLLECTION, JUNE, BOX)))
+            raise TimeoutError
+        return super().result(timeout)
+
+
+def test_a_search_that_ends_as_its_wait_does() -> None:
+    call = SimpleNamespace(future=JustNow(), begun=lambda: True, cancel=lambda: None)
+    assert IsolatedCatalog(lambda *_: call, one_item).search(COLLECTION, JUNE, BOX)[0].id == "one"
 
 
 def test_one_process_makes_all_searches(processes: ProcessBulkhead) -> None:

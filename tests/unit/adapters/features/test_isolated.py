@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -238,3 +238,17 @@ def test_a_batch_is_not_taken_before_it_is_whole(direct: DirectFeatures, monkeyp
     with ThreadPoolExecutor(1) as pool:
         source = IsolatedFeatures(direct, submit, pack=pack, unpack=unpack, wanted=wanted)  # type: ignore[arg-type]
         assert source.features(FILE).ids.tolist() == list(range(1, 11))
+
+
+def test_a_reading_that_ends_as_its_wait_does(direct: DirectFeatures) -> None:
+    class JustNow(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            if not self.done():
+                self.set_result(pack(made(range(3, 4))))
+                raise TimeoutError
+            return super().result(timeout)
+
+    call = SimpleNamespace(future=JustNow(), begun=lambda: True, cancel=lambda: None)
+    found = IsolatedFeatures(direct, lambda *_: call, pack=pack, unpack=unpack).feature(FILE, 3)
+    assert found is not None
+    assert found.ids.tolist() == [3]

@@ -57,6 +57,6 @@ class IsolatedCatalog:
             try:
                 return call.future.result(LOOK_SECONDS)
             except StillRunning:
-                if call.future.done():  # it is what the search raised
-                    raise
+                if call.future.done():  # just now, or it is what the search raised
+                    return call.future.result()
         raise NoLongerWanted("The search of the catalogue was stopped")
