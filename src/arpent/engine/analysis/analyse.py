@@ -104,8 +104,9 @@ def analyse(
 
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
-    weight[rows] = grids.sample_count + heavy
-    size = partition_size(weight, layout, limits.pixel_budget, _kept_numbers(request), scenes=has_scenes(bindings))
+    weight[rows] = grids.sample_count
+    kept, scenes = _kept_numbers(request), has_scenes(bindings)
+    size = partition_size(weight, layout, limits.pixel_budget, kept, scenes=scenes, results=heavy)
     parts = runs(weight, layout, size, limits.parallelism)
     volume = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
     return Analysis(

@@ -105,17 +105,26 @@ class PartitionSize:
     """Samples of a partition, at most; they are worked on in chunks (`engine.processing.chunks`)."""
     per_worker: int = PARTITIONS_PER_WORKER
     """Partitions for each worker, at least."""
+    results: int = 0
+    """Samples that the results of each feature count for, beside its own."""
 
 
 def partition_size(
-    weight: NDArray[np.int64], layout: BlockAssignment, pixel_budget: int, kept_numbers: int, *, scenes: bool = False
+    weight: NDArray[np.int64],
+    layout: BlockAssignment,
+    pixel_budget: int,
+    kept_numbers: int,
+    *,
+    scenes: bool = False,
+    results: int = 0,
 ) -> PartitionSize:
     """The size for features of `weight` (n,) samples, of which `pixel_budget` fit into memory at once.
 
     Features as large as blocks share blocks with many neighbours: the fewer partitions, the fewer blocks are decoded
     twice. So do those that are read in many `scenes`, which are worked on in chunks, however few they are.
     `kept_numbers`: per sample, what is kept until all chunks of a partition are done (percentiles, histograms
-    over all intervals), and must fit into memory, too.
+    over all intervals), and must fit into memory, too. `results`: samples that take as much memory as the results of a
+    feature, which are not done in chunks: those of a partition fit into one pixel budget, however many it has.
     """
     large = layout.inside & (weight > LARGE_FEATURE * layout.pixels)
     if weight[large].sum() > weight.sum() / 2:
@@ -123,22 +132,22 @@ def partition_size(
     elif scenes:
         most, per_worker = SCENE_BUDGETS * pixel_budget, PARTITIONS_PER_WORKER
     else:
-        return PartitionSize(samples=pixel_budget)
+        return PartitionSize(samples=pixel_budget, results=results)
     if kept_numbers:
         most = min(most, max(1, pixel_budget * KEPT_PER_SAMPLE // kept_numbers))
-    return PartitionSize(samples=most, per_worker=per_worker)
+    return PartitionSize(samples=most, per_worker=per_worker, results=results * -(-most // pixel_budget))
 
 
 def runs(
     weight: NDArray[np.int64], layout: BlockAssignment, size: PartitionSize, parallelism: int
 ) -> tuple[NDArray[np.intp], ...]:
-    """Rows of the features of each partition, in block order, about equal in work and of at most `size.samples` each
-    (a single feature may exceed it).
+    """Rows of the features of each partition, in block order, about equal in work and of at most `size.samples` each,
+    results included (a single feature may exceed it).
 
     `weight` (n,): samples of each feature. Partitions end between two blocks where possible, since a block shared by
     two partitions is decoded twice.
     """
-    weight, block = weight[layout.order], layout.block[layout.order]
+    weight, block = weight[layout.order] + size.results, layout.block[layout.order]
     first = np.append(True, np.diff(block) != 0)[: len(block)]
     work = weight + first * layout.pixels[layout.order] * DECODING
     per_worker = size.per_worker if parallelism > 1 else 1

@@ -142,6 +142,17 @@ def test_partitions_of_many_scenes_hold_several_pixel_budgets():
     assert kept == PartitionSize(samples=1000), "its samples fit into memory, whatever is read at once"
 
 
+@pytest.mark.parametrize(("samples", "scenes"), [(20, False), (20, True), (2000, False)])
+def test_results_of_a_partition_fit_into_one_pixel_budget(samples: int, scenes: bool):
+    """Chunks of a partition take turns in memory; the results of its features stay there until all are done."""
+    layout = assign_blocks(np.tile([[100.0, 900.0]], (50, 1)), UTM, [image()])
+    weight = np.full(50, samples)
+    alone = partition_size(weight, layout, pixel_budget=10_000, kept_numbers=0, scenes=scenes)
+    size = partition_size(weight, layout, pixel_budget=10_000, kept_numbers=0, scenes=scenes, results=1000)
+    assert size.samples == alone.samples, "features are not large by what is reported of them"
+    assert max(map(len, runs(weight, layout, size, parallelism=1))) <= 10
+
+
 def test_no_partition_is_left_over():
     """Two fifths of the blocks would leave more than two partitions can hold, and so a fourth."""
     wide = replace(image(), levels=(Level(width=1000, height=100, block_width=50, block_height=50),))
