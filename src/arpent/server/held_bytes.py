@@ -3,7 +3,6 @@ hundreds of them it could otherwise fill the memory by bodies that never end, an
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,12 +12,18 @@ from arpent.server.middleware import answer
 from arpent.wire.problems import problem
 
 MOST_HELD_BYTES = 64_000_000
-"""Bytes of one client's bodies and answers that are in memory, unless it is a single one."""
+"""Bytes of one client's bodies and answers that are in memory, without those of its largest request: while it takes a
+large answer it may go on."""
 PIECE = 1 << 18
 """Bytes of an answer that are handed over at once; the next piece waits until the client has taken it."""
 TOO_MUCH = (
-    f"Your requests under way hold {MOST_HELD_BYTES} bytes; take their answers, and send the next after one of them."
+    f"Bodies and answers of your requests under way hold more than {MOST_HELD_BYTES} bytes, the largest not counted; "
+    "send the next when one of them has ended."
 )
+
+
+Held = dict[str, dict[int, int]]
+"""Client → number of each of its requests → bytes that it holds."""
 
 
 class HeldBytes:
@@ -28,7 +33,7 @@ class HeldBytes:
         """`but`: paths whose bodies do not stay in memory."""
         self._app = app
         self._but = but
-        self._held: Counter[str] = Counter()
+        self._held: Held = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,30 +50,28 @@ class HeldBytes:
 class _Share:
     """What one request holds."""
 
-    def __init__(self, held: Counter[str], scope: Scope) -> None:
+    def __init__(self, held: Held, scope: Scope) -> None:
         self._held = held
         self._state = scope.setdefault("state", {})
         self._client = ""
-        self._own = 0
 
     def hold(self, size: int) -> None:
-        """Count so many bytes more. Raises RateLimited if the client's other requests hold some, and it is too much."""
+        """Count so many bytes more. Raises RateLimited if it is too much."""
         client = self._state.get("client")
         if client is None or not size:  # nobody: such a body is short, and an answer the same for all
             return
-        self._client = client
-        others = self._held[client] - self._own
-        if others and others + self._own + size > MOST_HELD_BYTES:
+        held = self._held.get(client, {})
+        new = {**held, id(self): held.get(id(self), 0) + size}
+        if sum(new.values()) - max(new.values()) > MOST_HELD_BYTES:
             raise RateLimited(TOO_MUCH)
-        self._own += size
-        self._held[client] += size
+        self._client, self._held[client] = client, new
 
     def release(self) -> None:
         """Forget what was counted."""
-        if self._own:
-            self._held[self._client] -= self._own
-            if not self._held[self._client]:
-                del self._held[self._client]
+        held = self._held.get(self._client, {})
+        held.pop(id(self), None)
+        if not held:
+            self._held.pop(self._client, None)
 
     def receiving(self, receive: Receive) -> Receive:
         async def counted() -> Message:

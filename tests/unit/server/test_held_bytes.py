@@ -63,24 +63,25 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_a_second_body_is_refused_until_the_first_is_gone() -> None:
+def test_a_further_body_is_refused_until_another_is_gone() -> None:
     async def play() -> None:
         app = HeldBytes(answering(b"ok"), but=("/files",))
-        first = Call(app, "me")
+        first, second = Call(app, "me"), Call(app, "me")
         await settle()
-        second, other, file = Call(app, "me"), Call(app, "you"), Call(app, "me", path="/files")
+        third, other, file = Call(app, "me"), Call(app, "you"), Call(app, "me", path="/files")
         await settle()
         with pytest.raises(RateLimited, match="under way hold"):
-            await second.task
+            await third.task
         for call in (first, other, file):
             assert not call.task.done()
             call.end.set()
             call.taken.set()
             await call.task
-        third = Call(app, "me")
+        fourth = Call(app, "me")
         await settle()
-        assert not third.task.done()
-        third.task.cancel()
+        for call in (second, fourth):
+            assert not call.task.done()
+            call.task.cancel()
 
     asyncio.run(play())
 
@@ -92,6 +93,32 @@ def test_a_single_one_may_be_larger() -> None:
         only.taken.set()
         await only.task
         assert [each.get("status") for each in only.sent] == [200, None]
+
+    asyncio.run(play())
+
+
+def test_who_takes_a_large_answer_may_go_on() -> None:
+    """A table of results takes minutes on a slow line; the status of jobs is asked for meanwhile."""
+
+    async def play() -> None:
+        answers = {"/table": b"y" * 9000, "/status": b"z" * 500}
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await answering(answers[scope["path"]])(scope, receive, send)
+
+        held = HeldBytes(app)
+        table = Call(held, "me", b"", "/table")
+        table.end.set()
+        await settle()
+        for _ in range(3):
+            status = Call(held, "me", b"", "/status")
+            status.end.set()
+            status.taken.set()
+            await status.task
+            assert [each.get("status") for each in status.sent] == [200, None]
+        assert not table.task.done()
+        table.taken.set()
+        await table.task
 
     asyncio.run(play())
 
