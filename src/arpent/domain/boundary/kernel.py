@@ -1,4 +1,4 @@
-"""Kernel: how functions are compiled that kernels call."""
+"""Kernel: how functions are compiled that are called by kernels."""
 
 from __future__ import annotations
 

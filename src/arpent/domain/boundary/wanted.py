@@ -1,4 +1,4 @@
-"""Wanted: whether anybody still waits for what this thread does, for whoever waits for the world in its name."""
+"""Wanted: whether the work of this thread is still wanted, for code that waits for servers on its behalf."""
 
 from __future__ import annotations
 
