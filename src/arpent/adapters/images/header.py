@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,11 @@ _CODES = {"ProjectedCSTypeGeoKey": 1, "GeographicTypeGeoKey": 2}
 _UNITS = (("ProjLinearUnitsGeoKey", 9001), ("GeogAngularUnitsGeoKey", 9102, 9122))
 """Key → codes of metre and degree, which need no look at the CRS."""
 _PIXEL_IS_POINT = 2
+_MICROSOFT = {
+    "1.#QNAN": math.nan, "-1.#QNAN": math.nan, "1.#SNAN": math.nan, "-1.#IND": math.nan, "1.#INF": math.inf,
+    "-1.#INF": -math.inf,
+}  # fmt: skip
+"""How programs of older compilers of Microsoft's write what is no number, or infinite."""
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan\b|inf)", re.ASCII | re.IGNORECASE)
 _PLACE_TAGS = (33550, 33922, 34264, 34735, 50844)
 """Scale, tie points, matrix, keys of the CRS, rational polynomials."""
@@ -188,5 +194,11 @@ def _transform(page: TiffPage, keys: Mapping[str, object]) -> Affine:
 def _no_data(page: TiffPage) -> float | None:
     """The number that the tag begins with, as GDAL reads it."""
     tag = page.tags.get(42113)
-    found = _NUMBER.match(str(tag.value).strip().replace(",", ".")) if tag is not None else None
+    if tag is None:
+        return None
+    text = str(tag.value).strip().replace(",", ".")
+    for word, number in _MICROSOFT.items():
+        if text.startswith(word):
+            return number
+    found = _NUMBER.match(text)
     return None if found is None else float(found[0])

@@ -25,13 +25,15 @@ def matrix(step: float) -> tuple[float, ...]:
     return (step, 0, 0, LEFT, 0, -step, 0, TOP, 0, 0, 0, 0, 0, 0, 0, 1)
 
 
-def described(path: Path, keys: tuple[int, ...] = UTM, no_data: str = "", **tags: tuple[float, ...]) -> Raster:
+def described(
+    path: Path, keys: tuple[int, ...] = UTM, no_data: str = "", kind: str = "int16", **tags: tuple[float, ...]
+) -> Raster:
     codes = {"scale": SCALE, "tie": TIE, "matrix": MATRIX}
     extra: list[Any] = [(codes[name], "d", len(values), values, True) for name, values in tags.items()]
     extra.append((KEYS, "H", len(keys), keys, True))
     if no_data:
         extra.append((NO_DATA, "s", 0, no_data, True))
-    tifffile.imwrite(path, np.ones((16, 16), np.int16), extratags=extra, metadata=None)
+    tifffile.imwrite(path, np.ones((16, 16), kind), extratags=extra, metadata=None)
     reader = CogReader()
     try:
         return reader.describe(str(path))
@@ -66,3 +68,12 @@ def test_pixels_lie_where_gdal_says(tmp_path: Path, keys: tuple[int, ...], tags:
 def test_the_number_that_the_tag_begins_with(tmp_path: Path, text: str, number: float | None) -> None:
     found = described(tmp_path / "image.tif", no_data=text, scale=(10.0, 10.0, 0.0), tie=CORNER)
     assert found.no_data == number
+
+
+@pytest.mark.parametrize("text", ["1.#QNAN", "-1.#IND", "1.#INF", "-1.#INF", "nan", "inf"])
+def test_what_is_no_number_is_no_number_of_pixels(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "image.tif"
+    found = described(path, no_data=text, kind="float32", scale=(10.0, 10.0, 0.0), tie=CORNER)
+    with rasterio.open(path) as image:
+        assert image.nodata is not None
+        assert found.no_data == pytest.approx(image.nodata, nan_ok=True)
