@@ -63,7 +63,7 @@ def test_the_lock_after_a_stop_and_what_is_left_after_it(resuming: Server, sessi
         assert now["completionPercentage"] >= stopped["completionPercentage"]
         return len(stamps(resuming, stopped)) == session.get(f"{resuming.batch}/{job}").json()["progress"]["done"]
 
-    wait_for(in_hand_is_finished, 20, "what was in hand to be finished and counted")
+    wait_for(in_hand_is_finished, 60, "what was in hand to be finished and counted")
     before = stamps(resuming, stopped)
     assert 0 < len(before) < len(FIELDS)
     resuming.stop()

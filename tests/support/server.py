@@ -188,7 +188,7 @@ class Server:
         assert self.process is not None
         self._is_ended_by_us()
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
     def close(self) -> None:
         """End everything it started, at once."""
