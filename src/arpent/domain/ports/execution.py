@@ -12,8 +12,7 @@ from arpent.domain.ports.jobs import Lease
 Answer = TypeVar("Answer")
 
 WORK_NICENESS = 5
-"""Niceness that analyses and partitions add to their runner's: they give way to what answers calls and renews leases,
-and no client's analyses take the processor from another's partitions."""
+"""Niceness that analyses and partitions add to their runner's: they give way to what answers calls and renews leases."""
 
 
 class Ticket(Protocol):
