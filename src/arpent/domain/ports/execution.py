@@ -12,7 +12,7 @@ from arpent.domain.ports.jobs import Lease
 Answer = TypeVar("Answer")
 
 WORK_NICENESS = 5
-"""Niceness that analyses and partitions add to their runner's: they give way to what answers calls and renews leases."""
+"""Niceness that analyses and partitions add to their runner's: they give way to what answers calls."""
 
 
 class Ticket(Protocol):
