@@ -123,11 +123,13 @@ def raising(error: Exception) -> Outcome:
 
 def next_lease(claim: Callable[..., Lease | None], in_flight: Sequence[InFlight], slots: int) -> Lease | None:
     """The next work, if there is room for it. `claim`: WorkStore.claim with time and seconds; `slots`: places of the
-    executor. When one client has all places there is one more for others, so that nobody waits for one client's work to
-    end."""
+    executor. While partitions take all processors, a client has one analysis at most: many would take them from the
+    partitions of others. When one client has all places there is one more for others, so that nobody waits for one
+    client's work to end."""
     analysed, processed = _owners(in_flight, analyses=True), _owners(in_flight, analyses=False)
     analyses, partitions = len(analysed) < ANALYSES_AT_ONCE, len(processed) < slots
-    if (analyses or partitions) and (lease := claim(analyses=analyses, partitions=partitions)) is not None:
+    but = set() if partitions else set(analysed)
+    if (analyses or partitions) and (lease := claim(analyses=analyses, partitions=partitions, but=but)) is not None:
         return lease
     if len(set(analysed)) == 1 and len(analysed) < ANALYSES_AT_ONCE + SPARE_PLACES:
         lease = claim(analyses=True, partitions=False, but=set(analysed))

@@ -15,6 +15,7 @@ from arpent.jobs.in_flight import ANALYSES_AT_ONCE, next_lease
 from tests.support.jobs import Clock, make_partition
 
 SLOTS = 2
+PARTITION = make_partition(0, range(1, 2))
 
 
 class Work:
@@ -34,7 +35,7 @@ class Work:
     ) -> Lease | None:
         for wanted, owners, partition in (
             (analyses, self._analyses, None),
-            (partitions, self._partitions, make_partition(0, range(1, 2))),
+            (partitions, self._partitions, PARTITION),
         ):
             for owner in owners if wanted else ():
                 if owner not in but:
@@ -42,10 +43,13 @@ class Work:
         return None
 
 
-def places(analyses: Collection[str], partitions: Collection[str]) -> tuple[list[str], list[str]]:
-    """Whose analyses and partitions are under way in the end."""
+def places(
+    analyses: Collection[str], partitions: Collection[str], processed: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Whose analyses and partitions are under way in the end; `processed`: whose partitions were at the beginning."""
     work: Any = Work(analyses, partitions)
-    in_flight: list[Any] = []
+    held_before = [Lease(job_id=each, token="t", partition=PARTITION, attempt=1, owner=each) for each in processed]
+    in_flight: list[Any] = [SimpleNamespace(lease=lease) for lease in held_before]
     while (lease := next_lease(partial(work.claim, Clock()(), 60.0), in_flight, SLOTS)) is not None:
         in_flight.append(SimpleNamespace(lease=lease))
         assert len(in_flight) < 20
@@ -65,3 +69,11 @@ def test_there_is_one_more_for_others() -> None:
 def test_each_kind_by_itself() -> None:
     assert places(["a", "b"], ["a"]) == (["a"] * ANALYSES_AT_ONCE + ["b"], ["a"] * SLOTS)
     assert places(["a"], ["a", "b"]) == (["a"] * ANALYSES_AT_ONCE, ["a"] * SLOTS + ["b"])
+
+
+def test_a_client_has_one_analysis_while_partitions_take_all_processors() -> None:
+    """Its others would take the processor from the partitions of others."""
+    busy = ["b", "c"]
+    assert places(["a"], [], busy) == (["a"], busy)
+    assert places(["a", "d"], [], busy) == (["a", "d"], busy)
+    assert places(["a"], [], busy[:1]) == (["a"] * ANALYSES_AT_ONCE, busy[:1])
