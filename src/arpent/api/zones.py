@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -69,4 +68,4 @@ def _carried(features: Features, crs: CRS) -> Features:
     geometries = shapely.transform(
         features.geometries, lambda points: np.column_stack(change.transform(points[:, 0], points[:, 1]))
     )
-    return replace(features, crs=crs, geometries=np.asarray(geometries, np.object_), valid=None, wkb=None)
+    return features.reshaped(np.asarray(geometries, np.object_), crs)

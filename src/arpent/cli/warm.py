@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -140,4 +140,4 @@ def _in_degrees(fields: Features) -> Features:
     def moved(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.column_stack(transformer.transform(points[:, 0], points[:, 1]))
 
-    return replace(fields, crs=CRS.from_epsg(DEGREES), geometries=shapely.transform(fields.geometries, moved), wkb=None)
+    return fields.reshaped(shapely.transform(fields.geometries, moved), CRS.from_epsg(DEGREES))

@@ -112,6 +112,16 @@ class Features:
         }
         return self._with(valid=valid, flaws={**self.flaws, **faults} if faults else self.flaws)
 
+    def reshaped(self, geometries: NDArray[np.object_], crs: CRS | None = None) -> Features:
+        """The features with other geometries (n,), in another CRS if it is given. Nothing is known of them yet."""
+        return Features(
+            crs=self.crs if crs is None else crs,
+            ids=self.ids,
+            identifiers=self.identifiers,
+            geometries=geometries,
+            flaws=self.flaws,
+        )
+
     def renamed(self, identifiers: Sequence[str | None]) -> Features:
         """The features with other identifiers (n,)."""
         return self._with(identifiers=tuple(identifiers))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -68,8 +67,7 @@ def _inner(features: Features, rule: PixelRule) -> Features:
         return features
     check_metres(features.crs, rule)
     metres = features.crs.axis_info[0].unit_conversion_factor
-    geometries = shapely.buffer(features.geometries, -rule.inner / metres)
-    return replace(features, geometries=np.asarray(geometries, np.object_), valid=None)
+    return features.reshaped(np.asarray(shapely.buffer(features.geometries, -rule.inner / metres), np.object_))
 
 
 def _turned_rings(features: Features) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:

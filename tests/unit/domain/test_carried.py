@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,8 +38,9 @@ def test_some_of_them_carry_nothing_stale() -> None:
     unpacked = unpack(pack(FEATURES))
     some = unpacked.take(np.array([2]))
     assert pickle.loads(pickle.dumps(some)).geometries[0].equals(FEATURES.geometries[2])
-    moved = replace(unpacked, geometries=FEATURES.geometries[::-1].copy(), wkb=None)
+    moved = unpacked.reshaped(FEATURES.geometries[::-1].copy(), CRS.from_epsg(32634))
     assert pickle.loads(pickle.dumps(moved)).geometries[0].equals(FEATURES.geometries[2])
+    assert (moved.crs.to_epsg(), moved.identifiers) == (32634, FEATURES.identifiers)
 
 
 def test_nothing_is_parsed_by_whoever_only_checks_and_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,8 @@ def test_measures_are_those_of_the_geometries() -> None:
         for name in COLUMNS:
             found, wanted = getattr(features.measured, name), getattr(measures_of(FEATURES.geometries), name)
             assert np.array_equal(found, wanted, equal_nan=True), name
-    moved = replace(unpacked, geometries=FEATURES.geometries[::-1].copy())
+    moved = unpacked.checked().reshaped(FEATURES.geometries[::-1].copy())
+    assert moved.valid is None
     assert np.array_equal(moved.bounds, FEATURES.bounds[::-1], equal_nan=True)
     assert np.array_equal(moved.measured.areas, [2, np.nan, 1], equal_nan=True)
 
