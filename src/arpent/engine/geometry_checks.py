@@ -77,20 +77,14 @@ def smaller_than_a_sample(features: Features, grids: Grids, sampling: Resolution
 
 
 def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float64]:
-    """(n,): upper bound of how often the edges of each polygon cross the scan lines of its grid; 0 where there are too
-    few to matter."""
-    found = np.zeros(len(geometries))
-    lines = _lines(grids)
-    many = np.flatnonzero(shapely.get_num_coordinates(geometries) * lines > MOST_CROSSINGS)
-    if not len(many):
-        return found
-    coordinates, owners = shapely.get_coordinates(geometries[many], return_index=True)
+    """(n,): upper bound of how often the edges of each polygon cross the scan lines of its grid."""
+    coordinates, owners = shapely.get_coordinates(geometries, return_index=True)
     mine = owners[1:] == owners[:-1]
-    extent = grids.bounds[many, 3] - grids.bounds[many, 1]
+    extent = grids.bounds[:, 3] - grids.bounds[:, 1]
     with np.errstate(all="ignore"):
         climbs = np.abs(np.diff(coordinates[:, 1]))
-        climbed = np.bincount(owners[1:][mine], climbs[mine], minlength=len(many))
-        found[many] = np.where(extent > 0, climbed / extent, 0.0) * lines[many]
+        climbed = np.bincount(owners[1:][mine], climbs[mine], minlength=len(geometries))
+        found = np.where(extent > 0, climbed / extent, 0.0) * _lines(grids)
     return np.nan_to_num(found, nan=0.0)
 
 
