@@ -37,7 +37,7 @@ _PIECE = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429})
 _REFUSED = (401, 403)
-_SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_SPAN = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 _SAFE = "/%:@!$&'()*+,;=~-._"
 """Characters of a path that are sent unchanged; others are percent-encoded."""
 _HEADERS = {"accept-encoding": "identity", "user-agent": "arpent"}

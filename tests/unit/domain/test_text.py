@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arpent.domain.boundary.text import clean, cleaned, whole_number
+from arpent.domain.boundary.text import clean, cleaned, json_whole, whole_number
 from arpent.domain.errors import ArpentError, AssetUnreadable, InvalidRequest, ScriptExecutionError, WorldError
 
 HALVES = st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF)
@@ -72,3 +72,9 @@ def test_every_error_of_ours_is_clean(error: ArpentError) -> None:
 )  # fmt: skip
 def test_a_whole_number(text: str, number: int | None) -> None:
     assert whole_number(text) == number
+
+
+@pytest.mark.parametrize("digits", ["0", "-1", str(2**63 - 1), str(-(2**63)), str(2**64 - 1)])
+def test_a_whole_number_of_json(digits: str) -> None:
+    assert (str(json_whole(digits)), type(json_whole(digits))) == (digits, int)
+    assert json_whole(digits + "0" * 5000) in (0, float("inf"), float("-inf"))

@@ -1,18 +1,30 @@
 """Lenient JSON: as STAC catalogues write it: with a byte order mark, in UTF-16, with Python's NaN, with lone
-surrogates."""
+surrogates, with numbers beyond a double."""
 
 from __future__ import annotations
 
 import json
+import math
 
 import orjson
 
+from arpent.domain.boundary.text import json_whole
+
 
 def loads(payload: bytes | str) -> object:
-    """The value of the JSON text, with NaN and infinities as null. Raises ValueError if it is not JSON, and
-    RecursionError if it is nested too deep."""
+    """The value of the JSON text, with NaN, infinities and numbers beyond a double as null. Raises ValueError if it is
+    not JSON, and RecursionError if it is nested too deep."""
     try:
         return orjson.loads(payload)
     except orjson.JSONDecodeError:
         text = payload if isinstance(payload, bytes) else payload.removeprefix("\ufeff")
-        return json.loads(text, parse_constant=lambda _: None)
+        return json.loads(
+            text,
+            parse_int=lambda digits: _finite(json_whole(digits)),
+            parse_float=lambda number: _finite(float(number)),
+            parse_constant=lambda _: None,
+        )
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None

@@ -12,12 +12,20 @@ REPLACEMENT = "\ufffd"
 Value = TypeVar("Value")
 
 _DIGITS = re.compile("[0-9]{1,20}")
+_LONGEST_WHOLE = 21
+"""Characters of the longest whole number of 64 bits, its sign included."""
 
 
 def whole_number(text: str) -> int | None:
     """The number that 1 to 20 digits write; None for every other text. `str.isdigit` passes texts that `int` refuses
     (superscripts, thousands of digits), and both take the digits of every alphabet."""
     return int(text) if _DIGITS.fullmatch(text) else None
+
+
+def json_whole(digits: str) -> int | float:
+    """The number that a JSON text writes without a fraction; a float beyond 64 bits, because `int` refuses thousands of
+    digits."""
+    return int(digits) if len(digits) <= _LONGEST_WHOLE else float(digits)
 
 
 def clean(text: str) -> str:

@@ -92,3 +92,15 @@ def test_more_values_than_memory_holds(api: Api, piece: str, monkeypatch: pytest
     monkeypatch.setattr(answers, "loads", lambda _: pytest.fail("it was read"), raising=True)
     api.answer = lambda *_: (200, body)  # type: ignore[method-assign]
     assert "too long" in str(refused(api))
+
+
+@pytest.mark.parametrize("number", ["1" * 5000, "-" + "1" * 5000, "1e999", "-Infinity"])
+def test_a_number_that_nothing_holds_costs_no_item(api: Api, number: str) -> None:
+    place = {"proj:epsg": 32633, "proj:transform": [10, 0, 5e5, 0, -10, 51e5], "proj:shape": "odd"}
+    odd = {**ITEM, "id": "odd", "properties": {"datetime": "2020-06-03T10:00:00Z", **place}}
+    page = json.dumps({"type": "FeatureCollection", "links": [], "features": [odd, ITEM]})
+    page = page.replace('"proj:shape": "odd"', f'"proj:shape": [{number}, {number}]')
+    well = api.answer
+    api.answer = lambda *asked: (200, page) if asked[1] == "/search" else well(*asked)  # type: ignore[method-assign]
+    found = ApiCatalog(api.url, retries=1, backoff=0.001).search(COLLECTION, JUNE, BOX)
+    assert {item.id for item in found} == {"one", "odd"}

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path
+from arpent.domain.boundary.text import json_whole
 from arpent.network.memo import Memo
 
 MOST_METADATA = 32 << 20
@@ -25,8 +26,6 @@ KEPT_SECONDS = 60.0
 """… and for how long: the bands of an item are opened one soon after the other."""
 _SUFFIX = ".zarr"
 _DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")
-_DIGITS = 21
-"""Of the longest whole number of 64 bits, its sign included."""
 _TOLD = 12
 """Arrays that a message names."""
 Document = Mapping[str, Any]
@@ -131,7 +130,7 @@ class Store:
             return None
         content, self.versions[address] = found
         try:
-            return _table(json.loads(bytes(content), parse_int=_whole))
+            return _table(json.loads(bytes(content), parse_int=json_whole))
         except (ValueError, RecursionError):
             raise ValueError(f"its {keys[-1]} is no JSON") from None
 
@@ -182,11 +181,6 @@ def _consolidated(store: Store) -> Nodes:
             attributes = entries.get(f"{path}/.zattrs" if path else ".zattrs", {})
             found[path] = Node(document=_table(document), attributes=_table(attributes))
     return found
-
-
-def _whole(digits: str) -> int | float:
-    """The number; one that no pixel can hold as a float, which takes any number of digits."""
-    return int(digits) if len(digits) <= _DIGITS else float(digits)
 
 
 def _table(value: object) -> Document:
