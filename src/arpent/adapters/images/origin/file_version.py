@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-YOUNG_SECONDS = 10.0
+SETTLED_SECONDS = 10.0
 """A file that was changed so lately may be changed once more without another time: servers tell it in whole seconds,
 and many make the ETag of it; their clock may differ from ours."""
 Version = tuple[str | None, float, int]
@@ -24,4 +24,4 @@ def is_telling(version: Version) -> bool:
 
 def is_settled(version: Version) -> bool:
     """Whether other content that a server gets later would have another version: only then may bytes be kept."""
-    return is_telling(version) and time.time() - version[1] >= YOUNG_SECONDS
+    return is_telling(version) and time.time() - version[1] >= SETTLED_SECONDS
