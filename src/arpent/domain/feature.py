@@ -161,7 +161,7 @@ class Features:
 
 def joined_features(parts: Sequence[Features]) -> Features:
     """The features of one table's parts, at least one, in their order."""
-    unparsed = all(part.wkb is not None and "geometries" not in part.__dict__ for part in parts)
+    unparsed = all("geometries" not in part.__dict__ for part in parts)
     measures = [known for part in parts if (known := part._known) is not None]
     geometries = {} if unparsed else {"geometries": np.concatenate([part.geometries for part in parts])}
     return Features(
@@ -170,7 +170,7 @@ def joined_features(parts: Sequence[Features]) -> Features:
         identifiers=tuple(identifier for part in parts for identifier in part.identifiers),
         valid=None if any(part.valid is None for part in parts) else np.concatenate([part.valid for part in parts]),
         flaws={feature: flaw for part in parts for feature, flaw in part.flaws.items()},
-        wkb=np.concatenate([part.as_wkb() for part in parts]) if unparsed else None,
+        wkb=np.concatenate([part.as_wkb() for part in parts]) if all(part.wkb is not None for part in parts) else None,
         measures=joined_measures(measures) if len(measures) == len(parts) else None,
         **geometries,
     )

@@ -34,6 +34,14 @@ def test_what_was_unpacked_is_not_written_again(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
+def test_what_was_read_in_parts_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = unpack(pack(FEATURES))
+    whole.parse()
+    parts = [whole.take(np.array([0, 1])), whole.take(np.array([2]))]
+    monkeypatch.setattr(shapely, "to_wkb", None)
+    assert pack(joined_features(parts)) == pack(whole)
+
+
 def test_some_of_them_carry_nothing_stale() -> None:
     unpacked = unpack(pack(FEATURES))
     some = unpacked.take(np.array([2]))
