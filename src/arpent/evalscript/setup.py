@@ -217,7 +217,7 @@ def within_limit(outputs: Iterable[Output]) -> tuple[Output, ...]:
         found.append(output)
         count += len(output.bands)
         if count > _MOST_BANDS_IN_ALL:
-            raise ScriptSetupError(f"all outputs together have more than {_MOST_BANDS_IN_ALL} bands, which is too many")
+            raise ScriptSetupError(f"all outputs together have more than {_MOST_BANDS_IN_ALL} bands: leave some out")
     return tuple(found)
 
 
