@@ -85,7 +85,7 @@ def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float
         climbs = np.abs(np.diff(coordinates[:, 1]))
         climbed = np.bincount(owners[1:][mine], climbs[mine], minlength=len(geometries))
         found = np.where(extent > 0, climbed / extent, 0.0) * _lines(grids)
-    return np.nan_to_num(found, nan=0.0)
+    return np.asarray(np.nan_to_num(found, nan=0.0), np.float64)
 
 
 def _lines(grids: Grids) -> NDArray[np.int64]:
