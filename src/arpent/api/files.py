@@ -16,7 +16,7 @@ from pyproj import CRS, Transformer
 from arpent.adapters.formats.parquet_columns import ABOUT
 from arpent.adapters.formats.parquet_rows import write_csv
 from arpent.adapters.formats.plain_columns import plain_table
-from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo, own_names
+from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo, kinds_of, own_names
 from arpent.api.fields import ID, KEY
 from arpent.api.local import Answer
 from arpent.api.tables import wide_table
@@ -76,11 +76,10 @@ def write_geoparquet(table: pa.Table, crs: CRS, about: str, path: Path) -> None:
     """GeoParquet 1.1 of a table with `geometry` (WKB), its boxes beside."""
     geometries = np.asarray(shapely.from_wkb(table["geometry"].to_pylist()), np.object_)
     bounds = shapely.bounds(geometries)
-    kinds = {str(one.geom_type) for one in geometries if one is not None}
     names = own_names([name for name in table.column_names if name != "geometry"], ("geometry", "bbox"))
     covered = table.rename_columns([names.get(name, name) for name in table.column_names])
     covered = covered.append_column("bbox", boxes(bounds))
-    _parquet(covered, {b"geo": geo(crs, kinds, bounds), ABOUT: about.encode()}, path)
+    _parquet(covered, {b"geo": geo(crs, kinds_of(geometries), bounds), ABOUT: about.encode()}, path)
 
 
 def _own(fields: pa.Table) -> pa.Table:
@@ -149,7 +148,7 @@ def _in_degrees(geometries: NDArray[np.object_], crs: CRS) -> NDArray[np.object_
 
 def _of_one_kind(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], str]:
     """Polygons beside MultiPolygons become those: a layer has one type."""
-    kinds = {str(one.geom_type) for one in geometries if one is not None}
+    kinds = kinds_of(geometries)
     if len(kinds) == 1:
         return geometries, kinds.pop()
     if kinds and kinds <= POLYGONS:

@@ -71,8 +71,7 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
                     "bbox": boxes(bounds),
                 }
             )
-            _, firsts = np.unique(shapely.get_type_id(geometries), return_index=True)
-            kinds |= {str(each.geom_type) for each in geometries[firsts] if each is not None}
+            kinds |= kinds_of(geometries)
             whole.append(bounds)
             if writer is None:
                 writer = pq.ParquetWriter(target, taken.schema, compression="zstd", store_schema=False)
@@ -86,6 +85,12 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
     finally:
         if writer is not None:
             writer.close()
+
+
+def kinds_of(geometries: NDArray[np.object_]) -> set[str]:
+    """Names of the types of geometries (n,), without those that are missing."""
+    _, firsts = np.unique(shapely.get_type_id(geometries), return_index=True)
+    return {str(each.geom_type) for each in geometries[firsts] if each is not None}
 
 
 def boxes(bounds: NDArray[np.float64]) -> pa.Array:
