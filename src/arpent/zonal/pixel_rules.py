@@ -16,10 +16,12 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.feature import Features
 from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Rule, Samples
 from arpent.zonal.pixel_coverage import pixel_coverage
-from arpent.zonal.rasterize import longer
+from arpent.zonal.rasterize import longer, to_grid
 
 LEAST = 1e-9
 """Share of a sample that must be covered for it to be touched: less is rounding."""
+WHOLE = (1, 1)
+"""Parts of a sample along x and y: none."""
 
 
 def samples_inside(
@@ -210,20 +212,6 @@ def _centres(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _to_samples(
-    vertices: NDArray[np.float64], begin: int, end: int, bounds: NDArray[np.float64], shape: NDArray[np.int64]
-) -> bool:
-    """Turn vertices into samples of the grid, y downwards; whether that is possible."""
-    scale_x, scale_y = shape[0] / (bounds[2] - bounds[0]), shape[1] / (bounds[3] - bounds[1])
-    if not (0.0 < scale_x < np.inf and 0.0 < scale_y < np.inf):
-        return False
-    for i in range(begin, end):
-        vertices[i, 0] = (vertices[i, 0] - bounds[0]) * scale_x
-        vertices[i, 1] = (bounds[3] - vertices[i, 1]) * scale_y
-    return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _scan(
     vertices: NDArray[np.float64],
     rings: NDArray[np.int64],
@@ -241,7 +229,7 @@ def _scan(
     for k in range(n):
         mine = rings[polygons[k] : polygons[k + 1] + 1]
         width, first, last = shapes[k, 0], max(windows[k, 0], 0), min(windows[k, 1], shapes[k, 1])
-        if first < last and len(mine) > 1 and _to_samples(vertices, mine[0], mine[-1], bounds[k], shapes[k]):
+        if first < last and len(mine) > 1 and to_grid(vertices, mine[0], mine[-1], bounds[k], shapes[k], WHOLE):
             sums = np.empty((last - first, width + 1))
             if centre:
                 _centres(vertices, mine, first, last, width, sums)
@@ -279,7 +267,7 @@ def _shares(
     for k in range(len(polygons) - 1):
         mine = rings[polygons[k] : polygons[k + 1] + 1]
         begin, end = span_offsets[k], span_offsets[k + 1]
-        if begin == end or len(mine) < 2 or not _to_samples(vertices, mine[0], mine[-1], bounds[k], shapes[k]):
+        if begin == end or len(mine) < 2 or not to_grid(vertices, mine[0], mine[-1], bounds[k], shapes[k], WHOLE):
             continue
         first, last = spans[begin, 0], spans[begin, 0] + 1
         for span in range(begin, end):

@@ -50,12 +50,17 @@ def _crossing(line: int, xa: float, ya: float, dx: float, dy: float, limit: floa
 
 
 @inner
-def _to_sub_samples(
-    vertices: NDArray[np.float64], begin: int, end: int, bounds: NDArray[np.float64], shape: NDArray[np.int64]
+def to_grid(
+    vertices: NDArray[np.float64],
+    begin: int,
+    end: int,
+    bounds: NDArray[np.float64],
+    shape: NDArray[np.int64],
+    parts: tuple[int, int],
 ) -> bool:
-    """Turn vertices into sub-samples of the grid, y downwards; whether that is possible: the scale is infinite where
-    the grid has no extent, or one of less than 1e-305."""
-    scale_x, scale_y = shape[0] / (bounds[2] - bounds[0]) * SUB_COLUMNS, shape[1] / (bounds[3] - bounds[1]) * SUB_ROWS
+    """Turn vertices into samples of the grid, y downwards, or into `parts` of a sample along x and y; whether that is
+    possible: the scale is infinite where the grid has no extent, or one of less than 1e-305."""
+    scale_x, scale_y = shape[0] / (bounds[2] - bounds[0]) * parts[0], shape[1] / (bounds[3] - bounds[1]) * parts[1]
     if not (0.0 < scale_x < np.inf and 0.0 < scale_y < np.inf):
         return False
     for i in range(begin, end):
@@ -356,7 +361,7 @@ def scan(
         mine = rings[polygons[k] : polygons[k + 1] + 1]
         first, last = max(windows[k, 0], 0), min(windows[k, 1], shapes[k, 1])
         some = first < last and len(mine) > 1
-        if some and _to_sub_samples(vertices, mine[0], mine[len(mine) - 1], bounds[k], shapes[k]):
+        if some and to_grid(vertices, mine[0], mine[len(mine) - 1], bounds[k], shapes[k], (SUB_COLUMNS, SUB_ROWS)):
             window, limit = (first * SUB_ROWS, last * SUB_ROWS), float(shapes[k, 0] * SUB_COLUMNS)
             lines = window[1] - window[0]
             if len(steps) < shapes[k, 0] + 2:

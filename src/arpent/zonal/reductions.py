@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from arpent.zonal.sort import sort_few
+
 SMALL = 24
 """Segments up to this length are sorted by insertion."""
 DEPTH = 64
@@ -90,17 +92,6 @@ def _append(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _insertion(samples: NDArray[np.float32], begin: int, end: int) -> None:
-    for i in range(begin + 1, end):
-        x = samples[i]
-        j = i
-        while j > begin and samples[j - 1] > x:
-            samples[j] = samples[j - 1]
-            j -= 1
-        samples[j] = x
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _middle(a: float, b: float, c: float) -> float:
     return max(min(a, b), min(max(a, b), c))
 
@@ -155,7 +146,7 @@ def _select(
         depth -= 1
         begin, end, first, last = todo[depth, 0], todo[depth, 1], todo[depth, 2], todo[depth, 3]
         if end - begin <= SMALL:
-            _insertion(samples, begin, end)
+            sort_few(samples, begin, end)
             continue
         budget -= end - begin
         if depth + 2 > DEPTH or budget < 0:
