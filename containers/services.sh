@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the images of compose.yaml that registries have, or nobody has, of Debian's packages: arpent-postgres and arpent-s3. For
-# machines that reach a mirror of Debian but no registry of images. Needs podman, buildah and mmdebstrap (build.sh installs them).
+# Builds the other images of compose.yaml, arpent-postgres and arpent-s3, from Debian's packages: for machines that reach a mirror of
+# Debian but no registry of images. Needs podman, buildah and mmdebstrap (build.sh installs them).
 # BASE and BUILD_OPTIONS are those of build.sh.
 set -euo pipefail
 cd "$(dirname "$0")"

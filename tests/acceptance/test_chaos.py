@@ -169,6 +169,6 @@ def test_nothing_is_left_behind(chaos: Chaos) -> None:
     chaos.seen.update(chaos.processes())
     assert chaos.runner is not None
     chaos.runner.terminate()
-    chaos.runner.wait(20)
+    chaos.runner.wait(60)
     chaos.server.stop()
-    wait_for(lambda: not chaos.survivors(), 15, f"these to end: {[process.cmdline() for process in chaos.survivors()]}")
+    wait_for(lambda: not chaos.survivors(), 60, f"these to end: {[process.cmdline() for process in chaos.survivors()]}")

@@ -57,7 +57,7 @@ def test_the_server_is_killed(
         fragile.close()
     else:
         fragile.kill()
-        wait_for(lambda: not fragile.members(), 30, "the killed server's children to notice and end")
+        wait_for(lambda: not fragile.members(), 60, "the killed server's children to notice and end")
     written = {path.name for path in (fragile.buckets / "results" / "crash" / job).glob("*.json")}
     assert written < set(undisturbed), "it was killed too late to tell anything"
     fragile.start()

@@ -89,7 +89,7 @@ def test_the_buckets_disk_is_full(
     assert "Cannot write s3://results/disk/" in full["error"]
     assert "the disk of bucket 'results' is full. Free space on it, and START the request again." in full["error"]
     folder = client.result_folder(server, full)
-    wait_for(lambda: not list(folder.rglob(".arpent-partial-*")), 30, "what was in hand to end")
+    wait_for(lambda: not list(folder.rglob(".arpent-partial-*")), 60, "what was in hand to end")
     whole = check_nothing_is_half_written(server, full, expected)
     assert full["progress"]["done"] <= len(whole) < len(expected)
 

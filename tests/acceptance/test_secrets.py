@@ -84,7 +84,7 @@ def test_no_secret_gets_out_whatever_goes_wrong(
     # a job that is killed in the middle, and seen at work
     job = client.create(session, guarded, body(slow_script(5_000)))
     assert client.act(session, guarded, job, "start") == 204
-    wait_for(lambda: client.status(session, guarded, job)["status"] == "PROCESSING", 30, "the job to be processed")
+    wait_for(lambda: client.status(session, guarded, job)["status"] == "PROCESSING", 60, "the job to be processed")
     said += [command_lines(guarded) for _ in range(5)]
     assert "executors.processes.worker" in said[0]
     for child in guarded.children():
@@ -92,7 +92,7 @@ def test_no_secret_gets_out_whatever_goes_wrong(
             child.kill()
     said.append(session.get(f"{guarded.batch}?count=50").text)
     guarded.kill()
-    wait_for(lambda: not guarded.members(), 30, "its children to end")
+    wait_for(lambda: not guarded.members(), 60, "its children to end")
     guarded.start()
     told(client.wait_until(session, guarded, job))
 
@@ -119,8 +119,8 @@ def test_no_secret_gets_out_whatever_goes_wrong(
     ]
     said += [session.post(guarded.batch, headers=client.JSON, json={**body(), **wrong}).text for wrong in wrongs]
     said.append(session.post(guarded.batch, headers=client.JSON, data=json.dumps(body())[:-5]).text)
-    said.append(requests.post(guarded.token_url, data={"client_id": "x", "client_secret": SECRET}, timeout=10).text)
-    said += [requests.get(f"{guarded.url}{path}", timeout=10).text for path in ("/metrics", "/readyz", "/healthz")]
+    said.append(requests.post(guarded.token_url, data={"client_id": "x", "client_secret": SECRET}, timeout=60).text)
+    said += [requests.get(f"{guarded.url}{path}", timeout=60).text for path in ("/metrics", "/readyz", "/healthz")]
 
     secrets = [SECRET, ACCOUNT, "nor-this-one", credentials[1], SERVER_KEY]
     answers = "\n".join(said)

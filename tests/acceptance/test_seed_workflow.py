@@ -146,7 +146,7 @@ def test_stop_is_refused_before_a_start(server: Server, oauth: OAuth2Session) ->
 def test_who_is_not_signed_in_sees_nothing(server: Server, oauth: OAuth2Session) -> None:
     job = client.create(oauth, server, client.seed_body("s3://fields/parcels-32633.gpkg", SEED.text))
     for headers in ({}, {"Authorization": "Bearer nonsense"}):
-        answer = requests.get(f"{server.batch}/{job}", headers=headers, timeout=10)
+        answer = requests.get(f"{server.batch}/{job}", headers=headers, timeout=60)
         assert answer.status_code == 401
         assert answer.json()["error"]["code"] == "COMMON_UNAUTHORIZED"
     with client.signed_in(server, *server.add_client("a stranger")) as stranger:
@@ -161,13 +161,13 @@ def test_a_token_at_every_usual_place(server: Server, credentials: tuple[str, st
     name, secret = credentials
     form = {"grant_type": "client_credentials"}
     filled = {**form, "client_id": name, "client_secret": secret}
-    in_body = requests.post(f"{server.url}{path}", data=filled, timeout=10)
-    basic = requests.post(f"{server.url}{path}", data=form, auth=credentials, timeout=10)
+    in_body = requests.post(f"{server.url}{path}", data=filled, timeout=60)
+    basic = requests.post(f"{server.url}{path}", data=form, auth=credentials, timeout=60)
     for answer in (in_body, basic):
         assert answer.status_code == 200, answer.text
         assert answer.json()["token_type"].lower() == "bearer"
         assert answer.json()["expires_in"] > 0
-    wrong = requests.post(f"{server.url}{path}", data={**filled, "client_secret": "no"}, timeout=10)
+    wrong = requests.post(f"{server.url}{path}", data={**filled, "client_secret": "no"}, timeout=60)
     assert 400 <= wrong.status_code < 500
     assert wrong.json()["error"] == "invalid_client"
     assert secret not in wrong.text

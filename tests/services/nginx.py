@@ -64,11 +64,11 @@ def nginx(folder: Path) -> Iterator[FileServer]:
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            wait_for(lambda: _is_up(url), 30, "nginx")
+            wait_for(lambda: _is_up(url), 60, "nginx")
             yield FileServer(url=url, home=home)
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(60)
 
 
 def _is_up(url: str) -> bool:

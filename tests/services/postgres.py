@@ -55,14 +55,14 @@ class Cluster:
                 stdout=log, stderr=log, user=self._user, cwd=self.home,
             )  # fmt: skip
         ready = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        wait_for(lambda: subprocess.run(ready, check=False).returncode == 0, 30, "PostgreSQL")
+        wait_for(lambda: subprocess.run(ready, check=False).returncode == 0, 60, "PostgreSQL")
 
     def stop(self) -> None:
         """End it at once, with clients connected: it recovers at its next start."""
         assert self.process is not None
         self.process.send_signal(signal.SIGQUIT)
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

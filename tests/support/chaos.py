@@ -90,7 +90,7 @@ class Chaos:
     def kill_runner(self) -> str:
         assert self.runner is not None
         self.runner.kill()
-        self.runner.wait(10)
+        self.runner.wait(60)
         self._start_runner()
         return "the second runner was killed"
 
@@ -151,7 +151,7 @@ class Chaos:
         self.seen.update(self.processes())
         self.server.close()
         if self.runner is not None:
-            self.runner.wait(10)
+            self.runner.wait(60)
         for process in self.survivors():
             _signal(process, signal.SIGKILL)
 

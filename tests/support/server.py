@@ -181,7 +181,7 @@ class Server:
         assert self.process is not None
         self._is_ended_by_us()
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
     def stop(self) -> None:
         """Ask it to end, as an operator does, and wait."""
@@ -199,7 +199,7 @@ class Server:
             except psutil.NoSuchProcess:
                 continue
         if self.process is not None:
-            self.process.wait(10)
+            self.process.wait(60)
 
     def _is_ended_by_us(self) -> None:
         Server.running[:] = [server for server in Server.running if server is not self]

@@ -123,19 +123,19 @@ def raising(error: Exception) -> Outcome:
 
 def next_lease(claim: Callable[..., Lease | None], in_flight: Sequence[InFlight], slots: int) -> Lease | None:
     """The next work, if there is room for it. `claim`: WorkStore.claim with time and seconds; `slots`: places of the
-    executor. While partitions take all processors, a client has one analysis at most: many would take them from the
-    partitions of others. When one client has all places there is one more for others, so that nobody waits for one
-    client's work to end."""
+    executor. While partitions take all processors, a client has one analysis at most: with more it would slow the
+    partitions of others down. When one client has all places there is one more for others, so that nobody waits for one
+    client's work to end. A claim that would find no more than the one before it is left out."""
     analysed, processed = _owners(in_flight, analyses=True), _owners(in_flight, analyses=False)
     analyses, partitions = len(analysed) < ANALYSES_AT_ONCE, len(processed) < slots
     but = set() if partitions else set(analysed)
     if (analyses or partitions) and (lease := claim(analyses=analyses, partitions=partitions, but=but)) is not None:
         return lease
-    if len(set(analysed)) == 1 and len(analysed) < ANALYSES_AT_ONCE + SPARE_PLACES:
+    if not analyses and len(set(analysed)) == 1 and len(analysed) < ANALYSES_AT_ONCE + SPARE_PLACES:
         lease = claim(analyses=True, partitions=False, but=set(analysed))
         if lease is not None:
             return lease
-    if len(set(processed)) == 1 and len(processed) < slots + SPARE_PLACES:
+    if not partitions and len(set(processed)) == 1 and len(processed) < slots + SPARE_PLACES:
         return claim(analyses=False, partitions=True, but=set(processed))
     return None
 

@@ -71,8 +71,8 @@ class JobService:
         return job
 
     def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
-        """A page of the jobs: `count` jobs from `offset` on, in the order of `sort`; fewer, but one, if their requests
-        are large: they are decrypted, read and written again."""
+        """A page of the jobs: `count` jobs from `offset` on, in the order of `sort`; fewer, at least one, if their
+        requests are large: each is decrypted, parsed and written again."""
         return self._jobs.list(owner, sort, offset, count, MOST_LISTED_BYTES)
 
     def act(self, owner: str | None, job_id: str, action: UserAction) -> Job:

@@ -18,10 +18,16 @@ from arpent.network.policy import EgressPolicy
 
 MOST_ANSWER_BYTES = 256 << 20
 """Maximum size of one answer, unpacked."""
+MOST_KEY_BYTES = 1 << 20
+"""That of an answer that is a key, a token, or what an issuer publishes: hundreds of keys."""
 LONGEST_RETRY_AFTER = 20.0
 """Longest pause that a server can ask for, in seconds."""
 _CHUNK = 1 << 16
 _REFUSED = (401, 403)
+
+
+class AnswerTooLong(requests.exceptions.ContentDecodingError):
+    """An answer has more bytes than its session reads. Messages show the name of this class."""
 
 
 def session(
@@ -126,7 +132,7 @@ def _whole(answer: requests.Response, most_bytes: int | None) -> requests.Respon
         size += len(part)
         if size > most:
             answer.close()
-            raise requests.exceptions.ContentDecodingError(f"the answer is longer than {most} bytes")
+            raise AnswerTooLong(f"the answer is longer than {most} bytes")
     answer._content = b"".join(parts)
     answer._content_consumed = True  # type: ignore[attr-defined]
     return answer

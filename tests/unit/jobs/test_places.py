@@ -23,6 +23,7 @@ class Work:
 
     def __init__(self, analyses: Collection[str], partitions: Collection[str]) -> None:
         self._analyses, self._partitions = analyses, partitions
+        self.claims = 0
 
     def claim(
         self,
@@ -33,6 +34,7 @@ class Work:
         partitions: bool = True,
         but: Collection[str] = (),
     ) -> Lease | None:
+        self.claims += 1
         for wanted, owners, partition in (
             (analyses, self._analyses, None),
             (partitions, self._partitions, PARTITION),
@@ -77,3 +79,17 @@ def test_a_client_has_one_analysis_while_partitions_take_all_processors() -> Non
     assert places(["a"], [], busy) == (["a"], busy)
     assert places(["a", "d"], [], busy) == (["a", "d"], busy)
     assert places(["a"], [], busy[:1]) == (["a"] * ANALYSES_AT_ONCE, busy[:1])
+
+
+@pytest.mark.parametrize(
+    ("analysed", "processed"), [([], []), (["a"], ["a"]), (["a"], ["a"] * SLOTS), (["a"] * ANALYSES_AT_ONCE, ["a"])]
+)
+def test_a_claim_that_finds_nothing_is_not_repeated(analysed: list[str], processed: list[str]) -> None:
+    """Each is a query, many times a second, and a runner with work in hand mostly finds none."""
+    work: Any = Work([], [])
+    held = [(owner, None) for owner in analysed] + [(owner, PARTITION) for owner in processed]
+    leases = [Lease(job_id=owner, token="t", partition=what, attempt=1, owner=owner) for owner, what in held]
+    in_flight: list[Any] = [SimpleNamespace(lease=lease) for lease in leases]
+    assert next_lease(partial(work.claim, Clock()(), 60.0), in_flight, SLOTS) is None
+    kinds_that_are_full = (len(analysed) == ANALYSES_AT_ONCE) + (len(processed) == SLOTS)
+    assert work.claims == 1 + kinds_that_are_full

@@ -17,9 +17,11 @@ from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import source_table
 from arpent.adapters.sources.token_service import asking
 from arpent.domain.errors import StorageDenied
-from arpent.network.sessions import session
+from arpent.network.access import AccessFailed
+from arpent.network.sessions import MOST_KEY_BYTES, session
 from arpent.network.source import ArchiveSource
 from tests.support.archives import PASSWORD, USER, Archive, archive, basic
+from tests.support.http_server import QuietHandler, served
 from tests.support.slow_server import send_without_end, serving
 
 TIMEOUT = (5.0, 5.0)
@@ -107,5 +109,21 @@ def test_an_answer_is_read_no_further_than_it_may_be() -> None:
         serving(send_without_end) as url,
         session(Retry(0), TIMEOUT, most_bytes=100_000) as made,
         pytest.raises(requests.exceptions.ContentDecodingError, match="longer than 100000 bytes"),
+    ):
+        made.get(url)
+
+
+def test_who_gives_keys_is_read_no_further_than_keys_are_long() -> None:
+    class Handler(QuietHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", str(MOST_KEY_BYTES + 1))
+            self.end_headers()
+            self.wfile.write(b" " * (MOST_KEY_BYTES + 1))
+
+    with (
+        served(Handler) as url,
+        pytest.raises(AccessFailed, match="AnswerTooLong"),
+        asking("a token", url, None) as made,
     ):
         made.get(url)

@@ -228,4 +228,4 @@ def test_a_full_disk_is_told(here: World, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(here.service, "get", get)
     answer = requests.get(f"{here.url}{BASE}/1", headers=here.bearer(), timeout=10)
     assert answer.status_code == 503
-    assert "No space left on device" in answer.json()["error"]["message"]
+    assert "No space left on device. Fix it, then send or START the request" in answer.json()["error"]["message"]

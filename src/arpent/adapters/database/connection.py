@@ -170,6 +170,8 @@ def _code_of(error: BaseException | None) -> int | str | None:
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, reader: bool) -> None:
     assert isinstance(connection, sqlite3.Connection)
     connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
+    # Bytes that are no UTF-8, of a damaged row, would otherwise end the reading of all rows.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
     if reader:
         connection.execute("PRAGMA query_only = ON")

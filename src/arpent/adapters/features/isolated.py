@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from concurrent.futures import TimeoutError as StillRunning
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from arpent.adapters.features.direct import DirectFeatures, joined
-from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, NoLongerWanted, WorkerDied, WorldError
+from arpent.domain.boundary.wanted import answer_while_wanted
+from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, WorkerDied, WorldError
 from arpent.domain.feature import Features
 from arpent.domain.location import FeatureFile, Location
 from arpent.domain.ports.execution import PendingCall
@@ -24,9 +24,6 @@ Answer = TypeVar("Answer")
 Pack = Callable[[Features], bytes]
 Reading = tuple[FeatureFile, int | None, Path]
 """(file, maximum number of features, folder for the packed batches)."""
-
-LOOK_SECONDS = 1.0
-"""Pause between checks whether the result is still wanted."""
 
 
 class IsolatedFeatures:
@@ -78,17 +75,9 @@ class IsolatedFeatures:
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Answer:
         """The answer of the call. Raises NoLongerWanted as soon as it is no longer wanted."""
-        call = self._submit(function, argument)
+        call: PendingCall[Answer] = self._submit(function, argument)
         try:
-            while self._wanted():
-                try:
-                    answer: Answer = call.future.result(LOOK_SECONDS)
-                except StillRunning:
-                    if not call.future.done():
-                        meanwhile()
-                        continue
-                    answer = call.future.result()  # it ended just now, or that is what it raised
-                return answer
+            return answer_while_wanted(call.future, self._wanted, f"The reading of {location.url}", meanwhile)
         except LimitExceeded as error:
             raise FeaturesUnreadable(f"The file {location.url} cannot be read. {error}") from error
         except WorkerDied as error:
@@ -100,7 +89,6 @@ class IsolatedFeatures:
             raise WorldError("The reading of the features was cancelled", transient=True) from error
         finally:
             call.cancel()
-        raise NoLongerWanted(f"The reading of {location.url} was stopped")
 
 
 def _spool(direct: DirectFeatures, pack: Pack, reading: Reading) -> int:

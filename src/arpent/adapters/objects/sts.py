@@ -19,7 +19,7 @@ from arpent.adapters.objects.sigv4 import Keys, signed_form
 from arpent.domain.boundary.address_grammar import MACHINE_REGION, ROLE
 from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
 from arpent.network.deadline import within
-from arpent.network.sessions import session
+from arpent.network.sessions import MOST_KEY_BYTES, session
 
 SESSION = "arpent"
 """RoleSessionName; appears in the bucket owner's log."""
@@ -102,7 +102,7 @@ class AssumedRole:
         headers = signed_form(self.endpoint, form, self.keys, self.region, "sts", now)
         try:
             # A redirect would take keys, signature and token to an address that the operator has not named.
-            with within(WHOLE_SECONDS) as deadline, session(Retry(0), TIMEOUT) as talk:
+            with within(WHOLE_SECONDS) as deadline, session(Retry(0), TIMEOUT, most_bytes=MOST_KEY_BYTES) as talk:
                 answer = talk.post(f"{self.endpoint.rstrip('/')}/", data=form, headers=headers, allow_redirects=False)
             cut_off = "no whole answer in time" if deadline.passed else ""
         except requests.RequestException as error:

@@ -14,7 +14,7 @@ from random import randrange, uniform
 from threading import BoundedSemaphore
 
 from arpent.network.access import AccessFailed
-from arpent.network.deadline import Deadline, current
+from arpent.network.deadline import LOOK_SECONDS, Deadline, current
 
 PAUSE = 0.02
 """Seconds between two looks for a slot."""
@@ -33,8 +33,9 @@ class ConnectionSlots:
     def take(self) -> Iterator[None]:
         """Waits for a slot, and holds it. Raises AccessFailed if none is free before the thread's deadline passes."""
         deadline = current()
-        if not self._here.acquire(timeout=None if deadline is None else deadline.left):
-            raise self._none_free(deadline)
+        while not self._here.acquire(timeout=LOOK_SECONDS if deadline is None else min(LOOK_SECONDS, deadline.left)):
+            if deadline is not None and deadline.passed:  # early where the request is no longer wanted
+                raise self._none_free(deadline)
         try:
             descriptor = self._taken(deadline)
             try:

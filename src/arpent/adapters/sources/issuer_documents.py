@@ -10,18 +10,16 @@ from urllib3 import Retry
 
 from arpent.domain.errors import WorldError
 from arpent.network.deadline import within
-from arpent.network.sessions import session
+from arpent.network.sessions import MOST_KEY_BYTES, session
 
 PATIENCE_SECONDS = 10.0
 """Longest that a document may take."""
-MOST_DOCUMENT_BYTES = 1 << 20
-"""Of a document: hundreds of keys. It is read in the server's own process."""
 
 
 def issuer_document(url: str) -> Mapping[str, Any]:
     """The JSON object at this URL. Redirects are not followed: they would choose another issuer. Raises WorldError
     (transient)."""
-    made = session(Retry(total=1, redirect=0), (3.0, 5.0), most_bytes=MOST_DOCUMENT_BYTES)
+    made = session(Retry(total=1, redirect=0), (3.0, 5.0), most_bytes=MOST_KEY_BYTES)
     try:
         with made, within(PATIENCE_SECONDS):
             answer = made.get(url, headers={"accept": "application/json"}, allow_redirects=False)

@@ -11,7 +11,7 @@ import requests
 from arpent.network.access import AccessFailed
 from arpent.network.deadline import within
 from arpent.network.policy import EgressPolicy, EgressRefused
-from arpent.network.sessions import PatientRetry, session
+from arpent.network.sessions import MOST_KEY_BYTES, PatientRetry, session
 
 SECONDS = 60.0
 """Longest that keys may take to come, with all tries and pauses."""
@@ -30,7 +30,7 @@ def asking(what: str, url: str, policy: EgressPolicy | None, *, redirects: bool 
         total=RETRIES, backoff_factor=BACKOFF, backoff_jitter=BACKOFF, status_forcelist=(429, 500, 502, 503, 504),
         allowed_methods=None, raise_on_status=False,
     )  # fmt: skip
-    made = session(retry, TIMEOUT, policy)
+    made = session(retry, TIMEOUT, policy, most_bytes=MOST_KEY_BYTES)
     made.max_redirects = HOPS if redirects else 0
     host = urlsplit(url).netloc
     lead = f"{what} cannot be had from {host}"

@@ -51,13 +51,13 @@ def environment_fault(error: BaseException) -> EnvironmentFault | None:
         return error
     if isinstance(error, ImportError):
         return EnvironmentFault(
-            f"arpent cannot work here: its installation lacks {error.name or 'a module'}; install it again, then START "
-            "the request again",
+            f"arpent cannot work here: its installation lacks {error.name or 'a module'}; install it again, then send "
+            "or START the request again",
             transient=False,
         )
     if isinstance(error, OSError) and error.errno in NO_RESOURCES:
         return EnvironmentFault(
-            f"The machine that runs arpent has a problem: {os.strerror(error.errno)}. Fix it, then START the "
-            "request again"
+            f"The machine that runs arpent has a problem: {os.strerror(error.errno)}. Fix it, then send or "
+            "START the request again"
         )
     return None

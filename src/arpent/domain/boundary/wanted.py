@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
 
+from arpent.domain.errors import NoLongerWanted
+
+LOOK_SECONDS = 0.5
+"""Seconds between two checks whether an answer is still wanted."""
+
+Answer = TypeVar("Answer")
 Wanted = Callable[[], bool]
 _WANTED: ContextVar[Wanted] = ContextVar("wanted", default=lambda: True)
 
@@ -24,3 +32,18 @@ def while_wanted(wanted: Wanted) -> Iterator[None]:
 def wanted_here() -> Wanted:
     """What tells whether the work of this thread is wanted."""
     return _WANTED.get()
+
+
+def answer_while_wanted(
+    future: Future[Answer], wanted: Wanted, what: str, meanwhile: Callable[[], None] = lambda: None
+) -> Answer:
+    """The future's result, which is waited for as long as it is wanted; `meanwhile` is called between two checks.
+    Raises what the future raises, or NoLongerWanted; `what` (words for its message) was stopped."""
+    while wanted():
+        try:
+            return future.result(LOOK_SECONDS)
+        except TimeoutError:
+            if future.done():  # just now, or it is what the call raised
+                return future.result()
+        meanwhile()
+    raise NoLongerWanted(f"{what} was stopped")

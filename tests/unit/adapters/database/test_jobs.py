@@ -81,6 +81,17 @@ def test_an_instant_beyond_all_dates_costs_no_list(engine: Engine, wrong: int) -
     assert found == {jobs[0].id: schema.EPOCH, jobs[1].id: START}
 
 
+@pytest.mark.parametrize(("column", "unreadable"), [("estimate", True), ("error", False), ("trace", False)])
+def test_text_that_is_no_text_costs_no_list(engine: Engine, column: str, unreadable: bool) -> None:
+    store, jobs = SqlJobStore(engine), [make_job() for _ in range(2)]
+    for job in jobs:
+        store.add(job)
+    with writing(engine) as connection:
+        connection.execute(text(f"UPDATE jobs SET {column} = CAST(x'fffe' AS TEXT) WHERE id = '{jobs[0].id}'"))
+    found = {job.id: job for job in store.list("anna", SortKey.CREATED, 0, 9)}
+    assert [found[job.id].unreadable for job in jobs] == [unreadable, False]
+
+
 def test_a_broken_finding_costs_itself(engine: Engine) -> None:
     store, job = SqlJobStore(engine), make_job()
     store.add(job)

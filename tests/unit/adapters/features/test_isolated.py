@@ -22,7 +22,6 @@ from pyproj import CRS
 from arpent.adapters.database.work.payload import pack, unpack
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
-from arpent.adapters.features import isolated
 from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.features.isolated import IsolatedFeatures
 from arpent.adapters.objects.folder import FolderObjects
@@ -233,7 +232,7 @@ def test_a_batch_is_not_taken_before_it_is_whole(direct: DirectFeatures, monkeyp
         looked.set()
         return True
 
-    monkeypatch.setattr(isolated, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("arpent.domain.boundary.wanted.LOOK_SECONDS", 0.01)
     monkeypatch.setattr(Path, "write_bytes", slowly)
     with ThreadPoolExecutor(1) as pool:
         source = IsolatedFeatures(direct, submit, pack=pack, unpack=unpack, wanted=wanted)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from arpent.adapters.objects import sts as sts_role
 from arpent.adapters.objects.sigv4 import Keys, derived_key, signed_form
 from arpent.adapters.objects.sts import AssumedRole, RoleKeys
 from arpent.domain.errors import StorageDenied, StorageUnavailable
+from arpent.network.sessions import MOST_KEY_BYTES
 from tests.support.http_server import QuietHandler, served
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -137,6 +138,12 @@ def test_a_refusal_names_field_role_reason_and_fix(sts: Sts, status: int, code: 
 def test_what_is_no_token_service_is_said(sts: Sts) -> None:
     sts.answers = [(200, "<html>welcome</html>")]
     with pytest.raises(StorageDenied, match="AWS_ENDPOINT_URL_STS"):
+        role(sts).assume()
+
+
+def test_a_long_answer_is_not_read_to_its_end(sts: Sts) -> None:
+    sts.answers = [(200, answer() + " " * MOST_KEY_BYTES)]
+    with pytest.raises(StorageUnavailable, match="AnswerTooLong"):
         role(sts).assume()
 
 

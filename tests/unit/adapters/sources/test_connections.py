@@ -6,11 +6,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 
 import pytest
 
 from arpent.adapters.sources.connections import ConnectionSlots
+from arpent.domain.boundary.wanted import while_wanted
 from arpent.network.access import AccessFailed
 from arpent.network.deadline import within
 
@@ -84,3 +85,21 @@ def test_nobody_waits_for_a_slot_beyond_the_deadline(same: bool) -> None:
     assert failure.value.transient
     with within(10), other.take():  # what failed holds nothing
         pass
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_who_is_no_longer_wanted_waits_for_no_slot(same: bool) -> None:
+    mine = ConnectionSlots("archive", 1)
+    other = mine if same else ConnectionSlots("archive", 1)
+    stopped, refused = Event(), Event()
+
+    def take() -> None:
+        with while_wanted(lambda: not stopped.is_set()), within(3600.0):
+            Timer(0.1, stopped.set).start()
+            with pytest.raises(AccessFailed), other.take():
+                pytest.fail("the slot is held")
+            refused.set()
+
+    with mine.take():
+        Thread(target=take, daemon=True).start()
+        assert refused.wait(60)

@@ -6,15 +6,16 @@ import gzip
 
 import pytest
 
-from arpent.adapters.sources.issuer_documents import MOST_DOCUMENT_BYTES, issuer_document
+from arpent.adapters.sources.issuer_documents import issuer_document
 from arpent.domain.errors import WorldError
+from arpent.network.sessions import MOST_KEY_BYTES
 from tests.support.http_server import QuietHandler, served
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        b'{"keys": [' + b"[]," * MOST_DOCUMENT_BYTES + b"[]]}",
+        b'{"keys": [' + b"[]," * MOST_KEY_BYTES + b"[]]}",
         b'{"keys": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b"[]",
         b"",

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from concurrent.futures import TimeoutError as StillRunning
 from typing import Any
 
-from arpent.domain.errors import CatalogUnavailable, LimitExceeded, NoLongerWanted, WorkerDied
+from arpent.domain.boundary.wanted import answer_while_wanted
+from arpent.domain.errors import CatalogUnavailable, LimitExceeded, WorkerDied
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
@@ -16,9 +16,6 @@ from arpent.domain.ports.execution import PendingCall
 
 Box = tuple[float, float, float, float]
 Search = tuple[Collection, Interval, Box]
-
-LOOK_SECONDS = 0.5
-"""Pause between checks whether the search is still wanted."""
 
 
 class IsolatedCatalog:
@@ -39,7 +36,7 @@ class IsolatedCatalog:
     def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
         call = self._submit(self._search, (collection, interval, box))
         try:
-            return self._answer(call)
+            return answer_while_wanted(call.future, self._wanted, "The search of the catalogue")
         except LimitExceeded as error:
             raise CatalogUnavailable(f"The catalogue of {collection.id} cannot be read. {error}") from error
         except WorkerDied as error:
@@ -51,12 +48,3 @@ class IsolatedCatalog:
             raise CatalogUnavailable("The search was cancelled", transient=True) from error
         finally:
             call.cancel()
-
-    def _answer(self, call: PendingCall[tuple[Item, ...]]) -> tuple[Item, ...]:
-        while self._wanted():
-            try:
-                return call.future.result(LOOK_SECONDS)
-            except StillRunning:
-                if call.future.done():  # just now, or it is what the search raised
-                    return call.future.result()
-        raise NoLongerWanted("The search of the catalogue was stopped")
