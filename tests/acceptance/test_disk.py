@@ -112,7 +112,7 @@ def test_the_databases_disk_is_full(
     before = len(server.log)
     wait_for(lambda: "disk is full; free space on its disk" in server.log[before:], 60, "the runner to notice")
     refused = session.request("POST", server.batch, headers=client.JSON, json=body(1))
-    assert refused.status_code == 500, refused.text
+    assert refused.status_code == 503, refused.text
     assert "free space on its disk" in refused.json()["error"]["message"]
     time.sleep(3.0)
     now = client.status(session, server, job)

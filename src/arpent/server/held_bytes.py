@@ -55,14 +55,14 @@ class _Share:
         self._state = scope.setdefault("state", {})
         self._client = ""
 
-    def hold(self, size: int) -> None:
-        """Count so many bytes more. Raises RateLimited if it is too much."""
+    def hold(self, size: int, *, refusing: bool = True) -> None:
+        """Count so many bytes more. Raises RateLimited if it is too much and may be refused."""
         client = self._state.get("client")
         if client is None or not size:  # nobody: such a body is short, and an answer the same for all
             return
         held = self._held.get(client, {})
         new = {**held, id(self): held.get(id(self), 0) + size}
-        if sum(new.values()) - max(new.values()) > MOST_HELD_BYTES:
+        if refusing and sum(new.values()) - max(new.values()) > MOST_HELD_BYTES:
             raise RateLimited(TOO_MUCH)
         self._client, self._held[client] = client, new
 
@@ -93,7 +93,8 @@ class _Share:
                 start = message
                 return
             try:
-                self.hold(len(message.get("body", b"")))
+                # What a POST has done is done: refused, its client would do it again.
+                self.hold(len(message.get("body", b"")), refusing=scope["method"] == "GET")
             except RateLimited as error:
                 if start is None:  # a part of the answer is sent already
                     raise

@@ -40,11 +40,13 @@ def answering(body: bytes) -> Handler:
 class Call:
     """A request of a client; its body ends when `end` is set, and its answer is taken when `taken` is."""
 
-    def __init__(self, app: HeldBytes, client: str | None, body: bytes = SENT, path: str = "/x") -> None:
+    def __init__(
+        self, app: HeldBytes, client: str | None, body: bytes = SENT, path: str = "/x", method: str = "GET"
+    ) -> None:
         self.end, self.taken, self.messages = asyncio.Event(), asyncio.Event(), [body]
         self.sent: list[Any] = []
         state = {} if client is None else {"client": client}
-        scope = {"type": "http", "path": path, "method": "POST", "state": state, "headers": []}
+        scope = {"type": "http", "path": path, "method": method, "state": state, "headers": []}
         self.task = asyncio.ensure_future(app(scope, self.receive, self.send))
 
     async def receive(self) -> Any:
@@ -137,6 +139,11 @@ def test_an_answer_is_held_until_it_is_taken() -> None:
         second.taken.set()
         await second.task
         assert [each.get("status") for each in second.sent] == [429, None]
+        third = Call(app, "me", b"", method="POST")
+        third.end.set()
+        third.taken.set()
+        await third.task
+        assert third.sent[0]["status"] == 200, "what it has done would be done again"
         first.taken.set()
         await first.task
         assert [len(each.get("body", b"")) for each in first.sent] == [0, PIECE, PIECE, PIECE]

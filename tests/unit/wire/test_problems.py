@@ -76,3 +76,8 @@ def test_an_unforeseen_error_tells_nothing_of_itself() -> None:
         }
     }
     assert refused(405, "no").body["error"]["code"] == "COMMON_METHOD_NOT_ALLOWED"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("transient", "status"), [(True, 503), (False, 500)])
+def test_what_may_pass_asks_to_come_again(transient: bool, status: int) -> None:
+    assert problem(errors.WorldError("The database does not answer", transient=transient)).status == status
