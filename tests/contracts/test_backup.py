@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 
 from arpent.adapters.database.clients import SqlClientStore
-from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.connection import make_engine
+from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher, stored_key
 from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.work.store import SqlWorkStore
