@@ -17,7 +17,7 @@ from typing import TypeVar
 PARTIAL = ".arpent-partial-"
 """Prefix of the names of unfinished files."""
 CHUNK = 32
-"""Files that are written between two looks at the clock."""
+"""Files that are written or renamed between two looks at the clock: a chunk."""
 WAITING = 0.016
 """Seconds, not of the processor's, above which a chunk is slow …"""
 SLOW = 3
@@ -70,23 +70,25 @@ class Batch:
         with ThreadPoolExecutor(IN_FLIGHT, "folder-batch") as pool:
             try:
                 while True:
-                    self._each(pool, self._write, islice(remaining, GROUP))
+                    self._each(pool, self._write, islice(remaining, GROUP), CHUNK)
                     if not self._written:
                         return folders
                     folders.update(run.folder for run in self._written)
                     self._flush()
-                    self._each(pool, _rename, self._written)
+                    self._each(pool, _rename, self._written, 1)
                     self._written = []
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # what is still being written would escape
                 self._drop()
                 raise
 
-    def _each(self, pool: ThreadPoolExecutor, work: Callable[[list[Entry]], None], entries: Iterable[Entry]) -> None:
-        """Do the work on each CHUNK of the entries. Threads take a fifth more of the processor's time than one alone,
+    def _each(
+        self, pool: ThreadPoolExecutor, work: Callable[[list[Entry]], None], entries: Iterable[Entry], size: int
+    ) -> None:
+        """Do the work on each `size` of the entries. Threads take a fifth more of the processor's time than one alone,
         so they begin once chunks were found to wait. No more is taken from the caller than they can hold."""
         remaining = iter(entries)
-        chunks = iter(lambda: list(islice(remaining, CHUNK)), [])
+        chunks = iter(lambda: list(islice(remaining, size)), [])
         while self._slow < SLOW and (chunk := next(chunks, None)):
             begun = perf_counter() - thread_time()
             work(chunk)
@@ -118,12 +120,12 @@ class Batch:
 
 def _fill(run: _Run, entries: Sequence[tuple[str, bytes]]) -> None:
     """Write the entries, which are all of the run's folder, under names that nobody sees."""
-    path = entries[0][0]
+    path, begin = entries[0][0], len(run.folder) + 1
     try:
         with _folder(run.folder) as place:
-            for path, payload in entries:
-                partial = f"{run.prefix}{len(run.names)}"
-                run.names.append(path.rpartition("/")[2])
+            for number, (path, payload) in enumerate(entries):
+                partial = f"{run.prefix}{number}"
+                run.names.append(path[begin:])
                 handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=place)
                 try:
                     done = os.write(handle, payload)
