@@ -205,7 +205,7 @@ def test_a_file_that_cannot_be_rendered_costs_its_feature(
 
 
 class TestStore:
-    @pytest.mark.parametrize("refusals", [1, 3, 10])
+    @pytest.mark.parametrize("refusals", [1, 14, 18])
     def test_a_store_that_refuses_for_a_while_costs_no_feature(self, services: Services, refusals: int) -> None:
         """A right that is withdrawn in the midst of a partition and given back: some files are written before it."""
         whole, _ = run(services)
