@@ -245,6 +245,63 @@ def test_a_flatgeobuf_file_that_is_cut_short_is_called_so(tmp_path: Path, share:
         copy_file(path, named(path), tmp_path / "copy.parquet", "")
 
 
+PART_SIZES = [(part, share) for part in (".shp", ".shx", ".dbf") for share in (0.0, 0.5, 0.99)]
+
+
+def zipped(path: Path, parts: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for ending, content in parts.items():
+            archive.writestr(f"fields{ending}", content)
+    return path
+
+
+def parts_of(folder: Path, copies: int) -> dict[str, bytes]:
+    many = pd.concat([frame()] * copies, ignore_index=True)
+    many.to_file(folder / "many.shp", driver="ESRI Shapefile")
+    return {ending: (folder / f"many{ending}").read_bytes() for ending in (".shp", ".shx", ".dbf", ".prj")}
+
+
+@pytest.mark.parametrize(("part", "share"), PART_SIZES)
+def test_a_part_of_a_shapefile_that_is_cut_short_is_named(tmp_path: Path, part: str, share: float) -> None:
+    parts = parts_of(tmp_path, 20)
+    parts[part] = parts[part][: int(len(parts[part]) * share)]
+    path = zipped(tmp_path / "fields.zip", parts)
+    with pytest.raises(FeaturesUnreadable, match=f"The {part} of the Shapefile is cut short" if share else "Shapefile"):
+        list(read_file(path, named(path)))
+
+
+@pytest.mark.parametrize("shorter", [{".shp"}, {".shx"}, {".dbf"}, {".shp", ".shx"}, {".shx", ".dbf"}])
+def test_parts_of_a_shapefile_that_disagree_are_refused(tmp_path: Path, shorter: set[str]) -> None:
+    """GDAL reads as many features as the shortest of .shx and .dbf has."""
+    few, many = parts_of(tmp_path, 10), parts_of(tmp_path, 20)
+    path = zipped(tmp_path / "fields.zip", {end: few[end] if end in shorter else many[end] for end in many})
+    with pytest.raises(FeaturesUnreadable, match=r"of the Shapefile (has|leads)"):
+        list(read_file(path, named(path)))
+
+
+def test_a_shapefile_without_index_is_called_so(tmp_path: Path) -> None:
+    parts = parts_of(tmp_path, 1)
+    del parts[".shx"]
+    path = zipped(tmp_path / "fields.zip", parts)
+    with pytest.raises(FeaturesUnreadable, match=r"has no \.shx"):
+        list(read_file(path, named(path)))
+
+
+@pytest.mark.parametrize("share", [0.31, 0.77, 0.96])
+@pytest.mark.parametrize("separated", ["NO", "YES"])
+def test_a_geojson_sequence_that_is_cut_short_is_called_so(tmp_path: Path, share: float, separated: str) -> None:
+    """GDAL makes what it can of half a line: an outline without its last corners, for one."""
+    path = tmp_path / "fields.geojsonl"
+    many = pd.concat([frame()] * 20, ignore_index=True)
+    many.to_file(path, driver="GeoJSONSeq", RS=separated)
+    file = named(path, local=True)
+    assert sum(len(each.ids) for each in read_file(path, file)) == 60
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(FeaturesUnreadable, match=r"Record \d+ of the GeoJSON sequence cannot be read"):
+        list(read_file(path, file))
+
+
 def test_odd_names_in_an_archive_are_passed_over(tmp_path: Path) -> None:
     path = written(tmp_path, "fields.zip")
     with zipfile.ZipFile(path, "a") as archive:

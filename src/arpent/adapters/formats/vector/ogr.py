@@ -19,6 +19,7 @@ from pyogrio.raw import read as read_raw
 from arpent.adapters.formats.crs import crs_of_features
 from arpent.adapters.formats.vector.geojson_crs import check_crs, named_crs
 from arpent.adapters.formats.vector.open_file import BATCH, OpenFile, columns_to_read
+from arpent.adapters.formats.vector.whole import check_sequence, check_shapefile
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
 
@@ -55,9 +56,13 @@ def open_ogr(
     options = {"IMMUTABLE": "YES"} if ending == ".gpkg" else {}
     try:
         names = named_crs(path) if ending == ".geojson" else ()  # before GDAL looks at the file
+        if ending == ".shp":
+            check_shapefile(path)
         pyogrio.set_gdal_config_options(PLAIN)
         layer = _only_layer(source, name) if layer is None else layer
         known = pyogrio.read_info(source, layer=layer, **options)
+        if known["driver"] == "GeoJSONSeq":
+            check_sequence(path)
         there = [str(field) for field in known["fields"]]
         columns = columns_to_read(there, file.columns, file.identifier, name)
         with open_arrow(
