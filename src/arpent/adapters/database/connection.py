@@ -73,13 +73,44 @@ def _sqlite(url: URL, reader: bool) -> Engine:
         raise InvalidSetting(f"ARPENT_DATABASE_URL names {path.absolute()}, {fault}")
     engine = create_engine(url, hide_parameters=True)
     private = bool(url.database) and not reader  # SQLite's temporary database has no file
+    same = _SameFile(path)
     if private:
+        event.listen(engine, "do_connect", lambda *_: same.check())  # no new file in place of one that was removed
         event.listen(engine, "do_connect", lambda *_: _make_private(path))
     event.listen(engine, "connect", partial(_prepare_sqlite, reader=reader))
     if private:
         event.listen(engine, "connect", lambda *_: _keep_private(path))  # it is a database: preparing has read it
+        event.listen(engine, "connect", lambda *_: same.check())
+        event.listen(engine, "checkout", lambda *_: same.check())
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+class _SameFile:
+    """Whether the path still names the file that was opened first. SQLite goes on with one that was removed or
+    replaced: what is stored there ends with the process, and no other process sees it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._first: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """Raises WorldError if not; transient, since the file may be put back."""
+        try:
+            found = self._path.stat()
+            now = (found.st_dev, found.st_ino)
+        except FileNotFoundError:
+            now = None
+        except OSError:  # its folder cannot be looked at for a moment
+            return
+        if self._first is None:
+            self._first = now
+        elif now != self._first:
+            raise WorldError(
+                f"The file that ARPENT_DATABASE_URL names was {'removed' if now is None else 'replaced'} while arpent "
+                "had it open: put it back, or stop servers and runners and start them on the new one",
+                transient=True,
+            )
 
 
 def _make_private(path: Path) -> None:
