@@ -128,6 +128,7 @@ def begin_here() -> None:
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what it means to this program
         ours.close()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         serve(theirs)
@@ -204,6 +205,7 @@ def serve(link: Connection) -> None:
 def _worker_of(link: Connection) -> Connection | None:
     """Fork as the parent orders; returns the link of a worker in each of them, None in the server at its end."""
     loaded: set[bytes] = set()
+    gc.disable()  # nothing that it loads becomes garbage
     with suppress(EOFError, OSError):
         while True:
             question: Any = link.recv()
@@ -221,6 +223,7 @@ def _worker_of(link: Connection) -> Connection | None:
                 link.send(error)
             else:
                 if process == 0:
+                    gc.enable()
                     link.close()
                     os.set_inheritable(descriptor, False)
                     return Connection(descriptor)

@@ -43,8 +43,9 @@ def worker_id(_: Lease) -> Outcome:
     return Outcome(done=os.getpid(), failed=0)
 
 
-def ignores_interrupts(_: Lease) -> Outcome:
-    return Outcome(done=int(signal.getsignal(signal.SIGINT) is signal.SIG_IGN), failed=0)
+def signals_as_ours(_: Lease) -> Outcome:
+    there = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    return Outcome(done=int(there == (signal.SIG_IGN, signal.SIG_DFL)), failed=0)
 
 
 def sleep_long(_: Lease) -> Outcome:
@@ -202,8 +203,8 @@ class TestProcesses:
         assert caught.value.transient
         assert [wait_for(ticket).done for ticket in tickets] == [3] * 5
 
-    def test_ignore_interrupts(self, executor: ProcessExecutor) -> None:
-        assert wait_for(executor.submit(ignores_interrupts, lease())).done == 1
+    def test_leave_interrupts_to_their_parent(self, executor: ProcessExecutor) -> None:
+        assert wait_for(executor.submit(signals_as_ours, lease())).done == 1
 
     def test_can_be_cancelled_midway(self, executor: ProcessExecutor) -> None:
         tickets = [executor.submit(sleep_long, lease()) for _ in range(4)]
@@ -435,15 +436,17 @@ def test_workers_have_what_was_loaded_for_all() -> None:
 
 
 HERE = """
-import os, sys
+import signal, sys
 from arpent.adapters.executors.processes import fork_server
 from arpent.adapters.executors.processes.executor import ProcessExecutor
-from tests.unit.adapters.executors.processes.test_executor import count, die, ended, is_loaded, lease, wait_for
+from tests.unit.adapters.executors.processes.test_executor import *
+signal.signal(signal.SIGTERM, lambda *_: print("caught", flush=True))
 sys.modules["loaded_for_workers"] = sys
 print("begins", flush=True)
 fork_server.begin_here()
 executor = ProcessExecutor(2)
-print(wait_for(executor.submit(is_loaded, lease())).done, ended(executor.submit(die, lease())), flush=True)
+print(*(wait_for(executor.submit(each, lease())).done for each in (is_loaded, signals_as_ours)), flush=True)
+print(ended(executor.submit(die, lease())), flush=True)
 executor.close()
 """
 
@@ -454,5 +457,5 @@ def test_a_program_of_ours_is_its_own_fork_server(tmp_path: Path, repository: Pa
     done = subprocess.run(
         [sys.executable, str(tmp_path / "here.py")], capture_output=True, text=True, env=environment, check=True
     )
-    assert done.stdout.split() == ["begins", "1", "WorkerDied"]
+    assert done.stdout.split() == ["begins", "1", "1", "WorkerDied"]
     assert done.stderr == ""
