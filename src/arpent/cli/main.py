@@ -17,12 +17,11 @@ from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.clients import app as client_app
 from arpent.cli.conformance.command import conformance
-from arpent.cli.guard import Guarded, check_target, read_text
+from arpent.cli.guard import Guarded, check_target, loading, read_text
 from arpent.cli.options import JsonOption
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
 from arpent.cli.sources.commands import app as sources_app
-from arpent.cli.start import loading
 from arpent.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
 
 
@@ -15,15 +11,3 @@ def start() -> None:
     from arpent.cli.main import app
 
     app()
-
-
-@contextmanager
-def loading() -> Iterator[None]:
-    """For a block of imports: nothing is collected in it, and what it leaves is never walked over again. Both together
-    are a fifth of a second of a command that computes."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
