@@ -16,6 +16,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from arpent.domain.grid import MAXIMUM_SIDE
 from arpent.landscape.archive import EPSG, Acquisition, write_acquisition
 
 SEED = 20240612
@@ -270,12 +271,17 @@ def _squares(count: int, side: int, across: int) -> NDArray[np.object_]:
 
 
 def _cells(count: int, side: int) -> NDArray[np.object_]:
-    """The Voronoi cells of random points."""
+    """The Voronoi cells of random points, which move to the centroids until no cell is larger than a feature may be."""
     extent = side * PIXEL
     points = np.random.default_rng((SEED, 4)).uniform(0, extent, (count, 2)) + np.array([WEST, NORTH - extent])
     tile = shapely.box(WEST, NORTH - extent, WEST + extent, NORTH)
-    cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(points), extend_to=tile))
-    return np.asarray(shapely.intersection(cells, tile), object)
+    while True:
+        cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(points), extend_to=tile))
+        shapes = np.asarray(shapely.intersection(cells, tile), object)
+        west, south, east, north = shapely.bounds(shapes).T
+        if max((east - west).max(), (north - south).max()) < (MAXIMUM_SIDE - 1) * PIXEL:
+            return shapes
+        points = shapely.get_coordinates(shapely.centroid(shapes))
 
 
 def _shapes(count: int, side: int, communes: int | None) -> NDArray[np.object_]:

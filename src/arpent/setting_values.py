@@ -75,11 +75,12 @@ def web_address(text: str) -> str:
 
 
 def job_database(url: str) -> str:
-    """URL of the job database. Only its scheme is checked; the driver reads the rest."""
+    """URL of the job database. Its scheme is checked, and where its password ends; the driver reads the rest. No reason
+    quotes the rest, which may hold a password in any place."""
     scheme, separator, rest = url.partition("://")
     kind = scheme.partition("+")[0]
     if not separator:
-        raise ValueError(f"a file is written sqlite:///{url}")
+        raise ValueError("it has no ://; a file is written sqlite:///file")
     if kind == "postgres":
         raise ValueError("write postgresql:// instead of postgres://")
     if kind == "sqlite" and "?" in rest:
@@ -88,6 +89,8 @@ def job_database(url: str) -> str:
         raise ValueError("it names no file, and several processes need the same one")
     if re.search(r"^[^:/@]*:change[-_ ]?me@", rest, re.IGNORECASE):
         raise ValueError("its password is a placeholder")
+    if rest.partition("/")[0].count("@") > 1:  # what follows the first would be taken for a host, and shown
+        raise ValueError("write @ in its password as %40, / as %2F")
     if re.search(r"[?&]password=", rest, re.IGNORECASE):
         raise ValueError("its password must stand before the host, as user:password@host: there it is never shown")
     if scheme not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -15,10 +16,13 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 
 from arpent.adapters.database.clients import SqlClientStore
+from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher, stored_key
+from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
+from arpent.domain.errors import InvalidSetting
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
@@ -148,3 +152,40 @@ def test_the_copied_file_alone_lacks_what_is_in_the_journal(tmp_path: Path, cloc
                 tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'jobs'").fetchone()[0]
                 rows = connection.execute("SELECT count(*) FROM jobs").fetchone()[0] if tables else 0
             assert bool(rows) is there
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("revision", ["0001", "0010"])
+def test_an_upgrade_is_undone_by_the_documented_commands(revision: str, repository: Path, tmp_path: Path) -> None:
+    """Word for word, on a database that a newer version has migrated meanwhile; then it is upgraded again."""
+    given = os.environ.get("ARPENT_TEST_POSTGRES")
+    if not given:
+        pytest.skip("needs PostgreSQL: run `make test-services`, or set ARPENT_TEST_POSTGRES to its URL")
+    page = (repository / "docs" / "operation.md").read_text()
+    back_up_line, restore_line = re.findall(r"`(pg_dump [^`]*|dropdb [^`]*)`", page)
+    url, name = make_url(given), f"going_back_{revision}"
+    programs = next(map(str, Path("/usr/lib/postgresql").glob("*/bin")), "")
+    variables = {"PATH": f"{os.environ['PATH']}:{programs}", "PGHOST": str(url.host), "PGPORT": str(url.port),
+                 "PGUSER": str(url.username), "PGPASSWORD": str(url.password)}  # fmt: skip
+
+    def run(line: str) -> None:
+        words = line.replace("NAME", name).replace("USER", str(url.username))
+        subprocess.run(words, shell=True, check=True, env=variables, cwd=tmp_path)
+
+    run("createdb NAME")
+    try:
+        engine = make_engine(url.set(database=name).render_as_string(hide_password=False))
+        migrate(engine, revision)
+        key = stored_key(engine)
+        run(back_up_line)
+        migrate(engine)
+        engine.dispose()
+        run(restore_line)
+        with pytest.raises(InvalidSetting, match=f"older version.*{revision}"):
+            check_schema(engine)
+        migrate(engine)
+        assert check_schema(engine)
+        assert stored_key(engine) == key
+        engine.dispose()
+    finally:
+        run("dropdb NAME")

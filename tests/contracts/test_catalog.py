@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -275,6 +276,20 @@ class TestFolder:
         assert len(catalog.search(COLLECTION, JUNE, BOX)) == 2
         (tmp_path / "a.json").unlink()
         assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)] == ["b"]
+
+    def test_changes_are_seen_though_the_clock_is_set_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else none would be until the clock has caught up."""
+        catalog = FolderCatalog(tmp_path, recheck_seconds=0.01)
+        (tmp_path / "a.json").write_text(json.dumps(item("a", "2020-06-02T00:00:00Z")))
+        ahead = time.time() + 86_400
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: ahead)
+            assert len(catalog.search(COLLECTION, JUNE, BOX)) == 1
+        (tmp_path / "b.json").write_text(json.dumps(item("b", "2020-06-03T00:00:00Z")))
+        time.sleep(0.02)
+        assert len(catalog.search(COLLECTION, JUNE, BOX)) == 2
 
     def test_what_changes_in_a_large_folder_is_seen_by_all(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ from arpent.domain.finding import INCOMPLETE, Verdict
 from arpent.domain.job import MOST_REASONS, RowCounts, Status, UserAction
 from arpent.domain.partition import MOST_SUSPECTS, Outcome
 from arpent.domain.ports.jobs import JobStore, Lease, SortKey, WorkStore
+from arpent.jobs.policy import DAY
 from tests.support.jobs import Clock, all_done, cut, failure, make_job, processing_job
 from tests.support.stores import Stores
 
@@ -215,6 +216,28 @@ class TestLeases:
         work.release(slow, clock())
         assert work.finish(quick, all_done(quick)).done == 1
         assert jobs.findings(job.id, 0, 9) == ()
+
+    @pytest.mark.parametrize("ended", ["held", "tried later", "waiting"])
+    def test_a_clock_that_was_set_back_keeps_nothing_from_all(
+        self, jobs: JobStore, work: WorkStore, clock: Clock, ended: str
+    ) -> None:
+        """A lease or pause that was written while the clock was ahead would hold the work until it has caught up."""
+        processing_job(jobs, work, clock, cut(1, 1))
+        jobs.add(make_job(status=Status.ANALYSING))
+        clock.tick(DAY)
+        for lease in (claim(work, clock), claim(work, clock)):
+            if ended == "tried later":
+                work.release(lease, clock() + timedelta(seconds=90))
+            elif ended == "waiting":
+                work.wait(lease, clock(), clock() + timedelta(seconds=90), "there is no bucket")
+        assert work.claim(clock(), 60) is None
+        clock.tick(-DAY)
+        leases = [claim(work, clock), claim(work, clock)]
+        assert {lease.partition is None for lease in leases} == {True, False}
+        assert work.claim(clock(), 60) is None, "they are held now"
+        for lease in leases:
+            work.wait(lease, clock(), clock(), "there is still none")
+        assert {claim(work, clock).waiting_since, claim(work, clock).waiting_since} == {clock()}
 
     def test_a_partition_that_ended_has_failed_no_more(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(1, 1))

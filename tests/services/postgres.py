@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,8 @@ class Cluster:
     """Lives in `home`; PostgreSQL refuses to run as root: then it runs as the user `postgres`."""
 
     home: Path
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Further options of the server."""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -46,9 +48,14 @@ class Cluster:
     def url(self) -> str:
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{DATABASE}"
 
+    def program(self, name: str, *arguments: str | Path) -> None:
+        """Run a program of PostgreSQL to its end, as the user that the server has."""
+        subprocess.run([self._programs / name, *arguments], check=True, user=self._user, cwd=self.home)
+
     def start(self) -> None:
         """Start it (again) and wait until it answers."""
-        settings = [part for key, value in (OPTIONS | {"port": self.port}).items() for part in ("-c", f"{key}={value}")]
+        options = {**OPTIONS, **self.options, "port": self.port}
+        settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self.home / "cluster", *settings],
@@ -69,10 +76,10 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
-    """A cluster that has been started."""
+def running_cluster(**options: str) -> Iterator[Cluster]:
+    """A cluster that has been started with these options."""
     with tempfile.TemporaryDirectory(prefix="arpent-postgres-") as name:
-        cluster = Cluster(home=Path(name))
+        cluster = Cluster(home=Path(name), options=options)
         try:
             cluster.start()
             yield cluster

@@ -200,7 +200,7 @@ def test_an_unknown_key_is_refused(text: str, said: str) -> None:
         ("EXECUTOR", "processes:0", '"processes:0", but must be inline, processes, processes:N'),
         ("EXECUTOR", "dask://", '"dask://", but must be inline, processes, processes:N'),
         ("DATABASE_URL", "postgres://h/d", "(write postgresql:// instead of postgres://)"),
-        ("DATABASE_URL", "jobs.db", "(a file is written sqlite:///jobs.db)"),
+        ("DATABASE_URL", "jobs.db", "(it has no ://; a file is written sqlite:///file)"),
         ("DATABASE_URL", "postgresql://me@h/d?password=hush", "user:password@host"),
         ("DATABASE_URL", "mysql://h/d", "(there is no support for mysql)"),
         ("DATABASE_URL", "postgresql+asyncpg://h/d", "(there is no support for postgresql+asyncpg)"),
@@ -310,6 +310,10 @@ def test_everything_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatc
         ("DATABASE_URL", "mysql://me:hu:sh@h/d", "hu:sh"),
         ("DATABASE_URL", "postgresql://me@h/d?password=hush", "=hush"),
         ("CATALOG", "ftp://me:hush@h/d", "hush"),
+        ("DATABASE_URL", "postgresql//me:hush@h/d", "hush"),
+        ("DATABASE_URL", "host=h user=me password=hush", "hush"),
+        ("DATABASE_URL", "postgresql://me:hu@sh@h/d", "sh@"),
+        ("DATABASE_URL", "postgres://me:hu/sh@h/d", "sh@"),
     ],
 )
 def test_no_secret_is_shown(name: str, value: str, hidden: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,6 +439,24 @@ def test_a_setting_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert "hush" not in refused()
     monkeypatch.setenv("ARPENT_SECRET_KEY", KEYS[1])
     assert "ARPENT_SECRET_KEY_FILE and ARPENT_SECRET_KEY are both set" in refused()
+
+
+@pytest.mark.parametrize(
+    "name", ["DATABASE_URL", "LOG_FORMAT", "PORT", "QUOTAS", "SOURCES", "BUCKET_GRANTS", "POLICY__ATTEMPTS"]
+)
+def test_a_file_with_the_secret_of_another_setting(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever mixes up two files must not find the key in the log."""
+    (tmp_path / "arpent_file").write_text(KEYS[0])
+    monkeypatch.setenv(f"ARPENT_{name}_FILE", str(tmp_path / "arpent_file"))
+    text = refused()
+    assert f"ARPENT_{name}_FILE" in text
+    assert "not shown" in text
+    assert KEYS[0][:8] not in text
+
+
+def test_a_file_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARPENT_SECRET_KEY_FILE", "")
+    assert refused() == "ARPENT_SECRET_KEY_FILE is empty: unset it, or make it the path of a file"
 
 
 @pytest.mark.parametrize(

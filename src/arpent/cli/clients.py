@@ -24,6 +24,8 @@ app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 
 Named = Annotated[str, typer.Argument(metavar="CLIENT", help="Client id, or a name that only one client has.")]
 KEEP = "Keep the secret: it is stored hashed."
+LONGEST_NAME = 200
+"""Maximum number of characters of a client's name."""
 LONGEST_OVERLAP = 24 * 366
 """Hours for which a former secret may stay valid, at most: a year."""
 
@@ -39,6 +41,10 @@ def add(
     """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
     if not name.strip():
         raise InvalidRequest("NAME is empty: give a label to recognise the client by")
+    if not name.isprintable():  # a line end would forge a line of the list, an escape sequence change the terminal
+        raise InvalidRequest(f"NAME {name!a:.80} holds a line end or another sign that cannot be printed")
+    if len(name) > LONGEST_NAME:
+        raise InvalidRequest(f"NAME has {len(name)} characters, at most {LONGEST_NAME} are allowed")
     client_id, secret = _store().add(name, role)
     try:
         _print_secret(client_id, secret, KEEP, as_json=as_json)
@@ -55,7 +61,7 @@ def list_clients(as_json: JsonOption = False) -> None:
         return
     for client in found:
         state = "disabled" if client.disabled else "enabled"
-        typer.echo(f"{client.id}  {client.role:<8}  {state:<8}  {client.created:%Y-%m-%d}  {client.name}")
+        typer.echo(f"{client.id}  {client.role:<8}  {state:<8}  {client.created:%Y-%m-%d}  {_printable(client.name)}")
 
 
 @app.command()
@@ -67,7 +73,7 @@ def show(client: Named, as_json: JsonOption = False) -> None:
         return
     for name, value in shown.items():
         if value is not None:
-            typer.echo(f"{name:<12}  {value}")
+            typer.echo(f"{name:<12}  {_printable(str(value))}")
 
 
 @app.command()
@@ -118,8 +124,15 @@ def _change(name: str, act: Literal["disable", "enable", "remove"], *, as_json: 
     _audit(f"{act} client", client.id)
     done = f"{act}d"
     typer.echo(
-        json.dumps({"client_id": client.id, "done": done}) if as_json else f"{client.id} ({client.name}) is {done}."
+        json.dumps({"client_id": client.id, "done": done})
+        if as_json
+        else f"{client.id} ({_printable(client.name)}) is {done}."
     )
+
+
+def _printable(name: str) -> str:
+    """A name on one line; an older version took any."""
+    return name if name.isprintable() else ascii(name)
 
 
 def _store() -> ClientStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
@@ -13,6 +14,16 @@ from arpent.jobs.bucket_grants import EVERYBODY
 DAY = 86_400.0
 YEAR = 366 * 24 * 60.0
 """A year in minutes."""
+LONGEST_PAUSE_SECONDS = 60.0
+"""Longest pause before work is tried again, without its jitter."""
+BELIEVED_LEASES = 10.0
+"""A lease or pause that ends later than this many leases from now is not believed."""
+
+
+def believed_until(now: datetime, lease_seconds: float) -> datetime:
+    """Latest end of a lease or pause that is believed. A later one was written before the machine's clock was set back:
+    its work would be nobody's until the clock has caught up."""
+    return now + timedelta(seconds=BELIEVED_LEASES * max(lease_seconds, LONGEST_PAUSE_SECONDS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,7 +153,7 @@ class Runner:
             self._collect(running)
             return True
         now = self._now()
-        if now >= running.renew_at:
+        if not now < running.renew_at <= self._next_renewal(now):  # due, or the clock was set back
             try:
                 self._work.renew(running.lease, now, self._policy.lease_seconds)
             except LeaseLost as error:

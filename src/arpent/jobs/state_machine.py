@@ -239,7 +239,7 @@ def _check_pause(job: Job, now: datetime, policy: Policy) -> None:
     if job.status is not Status.STOPPED or since is None:
         return
     left = since + timedelta(minutes=minutes) - now
-    if left > timedelta(0):
+    if timedelta(0) < left <= timedelta(minutes=minutes):  # more is left only where the clock was set back
         wait = ceil(left.total_seconds() / 60)
         raise ActionNotAllowed(
             f"{_refusal(job, Event.START)}: a job stopped with {job.stop_reason} cannot be started for {minutes:g} "

@@ -15,9 +15,7 @@ from arpent.domain.job import Job, RowCounts, row_reason
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.request import Request
-from arpent.jobs.policy import Policy
-
-LONGEST_PAUSE_SECONDS = 60.0
+from arpent.jobs.policy import LONGEST_PAUSE_SECONDS, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +70,12 @@ def end_of_waiting(lease: Lease, error: WorldError, now: datetime, policy: Polic
     a catalogue whose name does not resolve, since the name is most likely misspelt."""
     misspelt = lease.partition is None and isinstance(error, CatalogUnknown)
     seconds = policy.outage_seconds if error.transient and not misspelt else policy.absence_seconds
-    return (lease.waiting_since or now) + timedelta(seconds=seconds)
+    return waiting_since(lease, now) + timedelta(seconds=seconds)
+
+
+def waiting_since(lease: Lease, now: datetime) -> datetime:
+    """Since when work waits: from now on if it does not wait yet, or if the clock was set back since."""
+    return min(lease.waiting_since or now, now)
 
 
 def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Policy) -> datetime | None:
@@ -83,7 +86,7 @@ def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Poli
     last = end_of_waiting(lease, error, now, policy)
     if now >= last:
         return None
-    waited = (now - (lease.waiting_since or now)).total_seconds()
+    waited = (now - waiting_since(lease, now)).total_seconds()
     seconds = min(LONGEST_PAUSE_SECONDS, max(policy.retry_seconds, waited))
     return min(last, now + timedelta(seconds=seconds * random.uniform(0.5, 1.5)))
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from obstore.exceptions import GenericError
+
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"(?:<Code>|\(code: )(\w+)")
 _KEYS = frozenset({
@@ -13,6 +15,10 @@ _KEYS = frozenset({
     "TokenRefreshRequired", "InvalidToken", "AllAccessDisabled", "AuthFailure", "RequestTimeTooSkewed",
 })  # fmt: skip
 """Codes of S3 for keys that do not open it."""
+_WHOLE = "non-partial response"
+"""What its client says of a whole file, or of another page, in place of a range."""
+_REPEATED = "max_retries"
+"""Word of an error for which its client has repeated the request. It repeats none of an answer that breaks off."""
 _REGION = frozenset(
     {"AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException"}
 )
@@ -26,12 +32,15 @@ class BucketAnswer:
     status: int = 0
     """HTTP status; 0: unknown."""
     code: str = ""
-    """A code of S3, `region`, `keys` (this machine has none), or the status in its place; empty: no answer."""
+    """A code of S3, `region`, `keys` (this machine has none), `whole` (no range), or the status in its place; empty: no
+    answer."""
+    broke_off: bool = False
+    """Whether an answer began and was not complete."""
 
     @property
     def words(self) -> str:
         """What it said, in brackets of a message."""
-        if self.code in ("region", "keys", "", str(self.status)):
+        if self.code in ("region", "keys", "whole", "", str(self.status)):
             return f"HTTP {self.status}" if self.status else "no answer"
         return self.code
 
@@ -55,4 +64,7 @@ def answer_of(error: Exception) -> BucketAnswer:
         return BucketAnswer(status=status, code="region")
     if not code and ("nstance metadata" in text or "169.254." in text):
         return BucketAnswer(status=status, code="keys")
-    return BucketAnswer(status=status, code=code or (str(status) if status else ""))
+    if _WHOLE in text:
+        return BucketAnswer(code="whole")
+    broke_off = type(error) is GenericError and not (code or status or _REPEATED in text)
+    return BucketAnswer(status=status, code=code or (str(status) if status else ""), broke_off=broke_off)

@@ -82,6 +82,11 @@ class Piece:
     """Size of the whole file in bytes."""
 
 
+def pause_seconds(tries: int) -> float:
+    """Seconds to wait after so many tries."""
+    return min(PAUSE * 2.0 ** (tries - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+
+
 class WebFiles:
     """Reads byte ranges over http(s). Thread-safe; keeps connections open."""
 
@@ -122,7 +127,7 @@ class WebFiles:
                 self.outages.failed(host)
             if self.outages.is_long(host):
                 raise trouble
-            seconds = min(PAUSE * 2 ** (tries - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+            seconds = pause_seconds(tries)
             if not trouble.passing or tries >= TRIES or time.monotonic() + seconds > until:
                 raise trouble
             pause(seconds)

@@ -103,7 +103,7 @@ class Canvas:
         self.mask[scene], self.used[scene], self._vacant[scene] = 1, item, 0
         if any(map(len, beyond)):
             samples = np.unique(np.concatenate(beyond))
-            self.mask[scene, samples], self.used[scene, samples], self._vacant[scene] = 0, -1, len(samples)
+            self.mask[scene][samples], self.used[scene][samples], self._vacant[scene] = 0, -1, len(samples)
 
     def note(self, beyond: NDArray[np.intp] | None) -> None:
         """A band of the current item has been read. `beyond`: samples without data, if all others have some, and no
@@ -147,7 +147,7 @@ class Canvas:
             values = self.values[band]
             assert values is not None
             for scene, samples in with_holes:
-                values[scene, samples] = number
+                values[scene][samples] = number  # twice as fast as [scene, samples]
         return tuple(values for values in self.values if values is not None)
 
     def _begin(self, scene: int) -> None:

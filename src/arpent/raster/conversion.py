@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -88,6 +89,7 @@ def _result_type(stored: np.dtype[np.generic], *, signed: bool, interpolated: bo
     return stored
 
 
+@cache  # asked for each band of each image, and numpy makes the limits anew
 def _limits(dtype: np.dtype[np.generic]) -> tuple[float, float]:
     if dtype.kind == "f":
         return -math.inf, math.inf

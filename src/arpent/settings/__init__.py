@@ -43,7 +43,9 @@ KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or 
 """Type in JSON schema → word for messages."""
 _SCHEMA = Settings.model_json_schema()
 _LINK = re.compile(r"\w*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
-_PASSWORD = re.compile(r"(?i)(://[^:/@\s]*:)[^/\s]*(?=@)|([?&](?:ssl)?password=)[^&\s\"]*")
+_PASSWORD = re.compile(r"(?i)(://[^:/@\s]*:)\S*(?=@)|([?&](?:ssl)?password=)[^&\s\"]*")
+SECRET = (("secret_key",), ("database_url",))
+"""Settings that are secret, or hold one; what their checks say names nothing of the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class _Entry:
     """The name that the user knows: the variable, or the key and its file."""
     value: Any
     """The value as written."""
+    hidden: bool = False
+    """Whether the value is never shown: it is from a file, where secrets are, perhaps those of another setting."""
 
 
 _Found = dict[Place, _Entry]
@@ -97,6 +101,8 @@ def _of_environment(environment: Mapping[str, str], faults: list[str]) -> _Found
         if (named := _without_ending(place)) is not None:
             if (twin := PREFIX + "__".join(named).upper()) in map(str.upper, environment):
                 faults.append(f"{name} and {twin} are both set: unset one of them")
+            elif not value:
+                faults.append(f"{name} is empty: unset it, or make it the path of a file")
             else:
                 found |= _of_named_file(named, f"{name} ({value})", Path(value), faults)
             continue
@@ -105,7 +111,7 @@ def _of_environment(environment: Mapping[str, str], faults: list[str]) -> _Found
         elif not value:
             faults.append(f"{name} is empty: unset it, or make it {_allowed(place)}")
         elif len(place) == 1 and place[0] in TABLES:
-            found |= _table(place, name, parsed(value), faults)
+            found |= _table(place, _Entry(name=name, value=parsed(value)), faults)
         else:
             found[place] = _Entry(name=name, value=value)
     return found
@@ -140,8 +146,8 @@ def _of_named_file(place: Place, name: str, path: Path, faults: list[str]) -> _F
         faults.append(f"{name} names a file that {error}" if str(path) != name else f"{name} {error}")
         return {}
     if len(place) == 1 and place[0] in TABLES:
-        return _table(place, name, parsed(value), faults)
-    return {place: _Entry(name=name, value=value)}
+        return _table(place, _Entry(name=name, value=parsed(value), hidden=True), faults)
+    return {place: _Entry(name=name, value=value, hidden=True)}
 
 
 def _is_not_ours(name: str, value: str, environment: Mapping[str, str]) -> bool:
@@ -182,7 +188,7 @@ def _of_toml(content: Mapping[str, Any], path: Path, faults: list[str]) -> _Foun
     for key, value in content.items():
         name = f"`{key}` in {path}"
         if key in TABLES:
-            found |= _table((key,), name, value, faults, f" in {path}")
+            found |= _table((key,), _Entry(name=name, value=value), faults, f" in {path}")
         elif not _is_known((key,)):
             faults.append(f"{name} is not a setting{_meant(key, _keys())}")
         elif value == "":
@@ -192,16 +198,16 @@ def _of_toml(content: Mapping[str, Any], path: Path, faults: list[str]) -> _Foun
     return found
 
 
-def _table(place: Place, name: str, table: object, faults: list[str], where: str = "") -> _Found:
+def _table(place: Place, table: _Entry, faults: list[str], where: str = "") -> _Found:
     """The settings inside one that holds further ones."""
-    if not isinstance(table, dict):
-        faults.append(f"{name} is {_shown(place, table)}, but must be {_allowed(place)}")
+    if not isinstance(table.value, dict):
+        faults.append(_fault(place, table))
         return {}
     found: _Found = {}
-    for key, value in table.items():
-        inner = f"`{place[0]}.{key}`{where}" if where else f"{key!r} in {name}"
+    for key, value in table.value.items():
+        inner = f"`{place[0]}.{key}`{where}" if where else f"{key!r} in {table.name}"
         if _is_known((*place, key)):
-            found[(*place, key)] = _Entry(name=inner, value=value)
+            found[(*place, key)] = _Entry(name=inner, value=value, hidden=table.hidden)
         else:
             faults.append(f"{inner} is not a setting{_meant(f'{place[0]}.{key}', _keys())}")
     return found
@@ -296,12 +302,17 @@ def _source_fault(name: str, field: Place, reason: str) -> str:
 
 
 def _fault(place: Place, entry: _Entry, reason: str = "") -> str:
-    return f"{entry.name} is {_shown(place, entry.value)}, but must be {_allowed(place)}{reason}"
+    """What is wrong. `reason` may quote the value, but for those of SECRET."""
+    told = "" if entry.hidden and place not in SECRET else reason
+    return f"{entry.name} is {_shown(place, entry)}, but must be {_allowed(place)}{told}"
 
 
-def _shown(place: Place, value: object) -> str:
+def _shown(place: Place, entry: _Entry) -> str:
     """A value as written, without passwords and shortened."""
-    if place == ("secret_key",):
+    if entry.hidden or place == ("secret_key",):
         return "a secret (not shown)"
+    if place == ("database_url",) and "://" not in str(entry.value):  # nobody knows where its password is
+        return "a text (not shown)"
+    value = entry.value
     text = _PASSWORD.sub(r"\1\2***", json.dumps(value, ensure_ascii=False, default=str))
     return f"{text[:57]}…" if len(text) > 60 else text

@@ -16,6 +16,9 @@ from arpent.domain.ports.scripts import MachineCode
 from arpent.zonal.moments import add_samples, no_sums
 from arpent.zonal.sample_type import type_limits
 
+_SIGNATURE = types.int64(types.int64, types.int64)
+"""Of machine code: (samples, address of the arguments) → fault."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputedBand:
@@ -60,8 +63,8 @@ class _Function(types.WrapperAddressProtocol):
         return self._address
 
     def signature(self) -> Any:
-        """As numba wants it: (samples, address of the arguments) → fault."""
-        return types.int64(types.int64, types.int64)
+        """As numba wants it."""
+        return _SIGNATURE
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -73,6 +73,24 @@ def test_a_name_of_two_clients_is_no_name() -> None:
     assert answer("show", "anna")["id"] == second
 
 
+@pytest.mark.parametrize(
+    "name", ["two\nlines", "\x1b[31mred", "\u202eback", "\x9b31m", pytest.param("x" * 201, id="long")]
+)
+def test_a_name_is_a_line_that_can_be_printed(name: str) -> None:
+    assert "NAME" in told("add", name, code=2)
+    assert store().list() == ()
+    store().add(name)  # as an older version did
+    (line,) = told("list").splitlines()
+    assert len(told("show", name).splitlines()) == 5
+    assert (line + told("disable", name).rstrip("\n")).isprintable()
+
+
+def test_a_name_may_look_like_an_option_and_be_in_any_language() -> None:
+    for name in ("--json", "ÄÖ 日本 ☃", " x "):
+        told("add", "--", name)
+        assert json.loads(told("show", "--json", "--", name))["name"] == name
+
+
 @pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 10001"), OSError("No username set")])
 def test_a_user_without_a_name_gets_the_secret(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """As in a container that runs as a number."""

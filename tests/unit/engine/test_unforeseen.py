@@ -205,6 +205,15 @@ def test_a_file_that_cannot_be_rendered_costs_its_feature(
 
 
 class TestStore:
+    @pytest.mark.parametrize("refusals", [1, 14, 18])
+    def test_a_store_that_refuses_for_a_while_costs_no_feature(self, services: Services, refusals: int) -> None:
+        """A right that is withdrawn in the midst of a partition and given back: some files are written before it."""
+        whole, _ = run(services)
+        answers = [None] * 4 + [StorageDenied("s3://results refuses PutObject")] * refusals
+        found, outcome = run(services, refuses=lambda key: answers.pop(0) if answers else None)
+        assert found == whole
+        assert (outcome.failed, outcome.findings) == (0, ())
+
     def test_a_key_that_is_refused_costs_its_feature(self, services: Services) -> None:
         whole, _ = run(services)
         refused = StorageDenied("the file system does not take such a long name")

@@ -38,7 +38,7 @@ from arpent.domain.partition import Analysis, Outcome, Partition
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.domain.request import Request
 from arpent.jobs import analysis_task, in_flight
-from arpent.jobs.policy import Policy
+from arpent.jobs.policy import DAY, Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.state_machine import Event, advance, completion
 from arpent.jobs.work_functions import WorkFunctions, pause_before_retry
@@ -697,6 +697,22 @@ def test_what_takes_the_cluster_with_it_every_time_is_found(site: Site) -> None:
     assert (site.job.status, site.job.progress.done, site.job.progress.failed) == (Status.DONE, 39, 1)
     assert "disappeared without an error 12 times" in engineer.given_up[0]
     assert engineer.deaths <= 3 + 2 * ceil(log2(20)) + 4 * POLICY.attempts
+
+
+class TestClock:
+    def test_work_in_hand_is_kept_though_the_clock_is_set_back(self, site: Site) -> None:
+        """Its lease is then one that nobody believes: it is renewed before anybody looks for work."""
+        slow = SlowExecutor()
+        site.begin()
+        runner = Runner(site.jobs, site.work, slow, Engineer(cut(2, 1)).duties(), POLICY, now=site.clock, pause=0.0)
+        while len(slow.submitted) < 2:
+            runner.turn()
+            time.sleep(0.001)
+        site.clock.tick(-DAY)
+        for _ in range(3):
+            runner.turn()
+            site.clock.tick(POLICY.lease_seconds / 2)
+        assert len(slow.submitted) == 2
 
 
 class TestRunning:

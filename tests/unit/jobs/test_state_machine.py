@@ -130,6 +130,11 @@ class TestPauses:
         late = START + timedelta(minutes=minutes)
         assert advance(job, Event.START, late, self.policy).status is Status.ANALYSIS_DONE
 
+    def test_it_rests_no_longer_because_the_clock_was_set_back(self) -> None:
+        job = advance(make_job(status=Status.PROCESSING, progress=ANALYSED), Event.STOP, START, self.policy)
+        set_back = START - timedelta(days=1)
+        assert advance(job, Event.START, set_back, self.policy).status is Status.ANALYSIS_DONE
+
     def test_none_by_default(self) -> None:
         job = advance(make_job(status=Status.PROCESSING, progress=ANALYSED), Event.STOP, START, POLICY)
         assert advance(job, Event.START, START, POLICY).status is Status.ANALYSIS_DONE

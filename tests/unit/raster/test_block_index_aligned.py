@@ -28,7 +28,7 @@ def _samples(random: np.random.Generator, grids: Grids) -> Samples:
     )
 
 
-@pytest.mark.parametrize("pixel", [10.0, 20.0, 7.3])
+@pytest.mark.parametrize("pixel", [10.0, 20.0, 7.3, 9.6, 10.4, 10.001])
 @pytest.mark.parametrize("snapped", [True, False], ids=["on the grid", "anywhere"])
 def test_both_ways_give_the_same_index(pixel: float, snapped: bool):
     """Features inside a block, across blocks, over the image's edge and beyond it; samples exactly on pixels' edges."""
@@ -48,6 +48,7 @@ def test_both_ways_give_the_same_index(pixel: float, snapped: bool):
     slow = sort_by_block(0, shape, to_pixels(transform, (x, y)))
     fast = index_aligned(shape, transform, grids, samples)
 
+    np.testing.assert_array_equal(fast.beyond, np.setdiff1d(np.arange(len(samples)), slow.order))
     assert len(slow.blocks) > 10
     assert 0 < len(slow.order) < len(samples)
     for name in ("blocks", "depths"):

@@ -97,6 +97,14 @@ def test_a_token_ends() -> None:
         at(1060).proof(token)
 
 
+def test_a_token_ends_though_the_clock_was_set_back() -> None:
+    """It would live for as long as the clock was ahead."""
+    token = at(100_000).issue(client("me"))
+    with pytest.raises(Unauthorized, match="clock was set back"):
+        at(1000).proof(token)
+    assert at(99_990).proof(token) == Proof("me", 0), "clocks of servers differ a little"
+
+
 def test_tokens_of_others_are_refused() -> None:
     claims = {"azp": "me", "iss": "arpent", "exp": 9_999_999_999, "gen": 0}
     own = _signing_key(KEY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import time
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, NotSupportedError
+from obstore.exceptions import BaseError, GenericError, NotSupportedError
 from obstore.store import S3Store
 
 from arpent.adapters.images.byte_counter import ByteMeter
@@ -27,8 +28,9 @@ from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.errors import AssetUnreadable
 from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of
+from arpent.network.deadline import pause
 from arpent.network.policy import EgressPolicy, EgressRefused
-from arpent.network.web_files import Denied, NoAnswer, NoRanges, WebFiles
+from arpent.network.web_files import TRIES, Denied, NoAnswer, NoRanges, WebFiles, pause_seconds
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -80,6 +82,7 @@ class ByteSources:
         self._kept = kept
         self._web = WebFiles(policy, retry_seconds, self.access)
         self._allowed: dict[Path, Path] = {}
+        self._retry_seconds = retry_seconds
         self._retry: RetryConfig = {"retry_timeout": timedelta(seconds=retry_seconds)}
         self.meter = ByteMeter()
         self._s3_options = dict(s3_options or {})
@@ -109,7 +112,7 @@ class ByteSources:
                 place = (unsigned_name(href) if version[0] else href, *version)
                 found = self._kept.complete(place, ranges, partial(self._remote, href, version))
         except _FAULTS as error:
-            raise self._unreadable(href, error) from None
+            raise _unreadable(href, error, self.access) from None
         return found
 
     def is_still(self, href: str, version: Version) -> bool:
@@ -132,7 +135,7 @@ class ByteSources:
         try:
             piece, version = self._first(href, _HEAD)
         except _FAULTS as error:
-            raise self._unreadable(href, error) from None
+            raise _unreadable(href, error, self.access) from None
         return HeaderBytes(self, href, bytes(piece), version)
 
     def beginning(self, href: str, length: int) -> tuple[memoryview, Version] | None:
@@ -142,7 +145,7 @@ class ByteSources:
         except _FAULTS as error:
             if isinstance(error, FileNotFoundError | NotADirectoryError) and not answer_of(error).misplaced:
                 return None
-            raise self._unreadable(href, error) from None
+            raise _unreadable(href, error, self.access) from None
 
     def _first(self, href: str, length: int) -> tuple[memoryview, Version]:
         """As `beginning`, but raises _FAULTS."""
@@ -184,19 +187,15 @@ class ByteSources:
                 raise Replaced
             return piece
 
-        spans = _spans(ranges)
+        spans, found = _spans(ranges), []
         pieces = [fetch(spans[0])] if len(spans) == 1 else list(self._pool().map(fetch, spans))
         starts = [start for start, _ in spans]
-        found = []
         for start, length in ranges:
             number = bisect_right(starts, start) - 1
             inside = start - starts[number]
             found.append(pieces[number][inside : inside + length])
         self.meter.add(sum(len(piece) for piece in found))
         return found
-
-    def _unreadable(self, href: str, error: Exception) -> AssetUnreadable:
-        return _unreadable(href, error, self.access)
 
     def _pool(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -218,8 +217,11 @@ class ByteSources:
         return self._object(href, parts.netloc, unquote(parts.path).lstrip("/"), span)
 
     def _object(self, href: str, bucket: str, key: str, span: tuple[int, int]) -> tuple[memoryview, Version]:
-        """A range of an object; if its keys are refused and there are others by now, with these."""
-        for again in (False, True):
+        """A range of an object; if its keys are refused and there are others by now, with these. An answer that breaks
+        off is asked for again, which the store's client does not do."""
+        until, tries, renewed = time.monotonic() + self._retry_seconds, 0, False
+        while True:
+            tries += 1
             way = self.access.bucket(href)
             # Asked for here, so that it is known why there are none; the store's client only says that there are none.
             keys = {} if way.keys is None else way.keys()
@@ -228,18 +230,24 @@ class ByteSources:
                 with self.access.connection_slot(href):
                     store = self._store(bucket, way, patient=not outages.is_long(place))
                     answer = obstore.get(store, key, options={"range": span})
-                    piece = memoryview(answer.bytes())
+                    piece, version = memoryview(answer.bytes()), _version(answer.meta)
+                if len(piece) < min(span[1], version[2]) - span[0]:
+                    raise GenericError("the answer is cut short")
                 outages.answered(place)
-                return piece, _version(answer.meta)
+                return piece, version
             except (BaseError, OSError) as error:
-                answered = isinstance(error, FileNotFoundError) or 0 < answer_of(error).status < 500
+                said, seconds = answer_of(error), pause_seconds(tries)
+                answered = isinstance(error, FileNotFoundError) or 0 < said.status < 500
                 (outages.answered if answered else outages.failed)(place)
-                if again or not answer_of(error).denied or not self.access.bucket_refused(href, keys):
+                if said.denied and not renewed and self.access.bucket_refused(href, keys):
+                    renewed = True
+                    with self._lock:
+                        for patient in (False, True):  # its client keeps the old keys
+                            self._stores.pop((way.source, bucket, patient), None)
+                    continue
+                if not said.broke_off or tries >= TRIES or time.monotonic() + seconds > until:
                     raise
-                with self._lock:
-                    for patient in (False, True):  # its client keeps the old keys
-                        self._stores.pop((way.source, bucket, patient), None)
-        raise AssertionError("the last try returns or raises")
+            pause(seconds)
 
     def _file(self, path: Path) -> Path:
         """Path of a local file with links resolved. Raises EgressRefused outside the folders that may be read."""
@@ -369,7 +377,7 @@ def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, 
     code = error.status if isinstance(error, NoAnswer) else said.status
     advice = access.advice(href, answer or str(code))
     credentials = "may not be read with the available credentials"
-    shown = f" ({answer})" if answer not in ("region", "keys", "") else ""
+    shown = f" ({answer})" if answer not in ("region", "keys", "whole", "") else ""
     refused = isinstance(error, PermissionError) or said.denied or said.misplaced
     local = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
     more = f"; {advice}" if advice else ""
@@ -383,6 +391,7 @@ def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, 
             isinstance(error, NotSupportedError | NoRanges),
             "cannot be read in parts: its server does not support range requests", False,
         ),
+        (answer == "whole", "cannot be read in parts: its server answered with the whole file, or a page", True),
         (not isinstance(error, BaseError | NoAnswer), f"cannot be read: {local}", False),
         (code > 0, f"cannot be read: its server answered {code}{more}", not 400 <= code < 500 or code in _PASSING),
     )  # fmt: skip

@@ -33,9 +33,10 @@ class Claimable:
     vanished: int = 0
     """Number of holders whose lease ran out."""
 
-    def is_free(self, now: datetime) -> bool:
-        """Whether it can be claimed."""
-        return (self.token is None or self.leased_until <= now) and self.not_before <= now
+    def is_free(self, now: datetime, believed: datetime) -> bool:
+        """Whether it can be claimed; `believed`: latest end of a lease or pause that is believed."""
+        held = self.token is not None and now < self.leased_until <= believed
+        return not held and not now < self.not_before <= believed
 
     def take(self, until: datetime) -> str:
         """Lease it until then; returns the new token."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +13,8 @@ from arpent.domain.finding import Finding
 from arpent.domain.job import NO_ROWS, Progress, Status
 from arpent.domain.partition import MOST_SUSPECTS, Outcome, Partition, halves, to_retry
 from arpent.domain.ports.jobs import Lease
+from arpent.jobs.policy import believed_until
+from arpent.jobs.work_functions import waiting_since
 
 
 class MemoryWorkStore:
@@ -32,14 +34,17 @@ class MemoryWorkStore:
         partitions: bool = True,
         but: Collection[str] = (),
     ) -> Lease | None:
-        until = now + timedelta(seconds=seconds)
+        until, believed = now + timedelta(seconds=seconds), believed_until(now, seconds)
         with self._tables.lock:
             for row in self._by_turn(but):
                 lease = None
-                if analyses and row.job.status is Status.ANALYSING and row.is_free(now):
+                if analyses and row.job.status is Status.ANALYSING and row.is_free(now, believed):
                     lease = _take_analysis(row, until)
                 elif partitions and row.job.status is Status.PROCESSING:
-                    lease = _take_partition(row, now, until)
+                    free = [
+                        part for part in row.partitions.values() if not part.finished and part.is_free(now, believed)
+                    ]
+                    lease = _take_partition(row, free, until)
                 if lease is not None:
                     row.served = now
                     return lease
@@ -106,7 +111,7 @@ class MemoryWorkStore:
             row = self._tables.rows[lease.job_id]
             held.token, held.not_before = None, retry_at
             held.failures += lease.partition is None
-            held.waiting_since = since = lease.waiting_since or now
+            held.waiting_since = since = waiting_since(lease, now)
             row.job = replace(row.job, waiting_since=since, waiting_for=cleaned(reason))
 
     def cut(self, lease: Lease, deaths: int) -> bool:
@@ -177,8 +182,7 @@ def _take_analysis(row: JobRow, until: datetime) -> Lease:
     )  # fmt: skip
 
 
-def _take_partition(row: JobRow, now: datetime, until: datetime) -> Lease | None:
-    free = (part for part in row.partitions.values() if not part.finished and part.is_free(now))
+def _take_partition(row: JobRow, free: Sequence[PartitionRow], until: datetime) -> Lease | None:
     part = min(free, key=lambda part: (part.deaths, part.number), default=None)
     if part is None:
         return None

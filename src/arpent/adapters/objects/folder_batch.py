@@ -7,16 +7,23 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count, islice
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, count, groupby, islice
 from pathlib import Path
+from time import perf_counter, thread_time
 from typing import TypeVar
 
 PARTIAL = ".arpent-partial-"
 """Prefix of the names of unfinished files."""
-IN_FLIGHT = 8
-"""Number of threads: on a network file system each file waits for a server."""
 CHUNK = 32
-"""Files a thread takes at a time: on a local disk, handing them out one by one would take as long as writing them."""
+"""Files that are written or renamed between two looks at the clock: a chunk."""
+WAITING = 0.016
+"""Seconds, not of the processor's, above which a chunk is slow …"""
+SLOW = 3
+"""… and how many in a row make threads worth their own time: a busy processor delays one chunk or another …"""
+IN_FLIGHT = 8
+"""… and how many there are then: on a network file system each file waits for a server."""
 GROUP = 32_768
 """Files that are synced and renamed together; bounds what a crash leaves behind."""
 FEW = 16
@@ -25,91 +32,136 @@ FEW = 16
 Entry = TypeVar("Entry")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """Unfinished files of one folder."""
+
+    folder: str
+    """Path of the folder."""
+    prefix: str
+    """Of the names that they have until they are finished; their numbers from 0 follow."""
+    names: list[str] = field(default_factory=list)
+    """Names that they are to have."""
+
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """Where each is, and where it is to be."""
+        for number, name in enumerate(self.names):
+            yield f"{self.folder}/{self.prefix}{number}", f"{self.folder}/{name}"
+
+
 class Batch:
     """Files being written: first beside their targets, then synced, then renamed."""
 
     def __init__(self, sync: Callable[[int], None] | None = None) -> None:
         """`sync`: flushes the file system of a descriptor."""
         self._sync = sync or _sync_file_system
-        self._written: list[tuple[str, str]] = []
+        self._written: list[_Run] = []
         self._prefix = f"{PARTIAL}{secrets.token_hex(8)}-"
         self._numbers = count()
+        self._slow = 0
 
     def place(self, files: Iterable[tuple[str, bytes]]) -> set[str]:
         """Write all files (path, content); returns their folders, whose entries are still to be synced.
 
         Raises OSError with the path in `filename`. An existing file is replaced, never opened.
         """
-        every: set[str] = set()
+        folders: set[str] = set()
         remaining = iter(files)
         with ThreadPoolExecutor(IN_FLIGHT, "folder-batch") as pool:
             try:
                 while True:
-                    folders: set[str] = set()
-                    for touched in _bounded(pool, self._write, _chunks(islice(remaining, GROUP))):
-                        folders.update(touched)
+                    self._each(pool, self._write, islice(remaining, GROUP), CHUNK)
                     if not self._written:
-                        return every
-                    every |= folders
-                    self._flush(folders)
-                    list(pool.map(_rename, _chunks(self._written)))
+                        return folders
+                    folders.update(run.folder for run in self._written)
+                    self._flush()
+                    self._each(pool, _rename, self._written, 1)
                     self._written = []
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # what is still being written would escape
                 self._drop()
                 raise
 
-    def _write(self, chunk: Sequence[tuple[str, bytes]]) -> set[str]:
-        folders = set()
-        for path, payload in chunk:
-            folder = path.rpartition("/")[0]
-            partial = f"{folder}/{self._prefix}{next(self._numbers)}"
-            self._written.append((partial, path))
-            try:
-                _fill(partial, payload)
-            except OSError as error:
-                error.filename = path
-                raise
-            folders.add(folder)
-        return folders
+    def _each(
+        self, pool: ThreadPoolExecutor, work: Callable[[list[Entry]], None], entries: Iterable[Entry], size: int
+    ) -> None:
+        """Do the work on each `size` of the entries. Threads take a fifth more of the processor's time than one alone,
+        so they begin once chunks were found to wait. No more is taken from the caller than they can hold."""
+        remaining = iter(entries)
+        chunks = iter(lambda: list(islice(remaining, size)), [])
+        while self._slow < SLOW and (chunk := next(chunks, None)):
+            begun = perf_counter() - thread_time()
+            work(chunk)
+            waited = perf_counter() - thread_time() - begun
+            self._slow = self._slow + 1 if waited > WAITING else 0
+        while few := list(islice(chunks, 2 * IN_FLIGHT)):
+            list(pool.map(work, few))
 
-    def _flush(self, folders: set[str]) -> None:
-        """Sync contents first, then rename: after a power cut no name refers to incomplete content. `folders`: of all
-        files written."""
-        if len(self._written) <= FEW:
-            for partial, path in self._written:
+    def _write(self, chunk: Sequence[tuple[str, bytes]]) -> None:
+        for folder, entries in groupby(chunk, lambda entry: entry[0].rpartition("/")[0]):
+            run = _Run(folder=folder, prefix=f"{self._prefix}{next(self._numbers)}-")
+            self._written.append(run)
+            _fill(run, list(entries))
+
+    def _flush(self) -> None:
+        """Sync contents first, then rename: after a power cut no name refers to incomplete content."""
+        if sum(len(run.names) for run in self._written) <= FEW:
+            for partial, path in chain.from_iterable(run.paths() for run in self._written):
                 _on(partial, os.fsync, path)
             return
-        for folder in {os.stat(folder).st_dev: folder for folder in folders}.values():
+        for folder in {os.stat(folder).st_dev: folder for folder in {run.folder for run in self._written}}.values():
             _on(folder, self._sync, folder)
 
     def _drop(self) -> None:
-        for partial, _ in self._written:
-            Path(partial).unlink(missing_ok=True)
+        for run in self._written:
+            for partial, _ in run.paths():
+                Path(partial).unlink(missing_ok=True)
 
 
-def _fill(partial: str, payload: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+def _fill(run: _Run, entries: Sequence[tuple[str, bytes]]) -> None:
+    """Write the entries, which are all of the run's folder, under names that nobody sees."""
+    path, begin = entries[0][0], len(run.folder) + 1
     try:
-        handle = os.open(partial, flags, 0o666)
-    except FileNotFoundError:
-        Path(partial).parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(partial, flags, 0o666)
-    try:
-        done = os.write(handle, payload)
-        while done < len(payload):
-            done += os.write(handle, memoryview(payload)[done:])
-    finally:
-        os.close(handle)
+        with _folder(run.folder) as place:
+            for number, (path, payload) in enumerate(entries):
+                partial = f"{run.prefix}{number}"
+                run.names.append(path[begin:])
+                handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=place)
+                try:
+                    done = os.write(handle, payload)
+                    while done < len(payload):
+                        done += os.write(handle, memoryview(payload)[done:])
+                finally:
+                    os.close(handle)
+    except OSError as error:
+        error.filename = path
+        raise
 
 
-def _rename(chunk: Sequence[tuple[str, str]]) -> None:
-    for partial, path in chunk:
+def _rename(runs: Iterable[_Run]) -> None:
+    for run in runs:
+        name = run.names[0]
         try:
-            os.rename(partial, path)
+            with _folder(run.folder) as place:
+                for number, name in enumerate(run.names):
+                    os.rename(f"{run.prefix}{number}", name, src_dir_fd=place, dst_dir_fd=place)
         except OSError as error:
-            error.filename = path
+            error.filename = f"{run.folder}/{name}"
             raise
+
+
+@contextmanager
+def _folder(path: str) -> Iterator[int]:
+    """The folder's descriptor: names beside it are found sooner than whole paths. It is made if there is none."""
+    try:
+        place = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        place = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield place
+    finally:
+        os.close(place)
 
 
 def _on(path: str, sync: Callable[[int], None], shown: str) -> None:
@@ -132,18 +184,3 @@ def _sync_file_system(handle: int) -> None:
     elif call(handle):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-
-
-def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """The entries in lists of CHUNK."""
-    remaining = iter(entries)
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk
-
-
-def _bounded(
-    pool: ThreadPoolExecutor, work: Callable[[list[Entry]], set[str]], chunks: Iterator[list[Entry]]
-) -> Iterator[set[str]]:
-    """As `map`, without taking more from the caller than the threads can hold."""
-    while few := list(islice(chunks, 2 * IN_FLIGHT)):
-        yield from pool.map(work, few)

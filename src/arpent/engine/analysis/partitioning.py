@@ -23,7 +23,7 @@ SLACK, LARGE_SLACK = 0.15, 0.5
 """How far from its equal share of the work a partition may end, for the sake of a whole block …"""
 LARGE_FEATURE = 0.25
 """A feature is large if it has more samples than this share of a block's pixels."""
-MOST_BUDGETS, SCENE_BUDGETS = 64, 8
+MOST_BUDGETS, SCENE_BUDGETS = 128, 8
 """A partition of large features, or of features that are read in many scenes, has at most so many times the pixel
 budget of samples (chunks are cut finer): it is what a worker that dies costs."""
 KEPT_PER_SAMPLE = 32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +26,31 @@ def write_files(job_id: str, output: Location, result: PartitionResult, services
         files = _files(job_id, output, result, range(int(rows[0]), int(rows[-1]) + 1))
         services.objects.write_many(output, services.stopwatch.each(RENDER, files))
 
-    lost: dict[int, Failure] = {}
-    error: Exception | None = None
+    every = np.arange(len(result.features))
     try:
-        for rows, answer in Isolation(blamed=(StorageDenied,)).run(np.arange(len(result.features)), some):
-            if isinstance(answer, Exception):
-                error = answer
-                message = sentence(answer, "This feature's file cannot be written")
-                lost |= dict.fromkeys(rows.tolist(), Failure(type=ErrorType.EXECUTION_ERROR, message=message))
+        lost = _lost(every, some)
+        if len(lost) == len(every) > 1 and all(isinstance(error, StorageDenied) for error in lost.values()):
+            raise next(iter(lost.values()))
+        # A store that refused for a while refused no feature: all are tried again for as long as that helps.
+        while lost and len(again := _lost(np.array(sorted(lost)), some)) < len(lost):
+            lost = again
     except WorldError as fault:
         raise StorageFault(str(fault), transient=fault.transient) from fault
-    if isinstance(error, StorageDenied) and len(lost) == len(result.features) > 1:
-        raise StorageFault(str(error), transient=False) from error
+    return {row: _failure(error) for row, error in lost.items()}
+
+
+def _lost(rows: NDArray[np.intp], write: Callable[[NDArray[np.intp]], None]) -> dict[int, Exception]:
+    """Write the files of these rows; row → why there is none. Raises WorldError if no feature is to blame for it."""
+    lost: dict[int, Exception] = {}
+    for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
+        for part, answer in Isolation(blamed=(StorageDenied,)).run(run, write):
+            if isinstance(answer, Exception):
+                lost |= dict.fromkeys(part.tolist(), answer)
     return lost
+
+
+def _failure(error: Exception) -> Failure:
+    return Failure(type=ErrorType.EXECUTION_ERROR, message=sentence(error, "This feature's file cannot be written"))
 
 
 def _files(job_id: str, output: Location, result: PartitionResult, rows: range) -> Iterator[tuple[str, bytes]]:

@@ -60,8 +60,9 @@ def needed_blocks(
     level: int, shape: Level, blocks: NDArray[np.int64], depths: NDArray[np.int64]
 ) -> Iterator[tuple[int, Block]]:
     """(position, block) of each of `blocks` (m,), of which so many rows from the top are needed; 0: none."""
+    across = shape.blocks_across
     for position in np.flatnonzero(depths):
-        row, column = divmod(int(blocks[position]), shape.blocks_across)
+        row, column = divmod(int(blocks[position]), across)
         yield int(position), Block(level=level, row=row, column=column, rows=int(depths[position]))
 
 

@@ -27,6 +27,8 @@ their first pixel in the block, if they are neighbours there, too, otherwise the
 latter case where `table` has their pixel columns, otherwise -1."""
 ALIKE = 0.1
 """Samples and pixels whose widths differ by less than this share are neighbours for long."""
+CLEAR = 1e-6
+"""Further than this from a pixel's edge, in pixels, rounding moves no sample across it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,25 +86,16 @@ def index_aligned(shape: Level, transform: Affine, grids: Grids, samples: Sample
     features = (samples.offsets, samples.span_offsets, samples.spans, np.ascontiguousarray(grids.bounds))
     sides, origin = (grids.width, grids.height), (transform.c, transform.a, transform.f, transform.e)
     counts = np.zeros(across * down + 1, np.int64)
-    columns = _count(*features, sides, origin, tables, counts)
+    columns, outside = _count(*features, sides, origin, tables, counts)
     blocks = np.flatnonzero(counts[1:])
     starts = np.cumsum(counts)
     pieces, table = np.empty((starts[-1], 4), np.int32), np.empty(columns, np.int32)
-    deepest = np.zeros(across * down, np.int64)
-    _sort(*features, sides, origin, tables, starts[:-1].copy(), pieces, table, deepest)
+    deepest, beyond = np.zeros(across * down, np.int64), np.empty(outside, np.intp)
+    _sort(*features, sides, origin, tables, starts[:-1].copy(), (pieces, table, deepest, beyond))
     return AlignedIndex(
         shape=shape, blocks=blocks, starts=np.append(starts[blocks], starts[-1]), pieces=pieces, table=table,
-        depths=deepest[blocks] // shape.block_width + 1, beyond=_beyond(pieces, len(samples)),
+        depths=deepest[blocks] // shape.block_width + 1, beyond=beyond,
     )  # fmt: skip
-
-
-def _beyond(pieces: NDArray[np.int32], count: int) -> NDArray[np.intp]:
-    """Which of so many samples no piece holds: mostly none."""
-    if int(pieces[:, COUNT].sum()) == count:
-        return np.zeros(0, np.intp)
-    held = np.zeros(count, np.uint8)
-    count_pieces(pieces, held)
-    return np.flatnonzero(held == 0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -114,6 +107,33 @@ def _places(edge, step, count, origin, pixel, table, inside, blocks, pixels):  #
         if 0.0 <= place < len(table):
             blocks[i] = table[int(place)]
             pixels[i] = inside[int(place)]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ends(edge, step, count, origin, pixel, size):  # type: ignore[no-untyped-def]
+    """Pixels of the first and the last column (or row) of a grid, between which those of the others are, or -1 outside
+    the image; and whether they certainly are neighbours in the image, as all between them then are."""
+    first = (edge + 0.5 * step - origin) / pixel
+    last = (edge + (count - 1 + 0.5) * step - origin) / pixel
+    if not (0.0 <= first < size and 0.0 <= last < size):
+        return -1, -1, False
+    begin, end = int(first), int(last)
+    clear = min(first - begin, last - end) > CLEAR and max(first - begin, last - end) < 1.0 - CLEAR
+    return begin, end, clear and end - begin == count - 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _within(k, bounds, sides, origin, tables):  # type: ignore[no-untyped-def]
+    """The block that holds the whole grid of a feature, whose columns are neighbours in the image if they are about as
+    wide as pixels, or -1; the pixel column of its first column there; and whether they are so wide."""
+    width, height = sides[0][k], sides[1][k]
+    step_x, step_y = (bounds[k, 2] - bounds[k, 0]) / width, (bounds[k, 3] - bounds[k, 1]) / height
+    alike = abs(step_x / origin[1] - 1.0) < ALIKE
+    left, right, follow = _ends(bounds[k, 0], step_x, width, origin[0], origin[1], len(tables[0]))
+    top, bottom, _ = _ends(bounds[k, 3], -step_y, height, origin[2], origin[3], len(tables[2]))
+    if left < 0 or top < 0 or tables[0][left] != tables[0][right] or tables[2][top] != tables[2][bottom]:
+        return -1, 0, alike
+    return (-1 if alike and not follow else tables[0][left] + tables[2][top]), tables[1][left], alike
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -136,6 +156,17 @@ def _prepare(k, bounds, sides, origin, tables, scratch):  # type: ignore[no-unty
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _prepare_within(k, bounds, sides, origin, tables, scratch, alike):  # type: ignore[no-untyped-def]
+    """As `_prepare`, of a grid that lies in one block: pixels of its rows, and of its columns unless they are alike."""
+    columns, column_pixels, _, rows, row_pixels = scratch
+    width, height = sides[0][k], sides[1][k]
+    step_x, step_y = (bounds[k, 2] - bounds[k, 0]) / width, (bounds[k, 3] - bounds[k, 1]) / height
+    if not alike:
+        _places(bounds[k, 0], step_x, width, origin[0], origin[1], tables[0], tables[1], columns, column_pixels)
+    _places(bounds[k, 3], -step_y, height, origin[2], origin[3], tables[2], tables[3], rows, row_pixels)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _scratch(sides):  # type: ignore[no-untyped-def]
     width, height = 1, 1
     for k in range(len(sides[0])):
@@ -149,50 +180,77 @@ def _scratch(sides):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _count(offsets, span_offsets, spans, bounds, sides, origin, tables, counts):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Count the pieces of each block, shifted by one; returns the number of columns to be listed."""
-    scratch, listed = _scratch(sides), np.int64(0)
+    """Count the pieces of each block, shifted by one; returns the number of columns to be listed, and of samples
+    outside the image."""
+    scratch, listed, outside = _scratch(sides), np.int64(0), np.int64(0)
     for k in range(len(offsets) - 1):
         if span_offsets[k] == span_offsets[k + 1]:
             continue
-        if not _prepare(k, bounds, sides, origin, tables, scratch):
+        block, _, alike = _within(k, bounds, sides, origin, tables)
+        if not alike:
             listed += sides[0][k]
+        if block >= 0:  # then each span is one piece
+            counts[block + 1] += span_offsets[k + 1] - span_offsets[k]
+            continue
+        _prepare(k, bounds, sides, origin, tables, scratch)
         for span in range(span_offsets[k], span_offsets[k + 1]):
-            row, column = spans[span, 0], spans[span, 1]
-            end, down = column + spans[span, 2], scratch[3][row]
-            while column < end and down >= 0:
-                if scratch[0][column] >= 0:
+            column, down = spans[span, 1], scratch[3][spans[span, 0]]
+            end = column + spans[span, 2]
+            while column < end:
+                if down >= 0 and scratch[0][column] >= 0:
                     counts[down + scratch[0][column] + 1] += 1
+                else:
+                    outside += min(scratch[2][column], end) - column
                 column = scratch[2][column]
-    return listed
+    return listed, outside
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sort(offsets, span_offsets, spans, bounds, sides, origin, tables, cursor, pieces, table, deepest):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Fill `pieces` and `table`; `deepest` (blocks,): the highest first pixel of a row that each block needs. It makes
-    the same decisions as `_count`, so that `cursor` and `listed` stay within what was counted."""
-    scratch, listed = _scratch(sides), 0
+def _sort(offsets, span_offsets, spans, bounds, sides, origin, tables, cursor, filled):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    """Fill `pieces`, `table` and `beyond`; `deepest` (blocks,): the highest first pixel of a row that each block needs.
+    It makes the same decisions as `_count`, so that `cursor`, `listed` and `left` stay within what was counted."""
+    (pieces, table, deepest, beyond), scratch, listed, left = filled, _scratch(sides), 0, 0
     block_columns, pixel_columns, ends, block_rows, pixel_rows = scratch
     for k in range(len(offsets) - 1):
         if span_offsets[k] == span_offsets[k + 1]:
             continue
         sample, begun = offsets[k], listed
-        alike = _prepare(k, bounds, sides, origin, tables, scratch)
+        within, pixel, alike = _within(k, bounds, sides, origin, tables)
+        if within < 0:
+            _prepare(k, bounds, sides, origin, tables, scratch)
+        else:
+            _prepare_within(k, bounds, sides, origin, tables, scratch, alike)
         if not alike:
             listed += sides[0][k]
             table[begun:listed] = pixel_columns[: sides[0][k]]
+        if within >= 0:
+            place = cursor[within]
+            cursor[within] = place + span_offsets[k + 1] - span_offsets[k]
+            for span in range(span_offsets[k], span_offsets[k + 1]):
+                row, column = spans[span, 0], spans[span, 1]
+                pieces[place, 0], pieces[place, 1] = sample, spans[span, 2]
+                pieces[place, 2] = pixel_rows[row] + (pixel + column if alike else 0)
+                pieces[place, 3] = -1 if alike else begun + column
+                deepest[within] = max(deepest[within], pixel_rows[row])
+                sample, place = sample + spans[span, 2], place + 1
+            continue
         for span in range(span_offsets[k], span_offsets[k + 1]):
             row, first = spans[span, 0], spans[span, 1]
             column, end, down = first, first + spans[span, 2], block_rows[row]
-            while column < end and down >= 0:
-                if block_columns[column] >= 0:
+            while column < end:
+                count = min(ends[column], end) - column
+                if down >= 0 and block_columns[column] >= 0:
                     block = down + block_columns[column]
                     place = cursor[block]
                     cursor[block] = place + 1
-                    pieces[place, 0] = sample + column - first
-                    pieces[place, 1] = min(ends[column], end) - column
+                    pieces[place, 0], pieces[place, 1] = sample + column - first, count
                     pieces[place, 2] = pixel_rows[row] + (pixel_columns[column] if alike else 0)
                     pieces[place, 3] = -1 if alike else begun + column
                     deepest[block] = max(deepest[block], pixel_rows[row])
+                else:
+                    for i in range(count):
+                        beyond[left + i] = sample + column - first + i
+                    left += count
                 column = ends[column]
             sample += spans[span, 2]
 

@@ -43,7 +43,9 @@ def carried(bounds: NDArray[np.float64], transformer: Transformer, points: int) 
 Box = tuple[float, float, float, float]
 
 _GROUP = 256
-"""Number of neighbouring features whose common box is tested first."""
+"""Number of neighbouring features whose common box is tested first …"""
+_PART = 16
+"""… and then of those among them that are neighbours along x: a group is often as wide as a block."""
 MOST_TURNS = 10
 """Turns of the globe, to either side, in which features are looked for."""
 _MARGIN = 0.01
@@ -70,6 +72,9 @@ class Reach:
         self._degrees = Degrees(crs)
         self._shapes = np.full(len(grids), None, object)
         self._odd = np.zeros(len(grids), np.bool_)
+        groups, parts = -(-len(grids) // _GROUP), _GROUP // _PART
+        self._rows = np.full((groups, _GROUP), -1, np.intp)
+        self._boxes, self._known = np.full((groups, parts), None, object), np.zeros((groups, parts), np.bool_)
 
     def of(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
         """(n,): whether the footprint meets each feature; all True if there is no footprint."""
@@ -81,10 +86,13 @@ class Reach:
         if self._turns != (0,):
             own = shapely.union_all([shifted(own, turn * TURN) for turn in self._turns])
         shapely.prepare(own)
-        boxes, known = self._groups
-        reached = np.repeat(known & shapely.covers(own, boxes), _GROUP)[:count]
-        doubtful = np.repeat(~known | shapely.intersects(own, boxes), _GROUP)[:count] & ~reached
-        rows = np.flatnonzero(doubtful)
+        covered, near = _met(own, *self._groups)
+        reached, rows = np.repeat(covered, _GROUP)[:count], np.flatnonzero(np.repeat(near, _GROUP)[:count])
+        if len(rows) > _GROUP:
+            parts, boxes, known = self._parts(np.flatnonzero(near))
+            covered, near = _met(own, boxes, known)
+            reached[parts[covered]] = True
+            rows = np.unique(parts[near])
         shapes = self._carried(rows)
         reached[rows] = shapely.intersects(own, shapes)
         if (odd := rows[self._odd[rows]]).size:
@@ -122,7 +130,27 @@ class Reach:
     def _groups(self) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
         """(g,): boxes that safely contain each group of features, and whether they are reliable."""
         bounds, starts = self._grids.bounds, np.arange(0, len(self._grids), _GROUP)
-        own = np.hstack((np.minimum.reduceat(bounds[:, :2], starts), np.maximum.reduceat(bounds[:, 2:], starts)))
+        return self._safe(
+            np.hstack((np.minimum.reduceat(bounds[:, :2], starts), np.maximum.reduceat(bounds[:, 2:], starts)))
+        )
+
+    def _parts(self, groups: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.object_], NDArray[np.bool_]]:
+        """(p, _PART): rows of the features of some groups (k,), in parts that lie beside one another, the last row more
+        than once if its group is not full; boxes that safely contain each part, and whether they are reliable."""
+        with self._lock:
+            new = groups[self._rows[groups, 0] < 0]
+            if len(new):
+                bounds = self._grids.bounds
+                rows = np.minimum(new[:, np.newaxis] * _GROUP + np.arange(_GROUP), len(bounds) - 1)
+                rows = np.take_along_axis(rows, np.argsort(bounds[rows, 0], axis=1), axis=1)
+                parts = bounds[rows.reshape(-1, _PART)]
+                boxes, known = self._safe(np.hstack((parts[..., :2].min(axis=1), parts[..., 2:].max(axis=1))))
+                shape = (len(new), _GROUP // _PART)
+                self._rows[new], self._boxes[new], self._known[new] = rows, boxes.reshape(shape), known.reshape(shape)
+            return self._rows[groups].reshape(-1, _PART), self._boxes[groups].ravel(), self._known[groups].ravel()
+
+    def _safe(self, own: NDArray[np.float64]) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+        """(g,): boxes in degrees that safely contain the boxes (g, 4) of the CRS, and whether they are reliable."""
         around_, known = self._degrees.boxes(own)
         around_[~known] = 0.0
         margin = _MARGIN * np.tile(around_[:, 2:] - around_[:, :2], 2) * (-1, -1, 1, 1)
@@ -159,3 +187,12 @@ class Reach:
             longitude, latitude = self._degrees.points(shape)
             met[row] = bool(shapely.contains_xy(footprint, longitude, latitude).any())
         return met
+
+
+def _met(
+    own: shapely.Geometry, boxes: NDArray[np.object_], known: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(g,): whether the footprint covers all that is in each box, and whether it may meet some of it: then each has to
+    be looked at."""
+    covered = known & shapely.covers(own, boxes)
+    return covered, ~covered & (~known | shapely.intersects(own, boxes))

@@ -24,6 +24,8 @@ ISSUER = "arpent"
 """Issuer that a token names if nobody says another; the key proves it, so that nothing depends on the name."""
 ALGORITHM = "ES256"
 WHERE = "get one with the client credentials at /oauth/token"
+LEEWAY_SECONDS = 300.0
+"""How far the clocks of servers may differ."""
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Order of the curve P-256; private keys are the numbers below it, from 1 on."""
 UNREADABLE = (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
@@ -71,8 +73,11 @@ class Tokens:
         client, expires, generation = claims.get("azp"), claims.get("exp"), claims.get("gen")
         if not (isinstance(client, str) and isinstance(expires, int) and isinstance(generation, int)):
             raise Unauthorized(f"The access token is not one of this server; {WHERE}.")
-        if expires <= self._now().timestamp():
+        issued, now = claims.get("iat"), self._now().timestamp()
+        if expires <= now:
             raise Unauthorized(f"The access token has expired; {WHERE}.")
+        if isinstance(issued, int) and issued > now + LEEWAY_SECONDS:  # it would live until the clock has caught up
+            raise Unauthorized(f"The access token was issued before the server's clock was set back; {WHERE}.")
         return Proof(client, generation)
 
     def public_keys(self) -> dict[str, object]:

@@ -231,6 +231,20 @@ def test_a_damaged_archive_is_called_so(tmp_path: Path, packing: int) -> None:
         list(read_file(path, named(path)))
 
 
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_flatgeobuf_file_that_is_cut_short_is_called_so(tmp_path: Path, share: float) -> None:
+    """An upload that ended midway would otherwise be a job without the rest of its features."""
+    path = tmp_path / "fields.fgb"
+    many = pd.concat([frame()] * 20, ignore_index=True)
+    many.to_file(path, driver="FlatGeobuf")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(FeaturesUnreadable, match=r"cut short: it has \d+ of the 60 features"):
+        list(read_file(path, named(path)))
+    with pytest.raises(FeaturesUnreadable, match="cut short"):
+        copy_file(path, named(path), tmp_path / "copy.parquet", "")
+
+
 def test_odd_names_in_an_archive_are_passed_over(tmp_path: Path) -> None:
     path = written(tmp_path, "fields.zip")
     with zipfile.ZipFile(path, "a") as archive:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from arpent.adapters.objects import folder_batch
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.folder_batch import PARTIAL, Batch
 from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable
@@ -167,6 +170,26 @@ def test_many_files_are_on_disk_before_they_have_their_names(tmp_path: Path) -> 
     assert len(seen[0]) == 100
     assert all(name.startswith(PARTIAL) for name in seen[0])
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(str(number) for number in range(100))
+
+
+@pytest.mark.parametrize(("waiting", "threads"), [(math.inf, {threading.main_thread().name}), (-1.0, {"folder-batch"})])
+def test_threads_write_once_files_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waiting: float, threads: set[str]
+) -> None:
+    seen: list[str] = []
+    rename = os.rename
+
+    def renamed(source: str, target: str, **folders: int) -> None:
+        seen.append(threading.current_thread().name.rpartition("_")[0] or threading.current_thread().name)
+        rename(source, target, **folders)
+
+    monkeypatch.setattr(os, "rename", renamed)
+    monkeypatch.setattr(folder_batch, "WAITING", waiting)
+    paths = [str(tmp_path / str(number % 3) / str(number)) for number in range(200)]
+    assert Batch().place((path, path.encode()) for path in paths) == {str(tmp_path / name) for name in "012"}
+    assert {path: Path(path).read_text() for path in paths} == {path: path for path in paths}
+    assert len(list(tmp_path.rglob("*"))) == 203
+    assert set(seen) == threads
 
 
 def test_a_link_in_the_place_of_a_file_is_replaced(store: FolderObjects, tmp_path: Path) -> None:

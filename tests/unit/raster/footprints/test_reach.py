@@ -48,6 +48,28 @@ def test_groups_and_polygons_agree(epsg: int):
     assert some > 5
 
 
+def test_only_what_lies_at_an_edge_is_carried_to_degrees(monkeypatch: pytest.MonkeyPatch):
+    """Features come block by block, and from north to south in a block, so that a group is a strip as wide as that."""
+    random = np.random.default_rng(7)
+    corners = random.random((3000, 1, 2)) * 10_000 + (500_000.0, 5_000_000.0) + random.random((3000, 3, 2)) * 100
+    corners = corners[np.argsort(-corners[:, 0, 1])]
+    reach = _reach(CRS.from_epsg(32633), np.asarray(shapely.polygons(corners), object))
+    back = Transformer.from_crs(32633, 4326, always_xy=True).transform
+    footprint = shapely.Polygon(
+        np.column_stack(back(*zip((0, 0), (504_000, 0), (505_000, 6e6), (0, 6e6), strict=True)))
+    )
+    carried: list[int] = []
+    monkeypatch.setattr(
+        Reach, "_carried", lambda self, rows, plain=Reach._carried: (carried.append(len(rows)), plain(self, rows))[1]
+    )
+    truth = shapely.polygons(np.stack(back(corners[..., 0], corners[..., 1]), axis=-1))
+    expected = shapely.intersects(footprint, truth)
+    for _ in range(2):
+        np.testing.assert_array_equal(reach.of(footprint), expected)
+    assert 1000 < expected.sum() < 2000
+    assert 0 < max(carried) < 400
+
+
 def test_the_box_holds_everything():
     shapes = _triangles(np.random.default_rng(4), 2000, (400_000.0, 5_000_000.0), 100_000)
     back = Transformer.from_crs(32633, 4326, always_xy=True).transform

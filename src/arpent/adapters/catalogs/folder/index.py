@@ -93,9 +93,11 @@ class Index:
         self._base.close()
 
     def age(self) -> float:
-        """Seconds since any process last compared the index with the files; infinite if none has."""
+        """Seconds since any process last compared the index with the files; infinite if none has, or if the clock was
+        set back since."""
         found = self._base.execute("SELECT seconds FROM checked").fetchone()
-        return math.inf if found is None else max(0.0, time.time() - found[0])
+        age = math.inf if found is None else time.time() - found[0]
+        return age if age >= 0 else math.inf
 
     def refresh(self, found: Iterable[tuple[str, Stamp]]) -> None:
         """Read the new and changed files among `found`, all files that there are now, and forget deleted ones. Does

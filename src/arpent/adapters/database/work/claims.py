@@ -17,21 +17,29 @@ from arpent.domain.feature import Features
 from arpent.domain.job import Status
 from arpent.domain.partition import Partition
 from arpent.domain.ports.jobs import Lease
+from arpent.jobs.policy import believed_until
 
 CANDIDATES = 8
 """Jobs to try per claim; more than one, because another runner may be quicker at the first."""
 
 
 def claimable(
-    connection: Connection, now: datetime, *, analyses: bool, partitions: bool, but: Collection[str] = ()
+    connection: Connection,
+    now: datetime,
+    until: datetime,
+    *,
+    analyses: bool,
+    partitions: bool,
+    but: Collection[str] = (),
 ) -> tuple[tuple[str, Status], ...]:
-    """Jobs with free work, without those of the clients `but`: jobs of the client whose turn is due first, of several
-    such the one served least recently, and of its jobs the one served least recently."""
+    """Jobs with work that is free for a lease until then, without those of the clients `but`: jobs of the client whose
+    turn is due first, of several such the one served least recently, and of its jobs the one served least recently.
+    """
     wanted: list[tuple[Status, ColumnElement[bool]]] = []
     if analyses:
-        wanted.append((Status.ANALYSING, _free(jobs, now)))
+        wanted.append((Status.ANALYSING, _free(jobs, now, until)))
     if partitions:
-        wanted.append((Status.PROCESSING, _has_free_partition(now)))
+        wanted.append((Status.PROCESSING, _has_free_partition(now, until)))
     if not wanted:
         return ()
     others = jobs.alias("others")  # ended ones, too: a client with many short jobs has had its turns
@@ -57,7 +65,7 @@ def take_analysis(connection: Connection, job_id: str, now: datetime, until: dat
     token = str(uuid4())
     taken = connection.execute(
         update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.status == Status.ANALYSING, _free(jobs, now))
+        .where(jobs.c.id == job_id, jobs.c.status == Status.ANALYSING, _free(jobs, now, until))
         .values(
             token=token,
             leased_until=until,
@@ -81,7 +89,9 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
     processing = exists().where(jobs.c.id == job_id, jobs.c.status == Status.PROCESSING)
     free = (
         select(partitions)
-        .where(partitions.c.job_id == job_id, partitions.c.finished.is_(False), _free(partitions, now), processing)
+        .where(
+            partitions.c.job_id == job_id, partitions.c.finished.is_(False), _free(partitions, now, until), processing
+        )
         .order_by(partitions.c.deaths, partitions.c.number)  # what has killed workers comes last
         .limit(1)
         .with_for_update(skip_locked=True)  # PostgreSQL; on SQLite this transaction is the only writer
@@ -123,15 +133,19 @@ def fail_job(connection: Connection, job_id: str, error: str, now: datetime) -> 
     connection.execute(update(jobs).where(jobs.c.id == job_id, alive).values(ended))
 
 
-def _free(table: Table, now: datetime) -> ColumnElement[bool]:
+def _free(table: Table, now: datetime, until: datetime) -> ColumnElement[bool]:
+    """Whether work may be leased until then: nobody's lease of it and no pause is under way that can be believed."""
+    believed = believed_until(now, (until - now).total_seconds())
+    lease, pause = table.c.leased_until, table.c.not_before
     return and_(
-        or_(table.c.token.is_(None), table.c.leased_until <= now),
-        or_(table.c.not_before.is_(None), table.c.not_before <= now),
+        or_(table.c.token.is_(None), lease <= now, lease > believed),
+        or_(pause.is_(None), pause <= now, pause > believed),
     )
 
 
-def _has_free_partition(now: datetime) -> ColumnElement[bool]:
-    return exists().where(partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False), _free(partitions, now))
+def _has_free_partition(now: datetime, until: datetime) -> ColumnElement[bool]:
+    free = _free(partitions, now, until)
+    return exists().where(partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False), free)
 
 
 def _turn(now: datetime) -> int:

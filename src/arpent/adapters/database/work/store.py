@@ -28,6 +28,7 @@ from arpent.domain.job import Progress, Status
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.clients import Usage
 from arpent.domain.ports.jobs import Lease
+from arpent.jobs.work_functions import waiting_since
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +65,9 @@ class SqlWorkStore:
         partitions: bool = True,
         but: Collection[str] = (),
     ) -> Lease | None:
-        with reading(self._engine) as connection:  # most claims find nothing; then no write has to wait
-            candidates = claims.claimable(connection, now, analyses=analyses, partitions=partitions, but=but)
         until = now + timedelta(seconds=seconds)
+        with reading(self._engine) as connection:  # most claims find nothing; then no write has to wait
+            candidates = claims.claimable(connection, now, until, analyses=analyses, partitions=partitions, but=but)
         for job_id, status in candidates:
             take = claims.take_analysis if status is Status.ANALYSING else claims.take_partition
             try:
@@ -147,7 +148,7 @@ class SqlWorkStore:
             connection.execute(statement)
 
     def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
-        since = lease.waiting_since or now
+        since = waiting_since(lease, now)
         waiting = {"waiting_since": since, "waiting_for": reason}
         waits = _leased(lease).values(token=None, leased_until=None, not_before=retry_at, waiting_since=since)
         with writing(self._engine) as connection:

@@ -6,7 +6,7 @@ says, and GeoJSON, which begins as others do, is opened by the name of its drive
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,7 +57,8 @@ def open_ogr(
         names = named_crs(path) if ending == ".geojson" else ()  # before GDAL looks at the file
         pyogrio.set_gdal_config_options(PLAIN)
         layer = _only_layer(source, name) if layer is None else layer
-        there = [str(field) for field in pyogrio.read_info(source, layer=layer, **options)["fields"]]
+        known = pyogrio.read_info(source, layer=layer, **options)
+        there = [str(field) for field in known["fields"]]
         columns = columns_to_read(there, file.columns, file.identifier, name)
         with open_arrow(
             source,
@@ -76,7 +77,7 @@ def open_ogr(
                 key=about["fid_column"] or "OGC_FID",
                 geometry=about["geometry_name"] or "wkb_geometry",
                 columns=tuple(columns),
-                batches=reader,
+                batches=_whole(reader, known["features"], name) if ending == ".fgb" and where is None else reader,
                 linear=lambda keys: _linear(source, str(layer), keys),
             )
     except UnicodeDecodeError as error:
@@ -89,6 +90,19 @@ def open_ogr(
         raise FeaturesUnreadable(
             f"{name} is damaged, or of a format that is not read: {_shortened(error, path)}"
         ) from error
+
+
+def _whole(batches: Iterable[pa.RecordBatch], told: int, name: str) -> Iterator[pa.RecordBatch]:
+    """The batches. GDAL reads a file that is cut short up to its end and says nothing; `told`: the features that the
+    file's header counts. Raises FeaturesUnreadable after the last if some are missing."""
+    count = 0
+    for batch in batches:
+        count += batch.num_rows
+        yield batch
+    if count < told:
+        raise FeaturesUnreadable(
+            f"{name} is cut short: it has {count} of the {told} features that its header tells; upload it again"
+        )
 
 
 def _only_layer(source: str, name: str) -> str:

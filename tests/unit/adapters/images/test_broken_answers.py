@@ -1,0 +1,51 @@
+"""Answers of a bucket that break off or are no ranges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from arpent.adapters.images.reader import CogReader
+from arpent.domain.errors import AssetUnreadable
+from tests.support.cogs import formula, write
+from tests.support.http_server import QuietHandler, served
+from tests.support.loopback_s3 import LoopbackS3, loopback_s3
+
+HREF = "s3://bucket/a.tif"
+
+
+def reader_of(server: LoopbackS3, folder: Path) -> CogReader:
+    path = folder / "a.tif"
+    write(path, formula(64, 64), nodata=0)
+    server.buckets["bucket"]["a.tif"] = path.read_bytes()
+    keys = {"access_key_id": server.key, "secret_access_key": "secret", "region": "us-east-1"}
+    return CogReader(s3_options={"endpoint": server.url, **keys}, retry_seconds=20.0)
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(tmp_path: Path) -> None:
+    """The store's client repeats a request that has no answer, none whose answer ends midway."""
+    with loopback_s3() as server:
+        reader = reader_of(server, tmp_path)
+        server.faults = [0, 0, 0]
+        assert reader.describe(HREF).levels[0].width == 64
+        assert server.faults == []
+        reader.close()
+
+
+def test_a_server_that_sends_no_ranges_is_called_so() -> None:
+    class Whole(QuietHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            for name, value in {"ETag": '"x"', "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "9")
+            self.end_headers()
+            self.wfile.write(b"the whole")
+
+    with served(Whole) as url:
+        keys = {"access_key_id": "a", "secret_access_key": "b", "region": "us-east-1"}
+        reader = CogReader(s3_options={"endpoint": url, **keys}, retry_seconds=5.0)
+        with pytest.raises(AssetUnreadable, match="cannot be read in parts"):
+            reader.describe(HREF)
+        reader.close()
