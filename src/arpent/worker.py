@@ -17,7 +17,7 @@ from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.formats.job_files import fingerprints_of, open_earlier, stac_collection
 from arpent.adapters.formats.parquet_table import table_of
-from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
+from arpent.adapters.formats.vector.files import copy_file, load_libraries, read_file, read_one
 from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
 from arpent.adapters.images.kept.blocks import KeptBlocks
 from arpent.adapters.images.kept.ranges import FOLDER, KeptRanges
@@ -121,6 +121,21 @@ def prepare_process(log_format: Literal["text", "json"]) -> None:
 def prepare_guest(log_format: Literal["text", "json"]) -> None:
     """What arpent does first in a process of others, such as a worker of a cluster, where pandas is theirs to use."""
     configure(log_format, trace_fields)
+
+
+def load_work() -> None:
+    """What processes need before they compute anything; they are forks of the one that loads it. Starts no threads."""
+    from numba.core.registry import cpu_target
+
+    leave_pandas_out()
+    cpu_target.typing_context.refresh()  # numba lists all functions that it knows, a fifth of a second long
+    cpu_target.target_context.refresh()
+
+
+def load_readings() -> None:
+    """As `load_work`, for processes that read files of features."""
+    leave_pandas_out()
+    load_libraries()
 
 
 def prepare_readings(log_format: Literal["text", "json"], otlp_endpoint: str | None) -> None:

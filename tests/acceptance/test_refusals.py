@@ -38,7 +38,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
         ({"CONFIG": "broken.toml"}, ["ARPENT_CONFIG", "broken.toml", "not TOML"]),
         ({"DATABASE_URL": "postgres://me:hush@host/name"}, ["ARPENT_DATABASE_URL", "postgresql://"]),
         ({"DATABASE_URL": "mysql://me:hush@host/name"}, ["ARPENT_DATABASE_URL", "no support for mysql"]),
-        ({"DATABASE_URL": "jobs.db"}, ["ARPENT_DATABASE_URL", "sqlite:///jobs.db"]),
+        ({"DATABASE_URL": "jobs.db"}, ["ARPENT_DATABASE_URL", "a file is written sqlite:///file"]),
         ({"POLICY__ATEMPTS": "1"}, ["ARPENT_POLICY__ATEMPTS", "did you mean ARPENT_POLICY__ATTEMPTS?"]),
     ],
 )

@@ -86,9 +86,9 @@ def test_no_secret_gets_out_whatever_goes_wrong(
     assert client.act(session, guarded, job, "start") == 204
     wait_for(lambda: client.status(session, guarded, job)["status"] == "PROCESSING", 60, "the job to be processed")
     said += [command_lines(guarded) for _ in range(5)]
-    assert "executors.processes.worker" in said[0]
+    assert "executors.processes.fork_server" in said[0]
     for child in guarded.children():
-        if "executors.processes.worker" in " ".join(child.cmdline()):
+        if "executors.processes.fork_server" in " ".join(child.cmdline()):
             child.kill()
     said.append(session.get(f"{guarded.batch}?count=50").text)
     guarded.kill()

@@ -19,7 +19,7 @@ import psutil
 from tests.support.server import Server, arpent
 
 ZYGOTE = "arpent.adapters.scripts.v8.zygote"
-SPAWNED = "arpent.adapters.executors.processes.worker"
+FORK_SERVER = "arpent.adapters.executors.processes.fork_server"
 
 
 @dataclass(kw_only=True)
@@ -74,7 +74,7 @@ class Chaos:
         ]  # fmt: skip
         if meets == "analysis":  # it runs in its runner, not in a worker
             return [*both, self.lose_features, self.lose_buckets]
-        return [*both, self.kill_worker, self.kill_worker, self.freeze_worker]
+        return [*both, self.kill_worker, self.kill_worker, self.freeze_worker, self.kill_fork_server]
 
     # ---- mishaps
 
@@ -96,6 +96,9 @@ class Chaos:
 
     def kill_worker(self) -> str:
         return self._kill("a worker", self._workers)
+
+    def kill_fork_server(self) -> str:
+        return self._kill("a fork server", self._fork_servers)
 
     def kill_interpreter(self) -> str:
         return self._kill("an interpreter", self._interpreters)
@@ -166,7 +169,11 @@ class Chaos:
         return [process for process in self.processes() if word in _command(process)]
 
     def _workers(self) -> list[psutil.Process]:
-        return self._running(SPAWNED)
+        """Forks of fork servers."""
+        return [process for process in self._running(FORK_SERVER) if FORK_SERVER in _command(_parent(process))]
+
+    def _fork_servers(self) -> list[psutil.Process]:
+        return [process for process in self._running(FORK_SERVER) if FORK_SERVER not in _command(_parent(process))]
 
     def _servers_runners(self) -> list[psutil.Process]:
         return self._running("--attached")

@@ -94,7 +94,10 @@ def _of_file(path: Path, columns: Columns, settings: Settings) -> Fields:
     file = FeatureFile(
         scheme="file", bucket="", key=path.as_posix().lstrip("/"), identifier=columns.id, columns=None, local=True
     )
-    with TemporaryDirectory(prefix="arpent-") as folder, closing(local.feature_processes(settings)) as reading:
+    with (
+        TemporaryDirectory(prefix="arpent-") as folder,
+        closing(local.feature_processes(settings, reserve=0)) as reading,
+    ):
         store = FolderObjects(Path(folder))
         Path(folder, "copy").mkdir()
         target = Location(scheme="s3", bucket="copy", key="features.parquet")

@@ -81,7 +81,7 @@ class LocalAnalysis:
     def __init__(self, settings: Settings, services: Services, features: Features | None) -> None:
         """`features`: those of the request; None: its file is read."""
         self._settings = settings
-        self._reading = local.feature_processes(settings)
+        self._reading = local.feature_processes(settings, reserve=0)
         self._reader = local.header_reader(settings, self._submit)
         self._services = replace(services, reader=self._reader)
         self._features = features

@@ -1,9 +1,13 @@
-"""Guard: every error of a command becomes one line that says what is wrong and what to do, and an exit code."""
+"""Guard: what surrounds a command. Every error of it becomes one line that says what is wrong and what to do, and an
+exit code; nothing is collected while it imports."""
 
 from __future__ import annotations
 
+import gc
 import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +97,18 @@ def check_target(path: Path | None, option: str) -> None:
         raise InvalidRequest(f"{option} {path}: there is no folder {path.absolute().parent}; make it")
     if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
         raise InvalidRequest(f"{option} {path}: it may not be written by this user")
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """For a block of imports: nothing is collected in it, and what it leaves is never walked over again. Both together
+    are a fifth of a second of a command that computes."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _one_line(text: str) -> str:

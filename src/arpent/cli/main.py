@@ -17,7 +17,7 @@ from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.clients import app as client_app
 from arpent.cli.conformance.command import conformance
-from arpent.cli.guard import Guarded, check_target, read_text
+from arpent.cli.guard import Guarded, check_target, loading, read_text
 from arpent.cli.options import JsonOption
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
@@ -104,7 +104,8 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run one request without a server, with a progress bar."""
-    from arpent.cli.run import run as run_now
+    with loading():
+        from arpent.cli.run import run as run_now
 
     outcome = run_now(_settings(executor), read_text(request, "The request"), Console(stderr=True))
     typer.echo(
@@ -161,16 +162,16 @@ def stats(  # noqa: PLR0913, PLR0917
     assert catalog is not None
     assert output is not None
     check_target(output, "--output")
-    from arpent.cli.stats import StatsOptions
-    from arpent.cli.stats import stats as stats_now
+    with loading():
+        from arpent.cli import stats as command
 
-    options = StatsOptions(
+    options = command.StatsOptions(
         features=features, catalog=catalog, output=output, start=start, end=end, every=every,
         resolution=resolution, index=index, script=script, mask_clouds=mask_clouds, collection=collection, order=order,
         max_cloud_coverage=max_cloud_coverage, percentiles=percentiles, pixels=pixels, more=more, shares=shares,
         columns=columns, id=id, wide=wide, executor=executor, update=update,
     )  # fmt: skip
-    outcome = stats_now(options, Console(stderr=True))
+    outcome = command.stats(options, Console(stderr=True))
     typer.echo(json.dumps(outcome) if as_json else "\n".join(outcome["files"]))
     if not all_well(outcome["rows"]):
         raise typer.Exit(WITH_FAILURES)
@@ -369,8 +370,7 @@ def version(as_json: JsonOption = False) -> None:
 
 
 def _end_of_job(status: dict[str, Any]) -> None:
-    """The exit code of a job that has ended: 1 if it failed, 3 if something in it did, or nothing has a
-    number."""
+    """The exit code of a job that has ended: 1 if it failed, 3 if something in it did, or nothing has a number."""
     progress = status.get("progress", {})
     if status["status"] == "FAILED":
         raise typer.Exit(1)

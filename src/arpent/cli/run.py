@@ -22,6 +22,7 @@ from arpent.jobs.state_machine import completion
 from arpent.settings import Settings
 from arpent.wire.job import hint, rows_object
 from arpent.wire.request.parse import parse_batch
+from arpent.wiring import local
 
 INCOMPLETE_KINDS = (INCOMPLETE, "intervals-failed")
 """Of features that lack some of their intervals, for an error."""
@@ -35,6 +36,7 @@ def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
     """Run one request; returns its outcome as JSON fields. Raises CallerError for an invalid request, ArpentError if
     the job failed."""
     worker.check_places(settings)
+    local.begin_processes(settings)
     progress = bar_of(console)
     bar = progress.add_task(str(Status.CREATED), total=100)
     with ExitStack() as shown:

@@ -14,7 +14,9 @@ from arpent.api.query import names_of, query_of
 from arpent.api.statistics import answer_of
 from arpent.cli.row_lines import row_lines
 from arpent.domain.errors import InvalidRequest
+from arpent.settings import load
 from arpent.wire.job import rows_object
+from arpent.wiring import local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
     """Compute and write the table; returns JSON fields: `rows`, `files`, `hints`. Raises CallerError, ScriptError or
     WorldError; ArpentError if the job failed."""
     check_ending(options.output)
+    local.begin_processes(load(catalog=options.catalog, executor=options.executor))
     if options.update is not None:
         check_long_table(options.update)
         if options.wide and options.output.resolve() == options.update.resolve():

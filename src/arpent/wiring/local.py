@@ -13,8 +13,9 @@ from arpent.adapters.catalogs.geoparquet.isolated import IsolatedCatalog
 from arpent.adapters.catalogs.routing import reads_parquet
 from arpent.adapters.database.work.payload import pack, unpack
 from arpent.adapters.executors.inline import InlineExecutor
-from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
+from arpent.adapters.executors.processes.bulkhead import RESERVE, ProcessBulkhead
 from arpent.adapters.executors.processes.executor import ProcessExecutor
+from arpent.adapters.executors.processes.fork_server import begin_here
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.features.by_size import FeaturesBySize
 from arpent.adapters.features.direct import load_readers
@@ -46,6 +47,8 @@ from arpent.worker import (
     direct_features,
     egress_policy,
     for_workers,
+    load_readings,
+    load_work,
     prepare_guest,
     prepare_process,
     prepare_readings,
@@ -80,15 +83,18 @@ def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -
     return CogReader(other_formats=isolated, policy=egress_policy(settings), access=access_of(settings))
 
 
-def feature_processes(settings: Settings) -> ProcessBulkhead:
-    """The processes that read files of features and images for GDAL for a runner's analyses, started when needed."""
+def feature_processes(settings: Settings, reserve: int = RESERVE) -> ProcessBulkhead:
+    """The processes that read files of features and images for GDAL for a runner's analyses, started when needed; with
+    a `reserve` of 0 one process, for one job."""
     first = partial(prepare_readings, settings.log_format, for_workers(settings).otlp_endpoint)
     return ProcessBulkhead(
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
         prepare=partial(load_readers, first, load_libraries, PACK),
+        load=load_readings,
         kept_ready=False,
+        reserve=reserve,
     )
 
 
@@ -132,6 +138,14 @@ def file_features(
     return FeaturesBySize(direct_features(settings, store), isolated, SMALL_FILE)
 
 
+def begin_processes(settings: Settings) -> None:
+    """What a command does first, before it starts threads: where it is told to use worker processes they become forks
+    of this one, which has imported what they need. For others the fork would cost more than it saves."""
+    if "executor" in settings.model_fields_set and settings.executor.startswith("processes"):
+        load_work()
+        begin_here()
+
+
 def executor_of(settings: Settings, *, ready: bool = False) -> Executor:
     """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. `ready`: its
     processes start now, not when there is work. Raises InvalidSetting if Dask is not installed, WorldError if no
@@ -143,7 +157,7 @@ def executor_of(settings: Settings, *, ready: bool = False) -> Executor:
         guest = partial(prepare_guest, settings.log_format)
         return cluster(f"{CLUSTERS[kind]}:{rest}", guest, settings.policy.lease_seconds)
     prepare = partial(prepare_process, settings.log_format)
-    executor = ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare, SPARE_PLACES)
+    executor = ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare, SPARE_PLACES, load_work)
     if ready:
         executor.make_ready()
     return executor

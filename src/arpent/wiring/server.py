@@ -66,6 +66,7 @@ from arpent.worker import (
     explain_job,
     for_workers,
     grants,
+    load_work,
     prepare_calls,
     process_lease,
     services_for,
@@ -167,6 +168,7 @@ def bulkhead_of(settings: Settings) -> ProcessBulkhead:
         ),
         queue=settings.synchronous_queue,
         prepare=partial(prepare_calls, for_workers(settings)),
+        load=load_work,
     )
 
 

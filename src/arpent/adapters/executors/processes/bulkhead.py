@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from arpent.adapters.executors.processes.fair_queue import FairQueue
+from arpent.adapters.executors.processes.fork_server import Load
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.executors.processes.ticket import ProcessTicket
 from arpent.adapters.executors.processes.worker_thread import WorkerThread
@@ -37,13 +38,15 @@ class ProcessBulkhead:
         prepare: Callable[[], None] | None = None,
         kept_ready: bool = True,
         reserve: int = RESERVE,
+        load: Load | None = None,
     ) -> None:
-        """`prepare`: picklable, runs first in every worker, to load what a first call would wait for. `kept_ready`:
+        """`prepare`: picklable, runs first in every worker, to open what a first call would wait for. `load`:
+        picklable, runs once before, in the process that they are forks of. `kept_ready`:
         start all workers at once, and replace each that ends; otherwise start one when a call needs it. `reserve`:
         processes beyond those of one client; 0 where there is only one."""
         self._tickets = FairQueue(waiting=queue, running=workers)
         self._threads = tuple(
-            WorkerThread(self._tickets, prepare, limits, free=self._tickets.free, kept_ready=kept_ready)
+            WorkerThread(self._tickets, prepare, limits, free=self._tickets.free, kept_ready=kept_ready, load=load)
             for _ in range(workers + reserve)
         )
         for thread in self._threads:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock
 
+from arpent.adapters.executors.processes.fork_server import Load
 from arpent.adapters.executors.processes.ticket import ProcessTicket
 from arpent.adapters.executors.processes.worker_thread import WorkerThread
 from arpent.domain.errors import WorldError
@@ -20,9 +21,12 @@ CLOSE_SECONDS = 5.0
 class ProcessExecutor:
     """At most a fixed number of workers, each started when there are more tickets than workers, and kept."""
 
-    def __init__(self, workers: int, prepare: Callable[[], None] | None = None, spare: int = 0) -> None:
+    def __init__(
+        self, workers: int, prepare: Callable[[], None] | None = None, spare: int = 0, load: Load | None = None
+    ) -> None:
         """`prepare`: picklable, runs first in every worker (logging). `spare`: additional workers that `slots` does not
-        count, for a runner that has one more ticket when one client has all places."""
+        count, for a runner that has one more ticket when one client has all places. `load`: picklable, runs once before
+        the first worker starts, in the process that they are forks of."""
         self._lock = Lock()
         self._closed = False
         self._running: set[ProcessTicket[Outcome]] = set()
@@ -30,6 +34,7 @@ class ProcessExecutor:
         self._workers = workers
         self._most = workers + spare
         self._prepare = prepare
+        self._load = load
         self._threads: list[WorkerThread] = []
 
     @property
@@ -71,6 +76,6 @@ class ProcessExecutor:
             thread.join(CLOSE_SECONDS)
 
     def _begin(self, *, kept_ready: bool = False) -> None:
-        thread = WorkerThread(self._tickets, self._prepare, kept_ready=kept_ready)
+        thread = WorkerThread(self._tickets, self._prepare, kept_ready=kept_ready, load=self._load)
         self._threads.append(thread)
         thread.start()

@@ -1,4 +1,4 @@
-"""Worker process: outside, a handle that one thread owns; inside, a loop that runs what comes through its pipe.
+"""Worker: a handle of a worker process, which one thread owns.
 
 A worker shares nothing with another, no queue, lock or semaphore, so that killing it affects nobody else.
 """
@@ -10,17 +10,14 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
-from threading import Thread
-from traceback import format_exc
 from typing import Any
 
-from arpent.adapters.executors.processes.limits import keep_memory, limit_memory, resident_mib
-from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
-from arpent.domain.errors import ArpentError
+from arpent.adapters.executors.processes.fork_server import POSSIBLE, UNKNOWN, Load, forked
+from arpent.adapters.executors.processes.limits import resident_mib
+from arpent.adapters.executors.processes.worker_life import BOOT, READY, interpreter_flags, serve_parent
 
 LOOK_SECONDS = 0.1
 """Pause between checks whether a worker lives and may go on, while waiting for it; an answer ends the wait at once."""
@@ -28,41 +25,25 @@ DEATH_SECONDS = 1.0
 """Seconds to wait for the end of a worker that closed its pipe, to learn the cause …"""
 KILL_SECONDS = 5.0
 """… and for the end of a worker that was killed."""
-ORPHAN_CHECK_SECONDS = 0.5
-"""Pause between a worker's checks whether its parent still lives."""
-READY = b"ready"
-"""A worker's message before its first work."""
-
-BOOT = """import signal
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-import sys
-from multiprocessing.connection import Connection
-link = Connection(int(sys.argv[1]))
-try:
-    sys.path[:] = link.recv()
-except EOFError:
-    sys.exit()
-from arpent.adapters.executors.processes.worker import serve_parent
-serve_parent(link)"""
-"""What a worker runs first: Ctrl-C reaches the whole group, and the parent decides what ends and when."""
 
 
 class Worker:
     """A freshly started process and this end of its pipe; no third process has the other end.
 
-    It is a program of its own, not a child of `multiprocessing`, which would run the caller's script again in it:
-    `arpent.statistics` is called from scripts that guard nothing, and from notebooks.
+    It is a fork of a server (`fork_server`), or where that cannot be a program of its own; never a child of
+    `multiprocessing`, which would run the caller's script again in it: `arpent.statistics` is called from scripts that
+    guard nothing, and from notebooks.
     """
 
-    def __init__(self, prepare: Callable[[], None] | None, memory_mib: int | None = None) -> None:
-        """`prepare`: picklable, runs first in the worker. `memory_mib`: its memory limit. Raises OSError if the machine
-        cannot start a process."""
+    def __init__(
+        self, prepare: Callable[[], None] | None, memory_mib: int | None = None, load: Load | None = None
+    ) -> None:
+        """`prepare`: picklable, runs first in the worker. `memory_mib`: its memory limit. `load`: picklable, runs first
+        in what the worker is a fork of. Raises OSError if the machine cannot start a process."""
         self._link, theirs = Pipe()
         with theirs:  # so that it closes with the worker
-            arguments = [sys.executable, *_flags(), "-c", BOOT, str(theirs.fileno())]
-            self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+            self._process = forked(theirs.fileno(), load) if POSSIBLE else _program(self._link, theirs.fileno())
         with suppress(OSError):  # it is dead already, as the wait for its answer shows
-            self._link.send(sys.path)
             self._link.send_bytes(pickle.dumps((os.getpid(), prepare, memory_mib)))
         self._ready = False
 
@@ -115,6 +96,8 @@ class Worker:
 
 def _cause(code: int) -> str:
     """An exit code in words: a negative number is a signal."""
+    if code == UNKNOWN:
+        return "of an unknown cause"
     try:
         return signal.Signals(-code).name
     except ValueError:
@@ -129,52 +112,11 @@ def opened(answer: bytes) -> Any:
     return outcome
 
 
-def _flags() -> list[str]:
-    """The options that this interpreter was started with."""
-    found: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return found
-
-
-# ---- inside ----------------------------------------------------------------------------------------------------
-
-
-def serve_parent(link: Connection) -> None:
-    """A worker's whole life."""
-    from arpent.domain.ports.execution import WORK_NICENESS  # a parent need not load what it imports
-
-    with suppress(EOFError, OSError):  # the parent hung up
-        parent, prepare, memory_mib = pickle.loads(link.recv_bytes())
-        os.nice(WORK_NICENESS)
-        Thread(target=_end_with, args=(parent,), daemon=True).start()
-        keep_memory(memory_mib)
-        if memory_mib is not None:
-            limit_memory(memory_mib)
-        if prepare is not None:
-            prepare()
-        link.send_bytes(READY)
-        while True:
-            link.send_bytes(_done(link.recv_bytes()))
-
-
-def _done(parcel: bytes) -> bytes:
-    """The pickled outcome of pickled work, or what it raised, with the traceback."""
-    try:
-        with panics_as_errors():
-            function, argument = pickle.loads(parcel)
-            return pickle.dumps((function(argument), ""))
-    except Exception as error:
-        where = f"In the worker:\n{format_exc()}"
-        try:
-            answer = pickle.dumps((error, where))
-            pickle.loads(answer)  # some errors can be pickled, but not be had back
-        except Exception:
-            return pickle.dumps((ArpentError(sentence(error)), where))
-        return answer
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent is gone: a parent that was killed cannot end its workers, but they see that
-    their parent's id has changed."""
-    while os.getppid() == parent:
-        time.sleep(ORPHAN_CHECK_SECONDS)
-    os._exit(1)
+def _program(link: Connection, descriptor: int) -> subprocess.Popen[bytes]:
+    """A worker as a program of its own."""
+    boot = BOOT.format(place=serve_parent.__module__, life=serve_parent.__name__)
+    arguments = [sys.executable, *interpreter_flags(), "-c", boot, str(descriptor)]
+    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=[descriptor])
+    with suppress(OSError):  # it is dead already, as the wait for its answer shows
+        link.send(sys.path)
+    return process

@@ -9,6 +9,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import Any, Protocol
 
+from arpent.adapters.executors.processes.fork_server import Load
 from arpent.adapters.executors.processes.limits import NO_LIMITS, CallLimits
 from arpent.adapters.executors.processes.ticket import ProcessTicket
 from arpent.adapters.executors.processes.worker import Worker, opened
@@ -40,15 +41,17 @@ class WorkerThread(Thread):
         *,
         free: Callable[[ProcessTicket[Any]], None] = lambda _: None,
         kept_ready: bool = False,
+        load: Load | None = None,
     ) -> None:
         """`free` is called when the thread can take another ticket after this one. `kept_ready`: it has a worker from
-        the start, and one lost by a ticket is replaced before the next is taken."""
+        the start, and one lost by a ticket is replaced before the next is taken. The others: as of Worker."""
         super().__init__(name="arpent-worker", daemon=True)
         self._tickets = tickets
         self._prepare = prepare
         self._limits = limits
         self._free = free
         self._kept_ready = kept_ready
+        self._load = load
         self._worker: Worker | None = None
         self._ending = False
 
@@ -133,7 +136,7 @@ class WorkerThread(Thread):
         cause = ""
         for _ in range(1 + STARTS):
             try:
-                self._worker = self._worker or Worker(self._prepare, self._limits.memory_mib)
+                self._worker = self._worker or Worker(self._prepare, self._limits.memory_mib, self._load)
                 self._worker.make_ready(look)
             except EOFError:
                 cause = self._reap()

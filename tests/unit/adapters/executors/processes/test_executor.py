@@ -27,6 +27,7 @@ from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import Lease
 from tests.support.jobs import make_partition, make_request
 
+FORK_SERVER = "arpent.adapters.executors.processes.fork_server"
 PATIENCE_SECONDS = 120
 """After so long something counts as hanging, on the slowest machine."""
 STRESS = {"3": 200, "WorkerDied": 3}
@@ -42,8 +43,9 @@ def worker_id(_: Lease) -> Outcome:
     return Outcome(done=os.getpid(), failed=0)
 
 
-def ignores_interrupts(_: Lease) -> Outcome:
-    return Outcome(done=int(signal.getsignal(signal.SIGINT) is signal.SIG_IGN), failed=0)
+def signals_as_ours(_: Lease) -> Outcome:
+    there = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    return Outcome(done=int(there == (signal.SIG_IGN, signal.SIG_DFL)), failed=0)
 
 
 def sleep_long(_: Lease) -> Outcome:
@@ -54,6 +56,16 @@ def sleep_long(_: Lease) -> Outcome:
 def die(_: Lease) -> Outcome:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
+
+
+def takes_a_second(_: Lease) -> Outcome:
+    time.sleep(1)
+    return Outcome(done=1, failed=0)
+
+
+def dies_after_a_second(_: Lease) -> Outcome:
+    time.sleep(1)
+    os._exit(7)
 
 
 def fail(_: Lease) -> Outcome:
@@ -101,6 +113,25 @@ def wait_until_gone(processes: set[int]) -> set[int]:
     return left
 
 
+def workers_of(process: psutil.Process) -> list[psutil.Process]:
+    """Forks of the process's fork servers."""
+    found: list[psutil.Process] = []
+    for server in servers_of(process):
+        with suppress(psutil.NoSuchProcess):  # one that nobody needs any more ends
+            found += server.children()
+    return found
+
+
+def servers_of(process: psutil.Process) -> list[psutil.Process]:
+    """Those that live."""
+    found = []
+    for child in process.children():
+        with suppress(psutil.NoSuchProcess):  # a zombie counts as such
+            if FORK_SERVER in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
 class TestSerial:
     def test_answers_at_once(self) -> None:
         executor: Executor = InlineExecutor()
@@ -123,11 +154,11 @@ def test_a_ticket_gets_a_worker_that_is_there() -> None:
 
 def test_workers_can_be_there_before_the_work() -> None:
     executor = ProcessExecutor(2)
-    before = {child.pid for child in psutil.Process().children()}
+    before = {each.pid for each in workers_of(psutil.Process())}
     try:
         executor.make_ready()
         end = time.monotonic() + PATIENCE_SECONDS
-        while len(there := {child.pid for child in psutil.Process().children()} - before) < 2:
+        while len(there := {each.pid for each in workers_of(psutil.Process())} - before) < 2:
             assert time.monotonic() < end
             time.sleep(0.01)
         assert {wait_for(executor.submit(worker_id, lease())).done for _ in range(4)} <= there
@@ -172,8 +203,8 @@ class TestProcesses:
         assert caught.value.transient
         assert [wait_for(ticket).done for ticket in tickets] == [3] * 5
 
-    def test_ignore_interrupts(self, executor: ProcessExecutor) -> None:
-        assert wait_for(executor.submit(ignores_interrupts, lease())).done == 1
+    def test_leave_interrupts_to_their_parent(self, executor: ProcessExecutor) -> None:
+        assert wait_for(executor.submit(signals_as_ours, lease())).done == 1
 
     def test_can_be_cancelled_midway(self, executor: ProcessExecutor) -> None:
         tickets = [executor.submit(sleep_long, lease()) for _ in range(4)]
@@ -255,7 +286,7 @@ def ended(ticket: Ticket) -> str:
 def test_whenever_workers_are_killed_every_ticket_ends() -> None:
     """Hundreds of tiny tasks; workers die by themselves between any two instructions, and are killed at any time."""
     dice = random.Random(5)
-    others = set(psutil.Process().children())  # a server that the suite shares, for example: not ours to kill
+    others = set(workers_of(psutil.Process()))  # not ours to kill
     executor = ProcessExecutor(3)
     ends: Counter[str] = Counter()
     waiting: deque[Ticket] = deque()
@@ -268,7 +299,7 @@ def test_whenever_workers_are_killed_every_ticket_ends() -> None:
             if sum(ends.values()) > 20 and dice.random() < 0.05:
                 time.sleep(dice.uniform(0, 0.01))
                 with suppress(psutil.NoSuchProcess, IndexError):
-                    dice.choice([each for each in psutil.Process().children() if each not in others]).kill()
+                    dice.choice([each for each in workers_of(psutil.Process()) if each not in others]).kill()
                     killed += 1
             ends[ended(waiting.popleft())] += 1
         ends.update(ended(ticket) for ticket in waiting)
@@ -288,7 +319,7 @@ if __name__ == "__main__":
         executor.submit(sleep_long, lease())
     time.sleep(0.5)
     import psutil
-    print(*(ids | {child.pid for child in psutil.Process().children()}), flush=True)
+    print(*(ids | {child.pid for child in psutil.Process().children(recursive=True)}), flush=True)
     time.sleep(600)
 """
 
@@ -322,5 +353,109 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path, repository: Path) -> N
         assert parent.stdout is not None
         workers = {int(each) for each in parent.stdout.readline().split()}
         parent.kill()
-    assert len(workers) >= 2
+    assert len(workers) >= 3
     assert wait_until_gone(workers) == set()
+
+
+def kill_servers() -> None:
+    for server in servers_of(psutil.Process()):
+        server.kill()
+
+
+def test_work_goes_on_when_the_fork_server_is_killed() -> None:
+    """It costs no ticket, neither what runs nor what comes."""
+    executor = ProcessExecutor(2)
+    try:
+        running = executor.submit(takes_a_second, lease())
+        while not running.begun():
+            time.sleep(0.01)
+        kill_servers()
+        further = [executor.submit(takes_a_second, lease(number)) for number in range(3)]
+        assert [wait_for(ticket).done for ticket in (running, *further)] == [1] * 4
+    finally:
+        executor.close()
+
+
+def test_the_death_of_a_worker_without_fork_server_is_noticed() -> None:
+    executor = ProcessExecutor(1)
+    try:
+        running = executor.submit(dies_after_a_second, lease())
+        while not running.begun():
+            time.sleep(0.01)
+        kill_servers()
+        with pytest.raises(WorkerDied, match="of an unknown cause"):
+            wait_for(running)
+        assert wait_for(executor.submit(count, lease())).done == 3
+    finally:
+        executor.close()
+
+
+def test_a_frozen_fork_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arpent.adapters.executors.processes.fork_server.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("arpent.adapters.executors.processes.fork_server.END_SECONDS", 0.5)
+    executor = ProcessExecutor(2)
+    try:
+        assert wait_for(executor.submit(count, lease())).done == 3
+        for server in servers_of(psutil.Process()):
+            server.suspend()
+        tickets = [executor.submit(takes_a_second, lease()) for _ in range(2)]
+        assert [wait_for(ticket).done for ticket in tickets] == [1] * 2
+    finally:
+        executor.close()
+
+
+def variable(_: Lease) -> Outcome:
+    return Outcome(done=int(os.environ.get("OF_THIS_TEST", "0")), failed=0)
+
+
+def test_workers_see_the_variables_of_when_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As programs that are started then: keys of buckets may be set between two jobs."""
+    for value in ("1", "2"):
+        monkeypatch.setenv("OF_THIS_TEST", value)
+        executor = ProcessExecutor(1)
+        try:
+            assert wait_for(executor.submit(variable, lease())).done == int(value)
+        finally:
+            executor.close()
+
+
+def loaded() -> None:
+    sys.modules["loaded_for_workers"] = sys
+
+
+def is_loaded(_: Lease) -> Outcome:
+    return Outcome(done=int("loaded_for_workers" in sys.modules), failed=0)
+
+
+def test_workers_have_what_was_loaded_for_all() -> None:
+    executor = ProcessExecutor(1, load=loaded)
+    try:
+        assert wait_for(executor.submit(is_loaded, lease())).done == 1
+    finally:
+        executor.close()
+
+
+HERE = """
+import signal, sys
+from arpent.adapters.executors.processes import fork_server
+from arpent.adapters.executors.processes.executor import ProcessExecutor
+from tests.unit.adapters.executors.processes.test_executor import *
+signal.signal(signal.SIGTERM, lambda *_: print("caught", flush=True))
+sys.modules["loaded_for_workers"] = sys
+print("begins", flush=True)
+fork_server.begin_here()
+executor = ProcessExecutor(2)
+print(*(wait_for(executor.submit(each, lease())).done for each in (is_loaded, signals_as_ours)), flush=True)
+print(ended(executor.submit(die, lease())), flush=True)
+executor.close()
+"""
+
+
+def test_a_program_of_ours_is_its_own_fork_server(tmp_path: Path, repository: Path) -> None:
+    (tmp_path / "here.py").write_text(HERE)
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "here.py")], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.split() == ["begins", "1", "1", "WorkerDied"]
+    assert done.stderr == ""

@@ -1,0 +1,89 @@
+"""Worker's life: what runs in a worker process, which does what comes through its pipe."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import subprocess
+import time
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from threading import Thread
+from traceback import format_exc
+
+from arpent.adapters.executors.processes.limits import keep_memory, limit_memory
+from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
+from arpent.domain.errors import ArpentError
+
+READY = b"ready"
+"""A worker's message before its first work."""
+LAST_SECONDS = 0.5
+"""Seconds in which a worker whose parent is gone may end by itself: one that waits for work does."""
+
+BOOT = """import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+import sys
+from multiprocessing.connection import Connection
+link = Connection(int(sys.argv[1]))
+try:
+    sys.path[:] = link.recv()
+except EOFError:
+    sys.exit()
+from {place} import {life}
+{life}(link)"""
+"""What a program runs first that is started beside this one: Ctrl-C reaches the whole group, and the parent decides
+what ends and when."""
+
+
+def interpreter_flags() -> list[str]:
+    """The options that this interpreter was started with."""
+    found: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return found
+
+
+def serve_parent(link: Connection) -> None:
+    """A worker's whole life."""
+    from arpent.domain.ports.execution import WORK_NICENESS  # a parent need not load what it imports
+
+    with suppress(EOFError, OSError):  # the parent hung up
+        parent, prepare, memory_mib = pickle.loads(link.recv_bytes())
+        os.nice(WORK_NICENESS)
+        Thread(target=_end_with, args=(parent, link.fileno()), daemon=True).start()
+        keep_memory(memory_mib)
+        if memory_mib is not None:
+            limit_memory(memory_mib)
+        if prepare is not None:
+            prepare()
+        link.send_bytes(READY)
+        while True:
+            link.send_bytes(_done(link.recv_bytes()))
+
+
+def _done(parcel: bytes) -> bytes:
+    """The pickled outcome of pickled work, or what it raised, with the traceback."""
+    try:
+        with panics_as_errors():
+            function, argument = pickle.loads(parcel)
+            return pickle.dumps((function(argument), ""))
+    except Exception as error:
+        where = f"In the worker:\n{format_exc()}"
+        try:
+            answer = pickle.dumps((error, where))
+            pickle.loads(answer)  # some errors can be pickled, but not be had back
+        except Exception:
+            return pickle.dumps((ArpentError(sentence(error)), where))
+        return answer
+
+
+def _end_with(parent: int, link: int) -> None:
+    """End this process when its parent is gone, which then cannot end its workers, or has hung up. Both are watched: a
+    process that the parent forked may keep the pipe open."""
+    watch = select.poll()
+    watch.register(link, 0)  # no event but the other side's end
+    with suppress(OSError):  # it is gone already
+        if hasattr(os, "pidfd_open"):
+            watch.register(os.pidfd_open(parent), select.POLLIN)
+        watch.poll()
+    time.sleep(LAST_SECONDS)
+    os._exit(1)
