@@ -142,6 +142,12 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     return openers[request.param]
 
 
+def _refusal(path: Path, collection: str = COLLECTION.id) -> str:
+    with pytest.raises(CatalogUnavailable) as caught:
+        open_catalog(str(path)).search(load_collections()[collection], JUNE, BOX)
+    return str(caught.value)
+
+
 class TestCatalog:
     def test_items_of_the_half_open_interval_by_time(self, opened: Opener) -> None:
         found = opened(ITEMS).search(COLLECTION, JUNE, BOX)
@@ -324,6 +330,19 @@ class TestFolder:
         (tmp_path / "a.json").write_text(json.dumps(item("a", "2020-06-02T00:00:00Z")))
         with pytest.raises(CatalogUnavailable, match=r"no items of dem .*It has: sentinel-2-l2a"):
             FolderCatalog(tmp_path).search(load_collections()["dem"], JUNE, BOX)
+
+    def test_no_message_tells_where_the_catalogue_lies(self, tmp_path: Path) -> None:
+        """Clients read it as their job's error."""
+        folder, parquet = tmp_path / "archive", tmp_path / "broken.parquet"
+        parquet.write_bytes(b"PAR1" + bytes(100))
+        asked = [folder, parquet]
+        messages = [_refusal(path) for path in asked]
+        folder.mkdir()
+        messages.append(_refusal(folder))
+        (folder / "a.json").write_text(json.dumps(item("a", "2020-06-02T00:00:00Z")))
+        messages.append(_refusal(folder, "dem"))
+        assert all("archive" in text or "broken.parquet" in text for text in messages), messages
+        assert not any(str(tmp_path) in text for text in messages), messages
 
     def test_what_is_wrong_is_said(self, tmp_path: Path) -> None:
         with pytest.raises(CatalogUnavailable, match="does not exist: set `catalog`"):

@@ -41,6 +41,7 @@ class FolderCatalog:
     ) -> None:
         """`access`: which alternate of an asset is read."""
         self._path = path
+        self._name = path.absolute().name  # in messages: clients need not know where it lies on this machine
         self._access = access
         self._recheck_seconds = recheck_seconds
         self._index: Index | None = None
@@ -65,7 +66,7 @@ class FolderCatalog:
                     raise self._lacks(collection, index)
             except sqlite3.Error as error:
                 raise CatalogUnavailable(
-                    f"The index of the catalogue {self._path} cannot be used ({error}): is there room on its disk?",
+                    f"The index of the catalogue {self._name} cannot be used ({error}): is there room on its disk?",
                     transient=True,
                 ) from error
             items = list(self._items(entries, collection))
@@ -100,7 +101,7 @@ class FolderCatalog:
             if took > LONG_SECONDS:
                 self._recheck_seconds = max(self._recheck_seconds, RECHECK_SHARE * took)
         if not len(self._index):
-            raise CatalogUnavailable(f"The catalogue {self._path} has no STAC items: set `catalog` to their folder.")
+            raise CatalogUnavailable(f"The catalogue {self._name} has no STAC items: set `catalog` to their folder.")
         self._checked = time.monotonic()
         return self._index
 
@@ -108,7 +109,7 @@ class FolderCatalog:
         held = index.collections()
         has = f" It has: {', '.join(held[:12])}." if held else ""
         return CatalogUnavailable(
-            f"The catalogue {self._path} has no items of {collection.id} ({', '.join(collection.stac_collections)})."
+            f"The catalogue {self._name} has no items of {collection.id} ({', '.join(collection.stac_collections)})."
             f"{has} To use one of them, name it in `stac_collections` of a TOML file of your own (ARPENT_COLLECTIONS)."
         )
 

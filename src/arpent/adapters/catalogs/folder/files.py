@@ -11,6 +11,7 @@ from pathlib import Path
 
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.lenient_json import loads
+from arpent.adapters.catalogs.origin import told
 from arpent.domain.errors import CatalogUnavailable
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,11 @@ def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
             return
         if not path.is_dir():
             raise CatalogUnavailable(
-                f"The catalogue {path} does not exist: set `catalog` to a folder or file of STAC items."
+                f"The catalogue {path.absolute().name} does not exist: set `catalog` to a folder or file of STAC items."
             )
         yield from _walk(os.path.abspath(path))
     except OSError as error:
-        raise CatalogUnavailable(f"The catalogue {path} cannot be read: {error.strerror}.") from error
+        raise CatalogUnavailable(f"The catalogue {path.absolute().name} cannot be read: {error.strerror}.") from error
 
 
 def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
@@ -109,7 +110,7 @@ def documents(name: str) -> tuple[Document, ...]:
         log.warning("%s is left out of the catalogue: %s", name, error.strerror)
         return ()
     except OSError as error:
-        raise CatalogUnavailable(f"{name} cannot be read: {error.strerror}.", transient=True) from error
+        raise CatalogUnavailable(f"{told(name)} cannot be read: {error.strerror}.", transient=True) from error
     content = loads(payload)
     if not isinstance(content, dict):
         return ()

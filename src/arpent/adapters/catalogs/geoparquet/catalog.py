@@ -32,7 +32,7 @@ from arpent.adapters.catalogs.geoparquet.rows import item_of
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import declared_times, read_items
 from arpent.adapters.catalogs.level import plain_word, product_of, words
-from arpent.adapters.catalogs.origin import own_address, shown
+from arpent.adapters.catalogs.origin import own_address, told
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -212,8 +212,7 @@ class GeoParquetCatalog:
             missing = [name for name in ("id", "geometry", "assets") if name not in opened.schema_arrow.names]
             if missing:
                 raise CatalogUnavailable(
-                    f"{shown(file.href)} is no stac-geoparquet file: it has no column "
-                    f"{' and no column '.join(missing)}."
+                    f"{told(file.href)} is no stac-geoparquet file: it has no column {' and no column '.join(missing)}."
                 )
             footers.append(opened.metadata)
         try:
@@ -221,7 +220,7 @@ class GeoParquetCatalog:
         except NotTried as error:
             raise CatalogUnavailable(f"{self._name} cannot be read: {error}.", transient=error.transient) from error
         if wrong:
-            raise CatalogUnavailable(f"{shown(files[wrong[0]].href)} is damaged: its footer cannot be read.")
+            raise CatalogUnavailable(f"{told(files[wrong[0]].href)} is damaged: its footer cannot be read.")
         read = {file: row_group_bounds(one) for file, one in zip(files, footers, strict=False)}
         self._row_group_bounds = {**self._row_group_bounds, **read}
         if len(footers) < len(files):
@@ -284,7 +283,7 @@ class GeoParquetCatalog:
     @property
     def _name(self) -> str:
         """The catalogue, for messages."""
-        return f"The catalogue {shown(self._address)}"
+        return f"The catalogue {told(self._address)}"
 
     def _check_time(self) -> None:
         """Raise CatalogUnavailable if the time of this search is over."""
