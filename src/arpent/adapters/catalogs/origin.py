@@ -26,6 +26,6 @@ def shown(address: str) -> str:
     return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
 
 
-def told(address: str) -> str:
-    """As `shown`, for clients, who need not know where a file lies on this machine: they get its name."""
+def bare_name(address: str) -> str:
+    """As `shown`, but clients need not know where a file lies on this machine: they get its name."""
     return shown(address) if "://" in address else address.rstrip("/").rpartition("/")[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.lenient_json import loads
-from arpent.adapters.catalogs.origin import told
+from arpent.adapters.catalogs.origin import bare_name
 from arpent.domain.errors import CatalogUnavailable
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def documents(name: str) -> tuple[Document, ...]:
         log.warning("%s is left out of the catalogue: %s", name, error.strerror)
         return ()
     except OSError as error:
-        raise CatalogUnavailable(f"{told(name)} cannot be read: {error.strerror}.", transient=True) from error
+        raise CatalogUnavailable(f"{bare_name(name)} cannot be read: {error.strerror}.", transient=True) from error
     content = loads(payload)
     if not isinstance(content, dict):
         return ()

@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from arpent.adapters.catalogs.geoparquet import SUFFIXES
-from arpent.adapters.catalogs.origin import told
+from arpent.adapters.catalogs.origin import bare_name
 from arpent.domain.errors import CatalogUnavailable
 from arpent.network.access import BucketAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of
@@ -72,7 +72,7 @@ class Files:
         found = sorted(self._found(), key=lambda file: file.href)
         if len(found) > MOST_FILES:
             raise CatalogUnavailable(
-                f"The catalogue {told(self._address)} has more than {MOST_FILES} Parquet files: write larger ones."
+                f"The catalogue {bare_name(self._address)} has more than {MOST_FILES} Parquet files: write larger ones."
             )
         return found
 
