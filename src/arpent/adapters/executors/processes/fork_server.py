@@ -17,7 +17,7 @@ from multiprocessing.reduction import recv_handle, send_handle
 from threading import Lock
 from typing import Any
 
-from arpent.adapters.executors.processes.worker_life import BOOT, interpreter_flags, serve_parent
+from arpent.adapters.executors.processes.worker_life import serve_parent, started
 
 PATIENCE_SECONDS = 60.0
 """Seconds to wait for an answer of a server, which may be loading, before it is given up."""
@@ -109,13 +109,10 @@ class ForkServer:
 
 def forked(descriptor: int, load: Load | None) -> ForkedProcess:
     """A worker from this process's server, which is started if there is none. Raises OSError if that fails."""
-    for last in (False, True):
-        try:
-            return _current().start(descriptor, load)
-        except ConnectionError:  # it was killed; another one has not seen the order
-            if last:
-                raise
-    raise AssertionError
+    try:
+        return _current().start(descriptor, load)
+    except ConnectionError:  # it was killed; another one has not seen the order
+        return _current().start(descriptor, load)
 
 
 def begin_here() -> None:
@@ -156,18 +153,8 @@ def _current() -> ForkServer:
         if _Ours.server is None or not _Ours.server.serves():
             ours, theirs = Pipe()
             with theirs:
-                arguments = [
-                    sys.executable,
-                    *interpreter_flags(),
-                    "-c",
-                    BOOT.format(place=__name__, life=serve.__name__),
-                ]
-                process = subprocess.Popen(
-                    [*arguments, str(theirs.fileno())], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
-                )
+                process = started(serve, ours, theirs)
                 process.returncode = 0  # it is reaped like one that this process forked
-            with suppress(OSError):  # it is dead already, as the first order shows
-                ours.send(sys.path)
             _Ours.server = ForkServer(ours, process.pid)
         return _Ours.server
 

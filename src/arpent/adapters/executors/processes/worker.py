@@ -9,15 +9,14 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Pipe
 from typing import Any
 
 from arpent.adapters.executors.processes.fork_server import POSSIBLE, UNKNOWN, Load, forked
 from arpent.adapters.executors.processes.limits import resident_mib
-from arpent.adapters.executors.processes.worker_life import BOOT, READY, interpreter_flags, serve_parent
+from arpent.adapters.executors.processes.worker_life import READY, serve_parent, started
 
 LOOK_SECONDS = 0.1
 """Pause between checks whether a worker lives and may go on, while waiting for it; an answer ends the wait at once."""
@@ -42,7 +41,7 @@ class Worker:
         in what the worker is a fork of. Raises OSError if the machine cannot start a process."""
         self._link, theirs = Pipe()
         with theirs:  # so that it closes with the worker
-            self._process = forked(theirs.fileno(), load) if POSSIBLE else _program(self._link, theirs.fileno())
+            self._process = forked(theirs.fileno(), load) if POSSIBLE else started(serve_parent, self._link, theirs)
         with suppress(OSError):  # it is dead already, as the wait for its answer shows
             self._link.send_bytes(pickle.dumps((os.getpid(), prepare, memory_mib)))
         self._ready = False
@@ -110,13 +109,3 @@ def opened(answer: bytes) -> Any:
     if isinstance(outcome, Exception):
         outcome.add_note(where)  # here, since errors of ours take no notes along
     return outcome
-
-
-def _program(link: Connection, descriptor: int) -> subprocess.Popen[bytes]:
-    """A worker as a program of its own."""
-    boot = BOOT.format(place=serve_parent.__module__, life=serve_parent.__name__)
-    arguments = [sys.executable, *interpreter_flags(), "-c", boot, str(descriptor)]
-    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=[descriptor])
-    with suppress(OSError):  # it is dead already, as the wait for its answer shows
-        link.send(sys.path)
-    return process

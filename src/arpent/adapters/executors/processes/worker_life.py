@@ -6,7 +6,9 @@ import os
 import pickle
 import select
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -36,10 +38,15 @@ from {place} import {life}
 what ends and when."""
 
 
-def interpreter_flags() -> list[str]:
-    """The options that this interpreter was started with."""
-    found: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return found
+def started(life: Callable[[Connection], None], ours: Connection, theirs: Connection) -> subprocess.Popen[bytes]:
+    """A program that lives this life at the other end of a pipe, with the options and places of modules of this one."""
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    boot = BOOT.format(place=life.__module__, life=life.__name__)
+    arguments = [sys.executable, *flags, "-c", boot, str(theirs.fileno())]
+    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+    with suppress(OSError):  # it is dead already, as the wait for its answer shows
+        ours.send(sys.path)
+    return process
 
 
 def serve_parent(link: Connection) -> None:
