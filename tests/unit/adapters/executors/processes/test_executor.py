@@ -305,7 +305,9 @@ def test_whenever_workers_are_killed_every_ticket_ends() -> None:
         ends.update(ended(ticket) for ticket in waiting)
     finally:
         executor.close()
-    assert ends.keys() <= {"3", "WorkerDied"}, ends
+    # Four kills in a row may meet one thread's workers while they start: then it says that none can be started.
+    assert ends.keys() <= {"3", "WorkerDied", "EnvironmentFault"}, ends
+    assert ends["EnvironmentFault"] <= killed // 4, ends
 
 
 PARENT = """
