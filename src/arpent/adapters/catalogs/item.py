@@ -23,8 +23,8 @@ from arpent.adapters.catalogs.calibration import (
 from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
 from arpent.adapters.catalogs.level import is_of_level, is_of_product, plain_word, product_of, variant_of, words
-from arpent.adapters.catalogs.origin import shown
 from arpent.adapters.catalogs.projection import georeference_of
+from arpent.domain.boundary.address_names import bare_address
 from arpent.domain.boundary.text import clean, cleaned
 from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable
@@ -59,7 +59,8 @@ def read_items(
         except Exception as error:
             name = document.get("id") if isinstance(document, dict) else None
             known = isinstance(error, CatalogUnavailable)
-            text = str(error) if known else f"Item {name!r} in {shown(source)} cannot be read ({type(error).__name__})."
+            place = bare_address(source)
+            text = str(error) if known else f"Item {name!r} in {place} cannot be read ({type(error).__name__})."
             if text not in _logged and len(_logged) < MOST_LOGGED:
                 _logged.add(text)
                 log.warning("%s It is left out.", text, exc_info=not known)
@@ -134,7 +135,9 @@ def read_item(document: Document, collection: Collection, source: str, access: S
             href=source,
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, shapely.errors.ShapelyError) as error:
-        raise CatalogUnavailable(f"Item {name!r} in {shown(source)} is not a valid STAC item: {error}.") from error
+        raise CatalogUnavailable(
+            f"Item {name!r} in {bare_address(source)} is not a valid STAC item: {error}."
+        ) from error
 
 
 def absolute(href: str, source: str) -> str:

@@ -23,7 +23,8 @@ from arpent.adapters.catalogs.api.pages import Pages, key_of
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
-from arpent.adapters.catalogs.origin import own_address, shown
+from arpent.adapters.catalogs.origin import own_address
+from arpent.domain.boundary.address_names import bare_address
 from arpent.domain.errors import CatalogUnavailable, CatalogUnknown
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -258,7 +259,7 @@ class ApiCatalog:
     @property
     def _name(self) -> str:
         """The API's URL, for messages."""
-        return shown(self._url)
+        return bare_address(self._url)
 
     def _explained(self, error: Exception, deadline: Deadline) -> CatalogUnavailable:
         """The error for a person. A refusal is final; without an answer, or after a server error, another try may

@@ -16,6 +16,7 @@ from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.folder.files import documents, stamps
 from arpent.adapters.catalogs.folder.index import Entry, Index, document_of, named, open_index
 from arpent.adapters.catalogs.item import declared_times, read_items
+from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -41,7 +42,7 @@ class FolderCatalog:
     ) -> None:
         """`access`: which alternate of an asset is read."""
         self._path = path
-        self._name = path.absolute().name  # in messages: clients need not know where it lies on this machine
+        self._name = public_name(str(path))
         self._access = access
         self._recheck_seconds = recheck_seconds
         self._index: Index | None = None

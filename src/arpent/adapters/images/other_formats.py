@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, replaced
 from arpent.adapters.images.image import Image, NeedsGdal
-from arpent.adapters.images.origin.href import public_name
 from arpent.adapters.images.zarr.store import store_location
+from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.execution import PendingCall

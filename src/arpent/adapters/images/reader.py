@@ -22,11 +22,12 @@ from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
 from arpent.adapters.images.kept.ranges import KeptRanges
 from arpent.adapters.images.origin.file_version import Version, is_settled, is_telling, same_version
-from arpent.adapters.images.origin.href import local_path, public_name
+from arpent.adapters.images.origin.href import local_path
 from arpent.adapters.images.other_formats import Opener, open_other_format
 from arpent.adapters.images.served import check_served
 from arpent.adapters.images.tiff_directories import Oversized
 from arpent.adapters.images.zarr.store import forget_hierarchies, store_location
+from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster

@@ -3,7 +3,7 @@ read."""
 
 from __future__ import annotations
 
-from arpent.adapters.images.origin.href import public_name
+from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.lenient_json import loads
-from arpent.adapters.catalogs.origin import bare_name
+from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import CatalogUnavailable
 
 log = logging.getLogger(__name__)
@@ -31,12 +31,13 @@ def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
             yield os.path.abspath(path), _stamp(path.stat())
             return
         if not path.is_dir():
+            name = public_name(str(path))
             raise CatalogUnavailable(
-                f"The catalogue {path.absolute().name} does not exist: set `catalog` to a folder or file of STAC items."
+                f"The catalogue {name} does not exist: set `catalog` to a folder or file of STAC items."
             )
         yield from _walk(os.path.abspath(path))
     except OSError as error:
-        raise CatalogUnavailable(f"The catalogue {path.absolute().name} cannot be read: {error.strerror}.") from error
+        raise CatalogUnavailable(f"The catalogue {public_name(str(path))} cannot be read: {error.strerror}.") from error
 
 
 def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
@@ -110,7 +111,7 @@ def documents(name: str) -> tuple[Document, ...]:
         log.warning("%s is left out of the catalogue: %s", name, error.strerror)
         return ()
     except OSError as error:
-        raise CatalogUnavailable(f"{bare_name(name)} cannot be read: {error.strerror}.", transient=True) from error
+        raise CatalogUnavailable(f"{public_name(name)} cannot be read: {error.strerror}.", transient=True) from error
     content = loads(payload)
     if not isinstance(content, dict):
         return ()

@@ -32,7 +32,8 @@ from arpent.adapters.catalogs.geoparquet.rows import item_of
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import declared_times, read_items
 from arpent.adapters.catalogs.level import plain_word, product_of, words
-from arpent.adapters.catalogs.origin import bare_name, own_address
+from arpent.adapters.catalogs.origin import own_address
+from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -213,7 +214,7 @@ class GeoParquetCatalog:
             if missing:
                 lacks = " and no column ".join(missing)
                 raise CatalogUnavailable(
-                    f"{bare_name(file.href)} is no stac-geoparquet file: it has no column {lacks}."
+                    f"{public_name(file.href)} is no stac-geoparquet file: it has no column {lacks}."
                 )
             footers.append(opened.metadata)
         try:
@@ -221,7 +222,7 @@ class GeoParquetCatalog:
         except NotTried as error:
             raise CatalogUnavailable(f"{self._name} cannot be read: {error}.", transient=error.transient) from error
         if wrong:
-            raise CatalogUnavailable(f"{bare_name(files[wrong[0]].href)} is damaged: its footer cannot be read.")
+            raise CatalogUnavailable(f"{public_name(files[wrong[0]].href)} is damaged: its footer cannot be read.")
         read = {file: row_group_bounds(one) for file, one in zip(files, footers, strict=False)}
         self._row_group_bounds = {**self._row_group_bounds, **read}
         if len(footers) < len(files):
@@ -284,7 +285,7 @@ class GeoParquetCatalog:
     @property
     def _name(self) -> str:
         """The catalogue, for messages."""
-        return f"The catalogue {bare_name(self._address)}"
+        return f"The catalogue {public_name(self._address)}"
 
     def _check_time(self) -> None:
         """Raise CatalogUnavailable if the time of this search is over."""

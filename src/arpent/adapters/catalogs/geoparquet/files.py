@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from arpent.adapters.catalogs.geoparquet import SUFFIXES
-from arpent.adapters.catalogs.origin import bare_name
+from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import CatalogUnavailable
 from arpent.network.access import BucketAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of
@@ -71,8 +71,9 @@ class Files:
         """All files, by name. Raises CatalogUnavailable if there are too many."""
         found = sorted(self._found(), key=lambda file: file.href)
         if len(found) > MOST_FILES:
+            name = public_name(self._address)
             raise CatalogUnavailable(
-                f"The catalogue {bare_name(self._address)} has more than {MOST_FILES} Parquet files: write larger ones."
+                f"The catalogue {name} has more than {MOST_FILES} Parquet files: write larger ones."
             )
         return found
 

@@ -12,7 +12,7 @@ from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
-from arpent.adapters.images.origin.href import public_name
+from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import COLUMNS_AND_ROWS, Georeference, Raster
 from arpent.raster.footprints.antimeridian import image_outline

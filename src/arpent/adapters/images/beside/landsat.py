@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 import orjson
 
 from arpent.adapters.images.byte_source import ByteSources
-from arpent.adapters.images.origin.href import public_name
+from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 

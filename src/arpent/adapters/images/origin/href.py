@@ -1,4 +1,4 @@
-"""Href: where the file lies that an href names, and how messages name it."""
+"""Href: where the file lies that an href names, and what names it for good."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from arpent.domain.boundary.address_grammar import SAS
+from arpent.domain.boundary.address_names import bare_address
 
 _MOST_PATHS = 4096
 """Number of local files whose path is remembered."""
@@ -31,12 +32,4 @@ def unsigned_name(href: str) -> str:
     """The href without user and signature: another query is another file, whose ETag may be the same by chance."""
     parts = urlsplit(href)
     kept = [piece for piece in parts.query.split("&") if piece and not _SIGNATURE.match(piece)]
-    return public_name(href) + (f"?{'&'.join(kept)}" if kept else "")
-
-
-def public_name(href: str) -> str:
-    """The href without parts that may be secret: query (signatures) and user."""
-    if "://" not in href:
-        return href
-    parts = urlsplit(href)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return bare_address(href) + (f"?{'&'.join(kept)}" if kept else "")
