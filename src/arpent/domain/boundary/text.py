@@ -23,8 +23,8 @@ def whole_number(text: str) -> int | None:
 
 
 def json_whole(digits: str) -> int | float:
-    """The number that a JSON text writes without a fraction; a float beyond 64 bits, because `int` refuses thousands of
-    digits."""
+    """The number that a JSON text writes without a fraction; a float if it has more characters than any of 64 bits,
+    because `int` refuses thousands of digits."""
     return int(digits) if len(digits) <= _LONGEST_WHOLE else float(digits)
 
 

@@ -23,6 +23,7 @@ from pyproj import CRS
 from arpent.adapters.formats.vector.archive import PARTS
 from arpent.adapters.formats.vector.copy import RENAMED
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
+from arpent.adapters.formats.vector.whole import check_sequence
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
 
@@ -275,7 +276,7 @@ def test_parts_of_a_shapefile_that_disagree_are_refused(tmp_path: Path, shorter:
     """GDAL reads as many features as the shortest of .shx and .dbf has."""
     few, many = parts_of(tmp_path, 10), parts_of(tmp_path, 20)
     path = zipped(tmp_path / "fields.zip", {end: few[end] if end in shorter else many[end] for end in many})
-    with pytest.raises(FeaturesUnreadable, match=r"of the Shapefile (has|leads)"):
+    with pytest.raises(FeaturesUnreadable, match=r"of the Shapefile (has|is cut)"):
         list(read_file(path, named(path)))
 
 
@@ -298,8 +299,49 @@ def test_a_geojson_sequence_that_is_cut_short_is_called_so(tmp_path: Path, share
     assert sum(len(each.ids) for each in read_file(path, file)) == 60
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(FeaturesUnreadable, match=r"Record \d+ of the GeoJSON sequence cannot be read"):
+    with pytest.raises(FeaturesUnreadable, match=r"Record \d+ of the GeoJSON sequence is no JSON"):
         list(read_file(path, file))
+
+
+SEPARATED = {
+    "lines": b"\n", "lines of Windows": b"\r\n", "blank lines": b"\n\n", "separators": b"\x1e",
+    "separators and lines": b"\n\x1e",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("separated", SEPARATED)
+def test_geojson_sequences_as_programs_write_them(tmp_path: Path, separated: str) -> None:
+    path, separator = tmp_path / "fields.geojsonl", SEPARATED[separated]
+    records = [json.dumps(each).encode() for each in json.loads(frame()[["geometry"]].to_json())["features"]]
+    start = b"\x1e" if b"\x1e" in separator else b""
+    path.write_bytes(start + separator.join(records))
+    assert sum(len(each.ids) for each in read_file(path, named(path, local=True))) == len(records)
+
+
+def test_long_pretty_records_are_split_in_no_time(tmp_path: Path) -> None:
+    """Joined line by line it would take minutes."""
+    path = tmp_path / "fields.geojsonl"
+    path.write_bytes(b"\x1e" + b"[\n" + b"1,\n" * 1_000_000 + b"1]\n")
+    check_sequence(path)
+
+
+@pytest.mark.parametrize("odd", [b"\xef\xbb\xbf", b"\r"])
+def test_a_sequence_of_which_gdal_reads_the_first_record_is_refused(tmp_path: Path, odd: bytes) -> None:
+    path = tmp_path / "fields.geojsonl"
+    records = [json.dumps(each).encode() for each in json.loads(frame()[["geometry"]].to_json())["features"]]
+    path.write_bytes(odd + b"\n".join(records) if odd != b"\r" else odd.join(records))
+    with pytest.raises(FeaturesUnreadable, match="without a byte-order mark, and with line feeds"):
+        list(read_file(path, named(path, local=True)))
+
+
+def test_a_shapefile_whose_index_counts_headers_is_read(tmp_path: Path) -> None:
+    """Some programs count the 8 bytes of each record's header in .shx."""
+    parts = parts_of(tmp_path, 2)
+    index = np.frombuffer(parts[".shx"][100:], ">u4").reshape(-1, 2).copy()
+    index[:, 1] += 4
+    parts[".shx"] = parts[".shx"][:100] + index.tobytes()
+    path = zipped(tmp_path / "fields.zip", parts)
+    assert sum(len(each.ids) for each in read_file(path, named(path))) == 6
 
 
 def test_odd_names_in_an_archive_are_passed_over(tmp_path: Path) -> None:

@@ -8,31 +8,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from arpent.domain.boundary.text import json_whole
 from arpent.domain.errors import FeaturesUnreadable
 
 AGAIN = "upload all parts of it again"
 HEADER = 100
 """Bytes of the header of .shp and .shx."""
 ENTRY = np.dtype([("offset", ">u4"), ("length", ">u4")])
-"""Of .shx: where a record of .shp begins and how long it is after its own header, in units of two bytes."""
+"""Of .shx: where a record of .shp begins and how long it is, in units of two bytes."""
 SEPARATOR = b"\x1e"
 """What may stand before each record of a GeoJSON sequence (RFC 8142)."""
 
 
 def check_shapefile(shape: Path) -> None:
-    """Raises FeaturesUnreadable if a part of the Shapefile is shorter than its header says, or if its parts do not tell
-    the same number of features. Records that .dbf marks as deleted are none of ours, and there may be no .dbf."""
+    """Raises FeaturesUnreadable if a part of the Shapefile is cut short, or if its parts do not tell the same number of
+    features. Records that .dbf marks as deleted are none of ours, and there may be no .dbf."""
     index, table = _part(shape, ".shx"), _part(shape, ".dbf")
     if index is None:
         raise FeaturesUnreadable("The Shapefile has no .shx beside its .shp; write or upload all parts of it.")
-    size = _check_length(shape)
-    _check_length(index)
-    entries = np.fromfile(index, ENTRY, offset=HEADER, count=(_told(index) - HEADER) // ENTRY.itemsize)
-    ends = (entries["offset"].astype(np.int64) + entries["length"] + 4) * 2
-    end = int(ends.max(initial=HEADER))
-    if end > size:
-        raise FeaturesUnreadable(f"The .shx of the Shapefile leads beyond the end of its .shp; {AGAIN}.")
+    entries = _entries(index)
+    end = _end(shape, int(entries["offset"].max(initial=0)) * 2)
     if _number_at(shape, end) == len(entries) + 1:
         raise FeaturesUnreadable(
             f"The .shp of the Shapefile has more features than the {len(entries)} of its .shx; {AGAIN}."
@@ -47,11 +44,23 @@ def check_sequence(path: Path) -> None:
     there is of it."""
     for number, record in enumerate(_records(path), 1):
         try:
-            json.loads(record.decode("utf-8-sig", "replace"))
+            json.loads(record.decode("utf-8-sig", "replace"), parse_int=json_whole)
         except (ValueError, RecursionError):
             raise FeaturesUnreadable(
-                f"Record {number} of the GeoJSON sequence cannot be read; if it is the last, the file is cut short"
+                f"Record {number} of the GeoJSON sequence is no JSON: mend it; if it is the last, the file is cut short"
             ) from None
+
+
+def check_single(path: Path) -> None:
+    """Raises FeaturesUnreadable if a file that GDAL takes for GeoJSON holds more than one JSON text: a sequence, of
+    which it would read the first record only."""
+    try:
+        json.loads(path.read_text("utf-8-sig", "replace"), parse_int=json_whole)
+    except (ValueError, RecursionError):
+        raise FeaturesUnreadable(
+            "The file is not one GeoJSON text: if it is a sequence, write it without a byte-order mark, and with line "
+            "feeds between its records"
+        ) from None
 
 
 def _part(shape: Path, ending: str) -> Path | None:
@@ -60,21 +69,28 @@ def _part(shape: Path, ending: str) -> Path | None:
     return next((each for each in there if each.exists()), None)
 
 
-def _told(part: Path) -> int:
-    """The length in bytes that the header of a .shp or .shx tells."""
-    with part.open("rb") as stream:
+def _entries(index: Path) -> NDArray[np.void]:
+    """(n,): what .shx tells of each record; its header tells how long it is itself."""
+    with index.open("rb") as stream:
         start = stream.read(HEADER)
-    if len(start) < HEADER:
-        raise _cut(part)
-    return int(struct.unpack_from(">I", start, 24)[0]) * 2
+    size = struct.unpack_from(">I", start, 24)[0] * 2 if len(start) == HEADER else HEADER
+    if index.stat().st_size < size:
+        raise _cut(index)
+    return np.fromfile(index, ENTRY, offset=HEADER, count=(size - HEADER) // ENTRY.itemsize)
 
 
-def _check_length(part: Path) -> int:
-    """The length of a .shp or .shx."""
-    size = part.stat().st_size
-    if size < _told(part):
-        raise _cut(part)
-    return size
+def _end(shape: Path, last: int) -> int:
+    """Where the record of .shp ends that begins at byte `last`; 0: there are no records. What .shx tells of its length
+    is not used: some programs count its header."""
+    if not last:
+        return HEADER
+    with shape.open("rb") as stream:
+        stream.seek(last)
+        start = stream.read(8)
+    end = last + 8 + struct.unpack(">II", start)[1] * 2 if len(start) == 8 else 0
+    if not last < end <= shape.stat().st_size:
+        raise _cut(shape)
+    return int(end)
 
 
 def _number_at(shape: Path, place: int) -> int | None:
@@ -106,12 +122,13 @@ def _records(path: Path) -> Iterator[bytes]:
     with path.open("rb") as stream:
         separated = stream.read(1) == SEPARATOR
         stream.seek(0)
-        gathered = b""
+        parts: list[bytes] = []
         for line in stream:
-            if not separated or line.startswith(SEPARATOR):
-                if gathered:
-                    yield gathered
-                gathered = b""
-            gathered += line.strip(SEPARATOR + b" \t\r\n")
-        if gathered:
-            yield gathered
+            first, *others = line.split(SEPARATOR) if separated else (b"", line)
+            parts.append(first)
+            for other in others:
+                if record := b"".join(parts).strip():
+                    yield record
+                parts = [other]
+        if record := b"".join(parts).strip():
+            yield record
