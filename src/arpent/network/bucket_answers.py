@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from obstore import Bytes
 from obstore.exceptions import GenericError
 
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -18,7 +19,8 @@ _KEYS = frozenset({
 _WHOLE = "non-partial response"
 """What its client says of a whole file, or of another page, in place of a range."""
 _REPEATED = "max_retries"
-"""Word of an error for which its client has repeated the request. It repeats none of an answer that breaks off."""
+"""Word of an error for which its client has repeated the request. It goes on with an answer that broke off only where
+an ETag tells that the rest is of the same object."""
 _REGION = frozenset(
     {"AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException"}
 )
@@ -55,6 +57,17 @@ class BucketAnswer:
         return self.code in ("region", "NoSuchBucket")
 
 
+class CutShort(OSError):
+    """An answer that is shorter than was said, or asked for."""
+
+
+def complete(content: Bytes, length: int) -> Bytes:
+    """The content of an answer. Raises CutShort if it is shorter than this."""
+    if len(content) < length:
+        raise CutShort("the answer is cut short")
+    return content
+
+
 def answer_of(error: Exception) -> BucketAnswer:
     """From an error of obstore; of other errors nothing is known."""
     text = str(error)
@@ -66,5 +79,6 @@ def answer_of(error: Exception) -> BucketAnswer:
         return BucketAnswer(status=status, code="keys")
     if _WHOLE in text:
         return BucketAnswer(code="whole")
-    broke_off = type(error) is GenericError and not (code or status or _REPEATED in text)
+    bare = type(error) is GenericError and not (code or status or _REPEATED in text)
+    broke_off = bare or isinstance(error, CutShort)
     return BucketAnswer(status=status, code=code or (str(status) if status else ""), broke_off=broke_off)

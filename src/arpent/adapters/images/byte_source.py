@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import time
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, GenericError, NotSupportedError
+from obstore.exceptions import BaseError, NotSupportedError
 from obstore.store import S3Store
 
 from arpent.adapters.images.byte_counter import ByteMeter
@@ -26,12 +25,13 @@ from arpent.adapters.images.origin.file_version import Version, is_settled, is_t
 from arpent.adapters.images.origin.href import local_path, unsigned_name
 from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.boundary.address_names import public_name
+from arpent.domain.boundary.wanted import wanted_here
 from arpent.domain.errors import AssetUnreadable
 from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
-from arpent.network.bucket_answers import answer_of
+from arpent.network.bucket_answers import answer_of, complete
 from arpent.network.deadline import pause
 from arpent.network.policy import EgressPolicy, EgressRefused
-from arpent.network.web_files import TRIES, Denied, NoAnswer, NoRanges, WebFiles, pause_seconds
+from arpent.network.web_files import Denied, NoAnswer, NoRanges, WebFiles, pause_seconds
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -46,6 +46,8 @@ _GAP = 262144
 """Ranges this close together are fetched as one; the bytes between are discarded."""
 _TIMEOUTS: dict[str, object] = {"timeout": "120s", "connect_timeout": "5s"}
 """Time limits of one request to a bucket, its whole answer included."""
+BROKEN_TRIES = 3
+"""Times that a range is asked for whose answer breaks off."""
 _PARTS = 16
 """Number of distant ranges fetched at once, by all threads together."""
 _MOST_STORES = 64
@@ -83,7 +85,6 @@ class ByteSources:
         self._kept = kept
         self._web = WebFiles(policy, retry_seconds, self.access)
         self._allowed: dict[Path, Path] = {}
-        self._retry_seconds = retry_seconds
         self._retry: RetryConfig = {"retry_timeout": timedelta(seconds=retry_seconds)}
         self.meter = ByteMeter()
         self._s3_options = dict(s3_options or {})
@@ -219,8 +220,8 @@ class ByteSources:
 
     def _object(self, href: str, bucket: str, key: str, span: tuple[int, int]) -> tuple[memoryview, Version]:
         """A range of an object; if its keys are refused and there are others by now, with these. An answer that breaks
-        off is asked for again, which the store's client does not do."""
-        until, tries, renewed = time.monotonic() + self._retry_seconds, 0, False
+        off is asked for again: the store's client does so only where it can go on with the same ETag."""
+        tries, renewed = 0, False
         while True:
             tries += 1
             way = self.access.bucket(href)
@@ -231,13 +232,12 @@ class ByteSources:
                 with self.access.connection_slot(href):
                     store = self._store(bucket, way, patient=not outages.is_long(place))
                     answer = obstore.get(store, key, options={"range": span})
-                    piece, version = memoryview(answer.bytes()), _version(answer.meta)
-                if len(piece) < min(span[1], version[2]) - span[0]:
-                    raise GenericError("the answer is cut short")
+                    content, version = answer.bytes(), _version(answer.meta)
+                piece = memoryview(complete(content, min(span[1], version[2]) - span[0]))
                 outages.answered(place)
                 return piece, version
             except (BaseError, OSError) as error:
-                said, seconds = answer_of(error), pause_seconds(tries)
+                said = answer_of(error)
                 answered = isinstance(error, FileNotFoundError) or 0 < said.status < 500
                 (outages.answered if answered else outages.failed)(place)
                 if said.denied and not renewed and self.access.bucket_refused(href, keys):
@@ -246,9 +246,9 @@ class ByteSources:
                         for patient in (False, True):  # its client keeps the old keys
                             self._stores.pop((way.source, bucket, patient), None)
                     continue
-                if not said.broke_off or tries >= TRIES or time.monotonic() + seconds > until:
+                if not said.broke_off or tries >= BROKEN_TRIES or outages.is_long(place) or not wanted_here()():
                     raise
-            pause(seconds)
+            pause(pause_seconds(tries))
 
     def _file(self, path: Path) -> Path:
         """Path of a local file with links resolved. Raises EgressRefused outside the folders that may be read."""

@@ -36,7 +36,7 @@ from arpent.domain.boundary.address_grammar import (
 from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
 from arpent.domain.location import Credentials, Location
 from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
-from arpent.network.bucket_answers import answer_of
+from arpent.network.bucket_answers import answer_of, complete
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -95,7 +95,7 @@ class CloudObjects:
         def get(store: Store) -> bytes:
             found = obstore.get(store, location.key)
             check_size(location, found.meta["size"], most)
-            return bytes(_complete(found.bytes(), found.meta["size"]))
+            return bytes(complete(found.bytes(), found.meta["size"]))
 
         return self._answer(location, "read", get)
 
@@ -108,7 +108,7 @@ class CloudObjects:
 
         def piece(store: Store) -> obstore.Bytes:
             found = obstore.get(store, location.key, options={"range": span, **({"if_match": tag} if tag else {})})
-            return _complete(found.bytes(), span[1] - span[0])
+            return complete(found.bytes(), span[1] - span[0])
 
         try:
             with partial.open("wb") as copy:
@@ -264,13 +264,6 @@ class CloudObjects:
     @property
     def _retry(self) -> RetryConfig:
         return {"max_retries": self._retries, "retry_timeout": timedelta(seconds=self._retry_seconds)}
-
-
-def _complete(content: obstore.Bytes, length: int) -> obstore.Bytes:
-    """The content of an answer. Raises OSError if it is shorter than was said, or asked for."""
-    if len(content) < length:
-        raise OSError("the answer is cut short")
-    return content
 
 
 def _service_account(text: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from random import randrange, uniform
 from threading import BoundedSemaphore
 
+from arpent.domain.boundary.wanted import wanted_here
 from arpent.network.access import AccessFailed
 from arpent.network.deadline import LOOK_SECONDS, Deadline, current
 
@@ -34,8 +35,7 @@ class ConnectionSlots:
         """Waits for a slot, and holds it. Raises AccessFailed if none is free before the thread's deadline passes."""
         deadline = current()
         while not self._here.acquire(timeout=LOOK_SECONDS if deadline is None else min(LOOK_SECONDS, deadline.left)):
-            if deadline is not None and deadline.passed:  # early where the request is no longer wanted
-                raise self._none_free(deadline)
+            self._check(deadline)
         try:
             descriptor = self._taken(deadline)
             try:
@@ -57,13 +57,15 @@ class ConnectionSlots:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return descriptor
                 os.close(descriptor)
-            if deadline is not None and deadline.passed:
-                raise self._none_free(deadline)
+            self._check(deadline)
             time.sleep(PAUSE * uniform(0.5, 1.5))
 
-    def _none_free(self, deadline: Deadline | None) -> AccessFailed:
+    def _check(self, deadline: Deadline | None) -> None:
+        """Raises AccessFailed if the wait is over: the deadline has passed, or nobody wants the answer any more."""
+        if wanted_here()() and not (deadline is not None and deadline.passed):
+            return
         waited = "" if deadline is None else f" within {deadline.seconds:g} s"
-        return AccessFailed(
+        raise AccessFailed(
             f"none of the {self._count} `connections` of the source {self._source} was free{waited}; raise the number"
             " if the source allows more", transient=True,
         )  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 
 from arpent.adapters.images.reader import CogReader
 from arpent.domain.errors import AssetUnreadable
+from arpent.network import outages
 from tests.support.cogs import formula, write
 from tests.support.http_server import QuietHandler, served
 from tests.support.loopback_s3 import LoopbackS3, loopback_s3
@@ -24,12 +25,26 @@ def reader_of(server: LoopbackS3, folder: Path) -> CogReader:
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again(tmp_path: Path) -> None:
-    """The store's client repeats a request that has no answer, none whose answer ends midway."""
+    """The ETag of this store changes with what it sends, so that its client cannot go on where an answer broke off."""
     with loopback_s3() as server:
         reader = reader_of(server, tmp_path)
-        server.faults = [0, 0, 0]
+        server.faults = [0, 0]
         assert reader.describe(HREF).levels[0].width == 64
         assert server.faults == []
+        reader.close()
+
+
+def test_a_store_that_fails_for_long_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with loopback_s3() as server:
+        reader = reader_of(server, tmp_path)
+        server.faults = [0] * 500
+        with pytest.raises(AssetUnreadable):
+            reader.describe(HREF)
+        first = 500 - len(server.faults)
+        monkeypatch.setattr(outages, "PATIENCE_SECONDS", 0.0)
+        with pytest.raises(AssetUnreadable):
+            reader.describe(HREF)
+        assert 500 - len(server.faults) - first == 1 < first
         reader.close()
 
 
