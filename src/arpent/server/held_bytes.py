@@ -4,6 +4,7 @@ hundreds of them it could otherwise fill the memory by bodies that never end, an
 from __future__ import annotations
 
 from collections.abc import Collection
+from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -93,8 +94,9 @@ class _Share:
                 start = message
                 return
             try:
-                # What a POST has done is done: refused, its client would do it again.
-                self.hold(len(message.get("body", b"")), refusing=scope["method"] == "GET")
+                # Where something was stored (201, 204) it is done: refused, its client would do it again.
+                harmless = start is None or start["status"] == HTTPStatus.OK
+                self.hold(len(message.get("body", b"")), refusing=harmless)
             except RateLimited as error:
                 if start is None:  # a part of the answer is sent already
                     raise

@@ -77,7 +77,7 @@ class Tokens:
         if expires <= now:
             raise Unauthorized(f"The access token has expired; {WHERE}.")
         if isinstance(issued, int) and issued > now + LEEWAY_SECONDS:  # it would live until the clock has caught up
-            raise Unauthorized(f"The access token was issued before the server's clock was set back; {WHERE}.")
+            raise Unauthorized(f"The access token is from the future: clocks differ, or one was set back; {WHERE}.")
         return Proof(client, generation)
 
     def public_keys(self) -> dict[str, object]:
