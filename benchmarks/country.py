@@ -275,13 +275,14 @@ def _cells(count: int, side: int) -> NDArray[np.object_]:
     extent = side * PIXEL
     points = np.random.default_rng((SEED, 4)).uniform(0, extent, (count, 2)) + np.array([WEST, NORTH - extent])
     tile = shapely.box(WEST, NORTH - extent, WEST + extent, NORTH)
-    while True:
+    for _ in range(100):
         cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(points), extend_to=tile))
         shapes = np.asarray(shapely.intersection(cells, tile), object)
         west, south, east, north = shapely.bounds(shapes).T
         if max((east - west).max(), (north - south).max()) < (MAXIMUM_SIDE - 1) * PIXEL:
             return shapes
         points = shapely.get_coordinates(shapely.centroid(shapes))
+    raise ValueError(f"{count} cells are too few for a tile of {side} pixels")
 
 
 def _shapes(count: int, side: int, communes: int | None) -> NDArray[np.object_]:

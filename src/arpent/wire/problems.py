@@ -76,7 +76,7 @@ def problem(error: BaseException) -> Problem:
     if row is None:
         return refused(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)
     status, code = row
-    if isinstance(error, errors.WorldError) and error.transient:  # a database that is away, say
+    if isinstance(error, errors.WorldError) and error.transient:  # it may be well the next time
         status = HTTPStatus.SERVICE_UNAVAILABLE
     violations = error.violations if isinstance(error, errors.InvalidRequest) else ()
     headers = {"WWW-Authenticate": 'Bearer realm="arpent"'} if status is HTTPStatus.UNAUTHORIZED else {}

@@ -31,9 +31,12 @@ def write_files(job_id: str, output: Location, result: PartitionResult, services
         lost = _lost(every, some)
         if len(lost) == len(every) > 1 and all(isinstance(error, StorageDenied) for error in lost.values()):
             raise next(iter(lost.values()))
-        # A store that refused for a while refused no feature: all are tried again for as long as that helps.
-        while lost and len(again := _lost(np.array(sorted(lost)), some)) < len(lost):
-            lost = again
+        # A store that refused for a while refused no feature: what it refused is tried again, until that helps no more.
+        while refused := [row for row, error in lost.items() if isinstance(error, StorageDenied)]:
+            again = _lost(np.array(sorted(refused)), some)
+            lost = {row: error for row, error in lost.items() if row not in set(refused)} | again
+            if len(again) == len(refused):
+                break
     except WorldError as fault:
         raise StorageFault(str(fault), transient=fault.transient) from fault
     return {row: _failure(error) for row, error in lost.items()}
