@@ -1,36 +1,49 @@
-"""Fork server: a process without threads that has loaded what workers need, and forks them: they start in milliseconds
-and share its memory (docs/adr/0024-fork-server.md)."""
+"""Fork server: a process that has loaded what workers need, and forks them: they start in milliseconds and share its
+memory (docs/adr/0024-fork-server.md). No thread of Python runs in it."""
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import traceback
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.reduction import recv_handle, send_handle
 from threading import Lock
-from typing import Any
+from typing import Any, NoReturn
 
 from arpent.adapters.executors.processes.worker_life import serve_parent, started
 
-PATIENCE_SECONDS = 60.0
-"""Seconds to wait for an answer of a server, which may be loading, before it is given up."""
+PATIENCE_SECONDS, LOADING_SECONDS = 60.0, 600.0
+"""Seconds to wait for an answer of a server before it is given up, and where it has to load something first."""
 END_SECONDS = 5.0
 """Seconds that a server may take to end."""
+GONE = "the process that workers are forks of was killed; the kernel's log may tell by whom"
+SLOW = "the process that workers are forks of did not answer within %g s: this machine or its disk is overloaded"
 UNKNOWN = 256
 """In place of an exit code: the server that would know it is gone."""
-POSSIBLE = hasattr(os, "pidfd_open")
-"""Whether processes can be watched that others have forked (Linux)."""
-
 Load = Callable[[], None]
 Surroundings = tuple[dict[str, str], str | None, list[str]]
 """What a program takes from the one that starts it: variables, folder, places of modules."""
+
+
+def can_watch() -> bool:
+    """Whether processes can be watched that others have forked: on Linux from 5.3 on, unless a sandbox refuses it."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+POSSIBLE = can_watch()
 
 
 class ForkedProcess:
@@ -69,22 +82,36 @@ class ForkedProcess:
 class ForkServer:
     """A server, from outside. Thread-safe."""
 
-    def __init__(self, link: Connection, pid: int) -> None:
-        """`pid`: of the server, a child of this process."""
+    def __init__(self, link: Connection, pid: int, surroundings: Surroundings) -> None:
+        """`pid`: of the server, a child of this process, started in these `surroundings`."""
         self._lock = Lock()
         self._link = link
-        self._surroundings = _surroundings()
+        self._descriptor = os.pidfd_open(pid)
+        self._surroundings = surroundings
+        self._loaded: set[bytes] = set()
         self._lost = False
-        weakref.finalize(self, _hang_up, link, pid, os.getpid())
+        weakref.finalize(self, _hang_up, link, self._descriptor, pid, os.getpid())
 
     def serves(self) -> bool:
         """Whether what it forks is as a program would be that is started now."""
         return not self._lost and self._surroundings == _surroundings()
 
-    def start(self, descriptor: int, load: Load | None) -> ForkedProcess:
-        """Fork a worker that serves the other end of `descriptor`. `load` runs in the server first, once. Raises
-        OSError if it cannot."""
-        return ForkedProcess(self, self._asked(pickle.dumps(load), descriptor))
+    def start(self, load: Load | None) -> tuple[Connection, ForkedProcess]:
+        """Fork a worker, and a pipe to it that no worker of an earlier try can have. `load` runs in the server first,
+        once. Raises OSError if it cannot."""
+        ours, theirs = Pipe()
+        try:
+            with theirs:
+                pid = self._asked(pickle.dumps(load), theirs.fileno())
+        except OSError:
+            ours.close()  # with which a worker ends that nobody knows
+            raise
+        try:
+            return ours, ForkedProcess(self, pid)
+        except OSError:
+            ours.close()
+            self.reap(pid)
+            raise
 
     def reap(self, process: int) -> int:
         """The exit code of a worker that has ended. Raises OSError if the server is gone."""
@@ -92,46 +119,73 @@ class ForkServer:
 
     def _asked(self, question: bytes | int, descriptor: int | None = None) -> int:
         with self._lock:
+            if self._lost:
+                raise ConnectionError(GONE)
+            known = isinstance(question, int) or question in self._loaded
+            seconds = PATIENCE_SECONDS if known else LOADING_SECONDS
             try:
                 self._link.send(question)
                 if descriptor is not None:
                     send_handle(self._link, descriptor, None)
-                if not self._link.poll(PATIENCE_SECONDS):
-                    raise TimeoutError("the fork server does not answer")
+                if not self._link.poll(seconds):
+                    raise TimeoutError
                 answer: int | OSError = self._link.recv()
             except (OSError, EOFError) as error:
                 self._lost = True
-                raise ConnectionError("the fork server is gone") from error
+                with suppress(OSError):  # else it might carry out the order later
+                    signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+                raise ConnectionError(SLOW % seconds if isinstance(error, TimeoutError) else GONE) from error
+            if isinstance(question, bytes):
+                self._loaded.add(question)
         if isinstance(answer, OSError):
             raise answer
         return answer
 
 
-def forked(descriptor: int, load: Load | None) -> ForkedProcess:
-    """A worker from this process's server, which is started if there is none. Raises OSError if that fails."""
+def forked(load: Load | None) -> tuple[Connection, ForkedProcess]:
+    """A worker from this process's server, which is started if there is none, and the pipe to it. Raises OSError if
+    that fails."""
     try:
-        return _current().start(descriptor, load)
+        return _current().start(load)
     except ConnectionError:  # it was killed; another one has not seen the order
-        return _current().start(descriptor, load)
+        return _current().start(load)
 
 
 def begin_here() -> None:
     """Make the server a fork of this process, so that nothing is imported twice. Only for programs of arpent's own,
-    before they start threads or hold anything open. It never returns in the forked processes: it ends the program."""
+    before they start threads or hold anything open. It never returns in the forked processes."""
     if not POSSIBLE:
         return
     ours, theirs = Pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
     gc.freeze()
+    surroundings = _surroundings()
     pid = os.fork()
     if pid == 0:
+        _live_here(ours, theirs)
+    theirs.close()
+    _Ours.server = ForkServer(ours, pid, surroundings)
+
+
+def _live_here(ours: Connection, theirs: Connection) -> NoReturn:
+    """The life of the server and its workers, as forks of this program, whose own code they must not go on with."""
+    code = 1
+    try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what it means to this program
         ours.close()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        with open(os.devnull, "rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
         serve(theirs)
-        raise SystemExit
-    theirs.close()
-    _Ours.server = ForkServer(ours, pid)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        atexit._run_exitfuncs()  # as `multiprocessing` does
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 class _Ours:
@@ -151,11 +205,10 @@ os.register_at_fork(after_in_child=_Ours.forget)
 def _current() -> ForkServer:
     with _Ours.lock:
         if _Ours.server is None or not _Ours.server.serves():
-            ours, theirs = Pipe()
-            with theirs:
-                process = started(serve, ours, theirs)
-                process.returncode = 0  # it is reaped like one that this process forked
-            _Ours.server = ForkServer(ours, process.pid)
+            surroundings = _surroundings()
+            link, process = started(serve)
+            process.returncode = 0  # it is reaped like one that this process forked
+            _Ours.server = ForkServer(link, process.pid, surroundings)
         return _Ours.server
 
 
@@ -166,16 +219,15 @@ def _surroundings() -> Surroundings:
     return dict(os.environ), folder, list(sys.path)
 
 
-def _hang_up(link: Connection, pid: int, owner: int) -> None:
+def _hang_up(link: Connection, descriptor: int, pid: int, owner: int) -> None:
     """End a server, unless this process is a fork of the one that it belongs to."""
     link.close()
-    if os.getpid() != owner:
-        return
-    descriptor = os.pidfd_open(pid)
-    if not wait([descriptor], END_SECONDS):  # somebody froze it
-        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    if os.getpid() == owner:
+        if not wait([descriptor], END_SECONDS):  # somebody froze it
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        with suppress(ChildProcessError):  # a program that ignores SIGCHLD has no children to wait for
+            os.waitpid(pid, 0)
     os.close(descriptor)
-    os.waitpid(pid, 0)
 
 
 # ---- inside ----------------------------------------------------------------------------------------------------
@@ -183,6 +235,7 @@ def _hang_up(link: Connection, pid: int, owner: int) -> None:
 
 def serve(link: Connection) -> None:
     """The whole life of a server, until its parent hangs up; in what it forks, that of a worker."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, the kernel would reap the workers
     worker = _worker_of(link)
     if worker is None:
         os._exit(0)  # it holds nothing open that would have to be ended in order
@@ -206,7 +259,6 @@ def _worker_of(link: Connection) -> Connection | None:
             try:
                 process = os.fork()
             except OSError as error:
-                process = 0
                 link.send(error)
             else:
                 if process == 0:

@@ -11,10 +11,9 @@ import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Pipe
 from typing import Any
 
-from arpent.adapters.executors.processes.fork_server import POSSIBLE, UNKNOWN, Load, forked
+from arpent.adapters.executors.processes.fork_server import POSSIBLE, UNKNOWN, ForkedProcess, Load, forked
 from arpent.adapters.executors.processes.limits import resident_mib
 from arpent.adapters.executors.processes.worker_life import READY, serve_parent, started
 
@@ -39,9 +38,8 @@ class Worker:
     ) -> None:
         """`prepare`: picklable, runs first in the worker. `memory_mib`: its memory limit. `load`: picklable, runs first
         in what the worker is a fork of. Raises OSError if the machine cannot start a process."""
-        self._link, theirs = Pipe()
-        with theirs:  # so that it closes with the worker
-            self._process = forked(theirs.fileno(), load) if POSSIBLE else started(serve_parent, self._link, theirs)
+        self._process: ForkedProcess | subprocess.Popen[bytes]
+        self._link, self._process = forked(load) if POSSIBLE else started(serve_parent)
         with suppress(OSError):  # it is dead already, as the wait for its answer shows
             self._link.send_bytes(pickle.dumps((os.getpid(), prepare, memory_mib)))
         self._ready = False

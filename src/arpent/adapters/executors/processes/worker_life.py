@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from threading import Thread
 from traceback import format_exc
 
@@ -38,15 +38,17 @@ from {place} import {life}
 what ends and when."""
 
 
-def started(life: Callable[[Connection], None], ours: Connection, theirs: Connection) -> subprocess.Popen[bytes]:
-    """A program that lives this life at the other end of a pipe, with the options and places of modules of this one."""
+def started(life: Callable[[Connection], None]) -> tuple[Connection, subprocess.Popen[bytes]]:
+    """A program that lives this life, with the options and places of modules of this one, and a pipe to it."""
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     boot = BOOT.format(place=life.__module__, life=life.__name__)
-    arguments = [sys.executable, *flags, "-c", boot, str(theirs.fileno())]
-    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+    ours, theirs = Pipe()
+    with theirs:  # so that it closes with the program
+        arguments = [sys.executable, *flags, "-c", boot, str(theirs.fileno())]
+        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
     with suppress(OSError):  # it is dead already, as the wait for its answer shows
         ours.send(sys.path)
-    return process
+    return ours, process
 
 
 def serve_parent(link: Connection) -> None:
@@ -88,9 +90,14 @@ def _end_with(parent: int, link: int) -> None:
     process that the parent forked may keep the pipe open."""
     watch = select.poll()
     watch.register(link, 0)  # no event but the other side's end
-    with suppress(OSError):  # it is gone already
-        if hasattr(os, "pidfd_open"):
-            watch.register(os.pidfd_open(parent), select.POLLIN)
+    gone = False
+    try:
+        watch.register(os.pidfd_open(parent), select.POLLIN)
+    except ProcessLookupError:
+        gone = True
+    except (AttributeError, OSError):  # this machine cannot tell, and the pipe has to do
+        pass
+    if not gone:
         watch.poll()
     time.sleep(LAST_SECONDS)
     os._exit(1)

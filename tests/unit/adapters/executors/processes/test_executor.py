@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import random
@@ -14,12 +15,15 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing import Pipe
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
 
 from arpent.adapters.executors.inline import InlineExecutor
+from arpent.adapters.executors.processes import fork_server, worker, worker_life
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, WorldError
 from arpent.domain.partition import Outcome
@@ -398,12 +402,54 @@ def test_a_frozen_fork_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     executor = ProcessExecutor(2)
     try:
         assert wait_for(executor.submit(count, lease())).done == 3
-        for server in servers_of(psutil.Process()):
+        frozen = servers_of(psutil.Process())
+        for server in frozen:
             server.suspend()
         tickets = [executor.submit(takes_a_second, lease()) for _ in range(2)]
         assert [wait_for(ticket).done for ticket in tickets] == [1] * 2
+        # The order that it did not take must not be carried out later: another worker would take work away.
+        assert any(not lives(server.pid) for server in frozen)
+        tickets = [executor.submit(count, lease()) for _ in range(20)]
+        assert [wait_for(ticket).done for ticket in tickets] == [3] * 20
     finally:
         executor.close()
+
+
+def test_without_a_fork_server_workers_are_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "POSSIBLE", False)
+    executor = ProcessExecutor(1)
+    try:
+        assert wait_for(executor.submit(count, lease())).done == 3
+        with pytest.raises(WorkerDied, match="SIGKILL"):
+            wait_for(executor.submit(die, lease()))
+        assert wait_for(executor.submit(count, lease())).done == 3
+    finally:
+        executor.close()
+
+
+def refuse(_: int) -> int:
+    raise OSError(errno.ENOSYS, "not implemented")
+
+
+def test_a_kernel_that_lets_nobody_watch_processes_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python has the call wherever it was compiled."""
+    assert fork_server.can_watch()
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    assert not fork_server.can_watch()
+
+
+def test_a_worker_that_cannot_watch_its_parent_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = Pipe()
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    ends: list[int] = []
+    monkeypatch.setattr(os, "_exit", ends.append)
+    watching = Thread(target=worker_life._end_with, args=(os.getpid(), theirs.fileno()))
+    watching.start()
+    watching.join(2 * worker_life.LAST_SECONDS)
+    assert watching.is_alive()
+    ours.close()
+    watching.join(PATIENCE_SECONDS)
+    assert ends == [1]
 
 
 def variable(_: Lease) -> Outcome:
@@ -451,6 +497,38 @@ print(*(wait_for(executor.submit(each, lease())).done for each in (is_loaded, si
 print(ended(executor.submit(die, lease())), flush=True)
 executor.close()
 """
+
+
+UNPREPARED = """
+import sys
+from arpent.adapters.executors.processes import fork_server
+from arpent.adapters.executors.processes.executor import ProcessExecutor
+from tests.unit.adapters.executors.processes.test_executor import *
+fork_server.begin_here()
+print("goes on", flush=True)
+executor = ProcessExecutor(1, int_of_nothing)
+try:
+    wait_for(executor.submit(count, lease()))
+except WorldError as error:
+    print(error, flush=True)
+executor.close()
+"""
+
+
+def int_of_nothing() -> None:
+    int("nothing")
+
+
+def test_what_fails_in_a_worker_goes_on_with_no_code_of_its_program(tmp_path: Path, repository: Path) -> None:
+    (tmp_path / "unprepared.py").write_text(UNPREPARED)
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "unprepared.py")], capture_output=True, text=True, env=environment, check=True
+    )
+    first, second = done.stdout.splitlines()
+    assert first == "goes on"
+    assert "while they start (exit code 1)" in second
+    assert "ValueError" in done.stderr
 
 
 def test_a_program_of_ours_is_its_own_fork_server(tmp_path: Path, repository: Path) -> None:
