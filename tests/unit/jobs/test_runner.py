@@ -339,6 +339,33 @@ class TestStop:
         site.begin()
         site.runner(Engineer(partitions())).run_until_idle()
         assert site.job.status is Status.STOPPED
+        site.act(Event.START)
+        site.runner(Engineer(cut(10, 1))).run_until_idle()
+        assert (site.job.status, site.job.progress.done) == (Status.DONE, 10), "no part of it passes for the whole"
+
+    def test_leaves_nothing_of_an_analysis_whose_runner_died(self, site: Site, request: pytest.FixtureRequest) -> None:
+        """It was cut off while it stored its partitions; the next one is stopped before it stores any."""
+        site.begin()
+        lease = site.work.claim(site.clock(), site.policy.lease_seconds, partitions=False)
+        assert lease is not None
+        site.work.add(lease, cut(10, 1)[:3], ())
+        site.clock.tick(2 * site.policy.lease_seconds)
+        begun, over = Flag(), Flag()
+        request.addfinalizer(over.set)
+
+        def analyse(job: Job, wanted: Callable[[], bool]) -> Analysis:
+            begun.set()
+            over.wait()
+            return Analysis(partitions=())
+
+        runner = site.runner(Engineer([], analysis=analyse))
+        runner.run_until(begun.is_set)
+        site.act(Event.STOP)
+        runner.run_until(lambda: site.job.status is Status.STOPPED)
+        over.set()
+        site.act(Event.START)
+        site.runner(Engineer(cut(10, 1))).run_until_idle()
+        assert (site.job.status, site.job.progress.done) == (Status.DONE, 10)
 
 
 class TestPartitionFaults:
