@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from arpent.adapters.formats.temporary_folder import temporary_folder
+from arpent.adapters.features.temporary_folder import temporary_folder
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.domain.errors import ArpentError, FeaturesUnreadable
 from arpent.domain.feature import Features, joined_features

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from arpent.adapters.features.direct import DirectFeatures, joined
-from arpent.adapters.formats.temporary_folder import temporary_folder
+from arpent.adapters.features.temporary_folder import temporary_folder
 from arpent.domain.boundary.wanted import answer_while_wanted
 from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, WorkerDied, WorldError
 from arpent.domain.feature import Features

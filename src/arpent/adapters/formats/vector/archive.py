@@ -9,9 +9,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import IO
 
-from arpent.adapters.formats.temporary_folder import temporary_folder
 from arpent.domain.errors import FeaturesUnreadable
 
 PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
@@ -21,13 +21,14 @@ CHUNK = 1 << 20
 
 
 @contextmanager
-def unpacked(path: Path, most_bytes: int = MOST_BYTES) -> Iterator[Path]:
-    """The one Shapefile of an archive, as `….shp` with its parts beside it, for the time of the context. Raises
-    FeaturesUnreadable, also if its parts have more than `most_bytes`."""
-    with temporary_folder() as folder:
+def unpacked(path: Path, most_bytes: int = MOST_BYTES, place: Path | None = None) -> Iterator[Path]:
+    """The one Shapefile of an archive, as `….shp` with its parts beside it, for the time of the context. `place`: where
+    its folder is made, None: among temporary files. Raises FeaturesUnreadable, also if its parts have more than
+    `most_bytes`."""
+    with TemporaryDirectory(prefix="arpent-", dir=place) as folder:
         try:
             with zipfile.ZipFile(path) as archive:
-                yield _extract(archive, folder, most_bytes)
+                yield _extract(archive, Path(folder), most_bytes)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zipfile.LargeZipFile) as error:
             raise FeaturesUnreadable(f"The zip archive cannot be read: {str(error)[:200]}") from error
         except OSError as error:

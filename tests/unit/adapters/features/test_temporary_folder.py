@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.formats.temporary_folder import AGE_SECONDS, PREFIX, temporary_folder
+from arpent.adapters.features.temporary_folder import AGE_SECONDS, PREFIX, temporary_folder
 
 READER = """import time
-from arpent.adapters.formats.temporary_folder import temporary_folder
+from arpent.adapters.features.temporary_folder import temporary_folder
 with temporary_folder() as folder:
     (folder / "features.gpkg.part").write_bytes(bytes(1000))
     print(folder, flush=True)
