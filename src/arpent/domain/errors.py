@@ -221,19 +221,27 @@ class AssetUnreadable(WorldError):
     """
 
     def __init__(
-        self, message: str, *, transient: bool = False, href: str = "", block: tuple[int, int, int] | None = None
+        self,
+        message: str,
+        *,
+        transient: bool = False,
+        href: str = "",
+        block: tuple[int, int, int] | None = None,
+        passing: bool = False,
     ) -> None:
         super().__init__(message, transient=transient)
         self.href = href
         self.block = block
-        self.passing = False
+        self.passing = passing
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_revive_asset, (self.args[0], self.transient, self.href, self.block))
+        return (_revive_asset, (self.args[0], self.transient, self.href, self.block, self.passing))
 
 
-def _revive_asset(message: str, transient: bool, href: str, block: tuple[int, int, int] | None) -> AssetUnreadable:
-    return AssetUnreadable(message, transient=transient, href=href, block=block)
+def _revive_asset(
+    message: str, transient: bool, href: str, block: tuple[int, int, int] | None, passing: bool
+) -> AssetUnreadable:
+    return AssetUnreadable(message, transient=transient, href=href, block=block, passing=passing)
 
 
 class StorageDenied(WorldError):
