@@ -23,6 +23,7 @@ ArpentError
 │  ├─ CatalogUnavailable
 │  ├─ AssetUnreadable
 │  ├─ StorageDenied
+│  │  └─ NameRefused        because of the object's name
 │  ├─ StorageNotFound       an object is missing
 │  │  └─ BucketNotFound     or the whole bucket
 │  ├─ StorageUnavailable
@@ -246,6 +247,10 @@ def _revive_asset(
 
 class StorageDenied(WorldError):
     """The object store refuses the action to these keys."""
+
+
+class NameRefused(StorageDenied):
+    """The object store takes no object of this name; others it may take."""
 
 
 class StorageNotFound(WorldError):

@@ -24,7 +24,7 @@ _PLACEHOLDER = re.compile(f"{REQUEST_ID}|{ID}|{IDENTIFIER}")
 def template(output: Location) -> str:
     """The key template: a plain folder means `folder/<REQUEST_ID>/<ID>.json` (sentinelhub.md 2.1)."""
     if _PLACEHOLDER.search(output.key):
-        return output.key
+        return output.key.rstrip("/")
     return output.child(f"{REQUEST_ID}/{ID}.json").key
 
 
