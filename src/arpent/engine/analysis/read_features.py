@@ -36,13 +36,15 @@ def _cleaned(features: Features) -> Features:
     return features.renamed([None if each is None else clean(each) for each in features.identifiers])
 
 
-def with_own_keys(job_id: str, output: Location, features: Features) -> Features:
+def with_own_keys(job_id: str, output: Location, features: Features, *sources: Location) -> Features:
     """The features with identifiers that give each result a key of its own: where two would have the same key, or one
-    that of an object of ours, the later feature gets its id appended to its identifier, or instead of it."""
+    that of an object of ours or of these sources, the later feature gets its id appended to its identifier, or instead
+    of it."""
     pattern = template(output)
     if IDENTIFIER not in pattern:
         return features
     taken = own_keys(output, job_id)
+    taken |= {each.key for each in sources if (each.scheme, each.bucket) == (output.scheme, output.bucket)}
     identifiers: list[str | None] = []
     for feature, identifier in zip(features.ids.tolist(), features.identifiers, strict=True):
         for name in _names(feature, identifier):

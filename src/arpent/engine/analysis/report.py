@@ -24,7 +24,7 @@ CENTRED = "the pixel whose centre lies in it, if there is one"
 NEAREST = "the pixel whose centre lies in it, or else of the nearest one"
 TAKEN = (
     "The name that identifier '{identifier}' gives the file of results by output.s3.url is taken, by another feature "
-    "of this identifier or by a file of the job's own: this one's results are called '{own}'. Put <ID> into the url, "
+    "of this identifier or by a file of the job: this one's results are called '{own}'. Put <ID> into the url, "
     "or make the identifiers differ."
 )
 REPAIRED = "The identifier has bytes that are not UTF-8; each is shown as \ufffd. Write the column as UTF-8."

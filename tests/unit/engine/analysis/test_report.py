@@ -129,6 +129,12 @@ def test_no_result_lies_where_the_jobs_own_files_do(key: str, identifier: str) -
     assert (found.feature, found.kind) == (1, "duplicate-identifier")
 
 
+def test_no_result_replaces_what_it_is_made_from() -> None:
+    output = Location(scheme="s3", bucket="b", key="in/<IDENTIFIER>.gpkg")
+    sources = [Location(scheme="s3", bucket=bucket, key=f"in/{name}.gpkg") for bucket, name in (("b", "a"), ("c", "b"))]
+    assert with_own_keys("job", output, features("a", "b"), *sources).identifiers == ("a~1", "b")
+
+
 def test_names_that_may_surprise() -> None:
     told = features("a", "a", "Lo\ufffde", "x" * 300, None, None)
     assert names(told, BY_ID) == [(2, "duplicate-identifier"), (3, "identifier-repaired")]
