@@ -339,7 +339,7 @@ class Runner:
         while (event := due(job, policy_for(job.owner, self._policy, self._functions))) is not None:
             if event is Event.BEGUN and job.retry:
                 try:
-                    self._work.reopen(job_id)
+                    self._work.reopen(job_id, job.version)
                 except DatabaseRefused as error:
                     self._fail_job(job_id, str(error))
                     return True
