@@ -300,7 +300,6 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Migrate the database to this version's tables. `serve` and `work` do it too."""
-    from arpent.adapters.database.connection import shown_url
     from arpent.wiring import server
 
     if check:
@@ -311,7 +310,7 @@ def migrate(
         return
     database = server.database(_settings())
     if as_json:
-        typer.echo(json.dumps({"database": shown_url(database.url)}))
+        typer.echo(json.dumps({"database": database.url.render_as_string()}))
 
 
 @app.command("rotate-keys")

@@ -11,11 +11,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from arpent import __version__
 from arpent.adapters.database.clients import SqlClientStore
-from arpent.adapters.database.connection import make_engine, shown_url
+from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher
@@ -117,7 +117,7 @@ def _named(settings: Settings) -> Iterator[None]:
     try:
         yield
     except WorldError as error:
-        url = shown_url(settings.database_url)
+        url = make_url(settings.database_url).render_as_string()
         raise WorldError(f"{error} (ARPENT_DATABASE_URL is {url})", transient=error.transient) from error
 
 

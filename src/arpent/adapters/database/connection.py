@@ -63,11 +63,6 @@ def make_engine(url: str, *, reader: bool = False) -> Engine:
         ) from None
 
 
-def shown_url(url: str | URL) -> str:
-    """A database's URL for people: without a password, which may also stand in its query."""
-    return make_url(url).set(query={}).render_as_string()
-
-
 def _sqlite(url: URL, reader: bool) -> Engine:
     path = Path(url.database or "")
     try:

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from arpent.adapters.database.connection import reading, shown_url, writing
+from arpent.adapters.database.connection import reading, writing
 from arpent.domain.errors import InvalidSetting
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -40,7 +40,7 @@ def check_schema(engine: Engine) -> str:
     newest = ScriptDirectory.from_config(config).get_current_head()
     if revision is not None and revision == newest:
         return revision
-    where = f"ARPENT_DATABASE_URL names {shown_url(engine.url)}, which"
+    where = f"ARPENT_DATABASE_URL names {engine.url.render_as_string()}, which"
     if revision is None:
         raise InvalidSetting(f"{where} holds no tables of arpent: `arpent serve` or `arpent migrate` creates them")
     raise InvalidSetting(f"{where} has the tables of an older version ({revision}) than {newest}: run `arpent migrate`")
@@ -60,6 +60,6 @@ def _revision(connection: Connection, config: Config) -> str | None:
     if revision is None or revision in known:
         return revision
     raise InvalidSetting(
-        f"ARPENT_DATABASE_URL names {shown_url(connection.engine.url)}, which a newer version of arpent made "
+        f"ARPENT_DATABASE_URL names {connection.engine.url.render_as_string()}, which a newer version of arpent made "
         f"(revision {revision}, this one knows {max(known)}): install that version here, too"
     )
