@@ -128,15 +128,19 @@ def test_the_catalogue_is_away(server: Server, session: OAuth2Session, whole: di
     check_it_is_whole(server, go_on(server, session, job), whole)
 
 
-def test_one_image_is_away(server: Server, session: OAuth2Session, web: Web, whole: dict[str, Any]) -> None:
-    """Who needed it lacks an interval; START does these again, and leaves the other files alone."""
+@pytest.mark.parametrize("answer", [503, 403])
+def test_one_image_is_away(
+    server: Server, session: OAuth2Session, web: Web, whole: dict[str, Any], answer: int
+) -> None:
+    """Who needed it lacks an interval; START does these again, and leaves the other files alone. Rights that are
+    withdrawn for a while are given back, too."""
     job = client.create(session, server, body(1_001))
     assert client.act(session, server, job, "analyse") == 204
     client.wait_until(session, server, job, ("ANALYSIS_DONE",))
-    web.away = LOST
+    web.away, web.away_status = LOST, answer
     assert client.act(session, server, job, "start") == 204
     partly = client.wait_until(session, server, job, seconds=500)
-    web.away = ""
+    web.away, web.away_status = "", 503
     assert (partly["status"], partly["progress"]["done"]) == ("DONE", len(PARCELS)), partly
     incomplete = {line["id"] for line in report(server, session, job) if line["kind"] == "intervals-unavailable"}
     assert 0 < len(incomplete) < len(PARCELS)

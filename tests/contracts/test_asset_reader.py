@@ -281,12 +281,14 @@ def test_what_only_gdal_knows_is_read_all_the_same(case: Case) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_a_refusal_is_permanent(tmp_path: Path, status: int) -> None:
+    """In this run of a job; START asks again for what rights were missing for."""
     write(tmp_path / "a.tif", formula(64, 64))
     with serve(tmp_path) as web:
         reader, web.status = CogReader(), status
         with pytest.raises(AssetUnreadable, match=r"/a\.tif") as caught:
             reader.describe(f"{web.url}/a.tif?signature=secret")
         assert not caught.value.transient
+        assert caught.value.passing == (status in (401, 403))
         assert not re.search("secret|[Ss]ignature", str(caught.value))
         reader.close()
 

@@ -337,6 +337,21 @@ class TestAnalyses:
 
 
 class TestReopening:
+    def test_nothing_of_a_job_that_another_runner_has_begun(
+        self, jobs: JobStore, work: WorkStore, clock: Clock
+    ) -> None:
+        """Both read that it is to begin again; the other was quicker, and has ended it with a failure."""
+        job = processing_job(jobs, work, clock, cut(1, 1))
+        work.finish(claim(work, clock), Outcome(done=0, failed=1, findings=(failure(1),)))
+        read = jobs.save(replace(jobs.get(job.id), status=Status.ANALYSIS_DONE))
+        work.reopen(job.id, read.version)
+        jobs.save(replace(jobs.get(job.id), status=Status.PROCESSING))
+        work.finish(claim(work, clock), Outcome(done=0, failed=1, findings=(failure(1),)))
+        with pytest.raises(Conflict):
+            work.reopen(job.id, read.version)
+        progress = jobs.get(job.id).progress
+        assert (progress.done, progress.failed, progress.open) == (0, 1, 0)
+
     def test_only_what_failed_is_done_again(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(6, 3))
         first, second = claim(work, clock), claim(work, clock)

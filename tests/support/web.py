@@ -24,7 +24,8 @@ class Web:
     status: int = 0
     """What it answers to everything; 0: what is right."""
     away: str = ""
-    """Paths with this in them are answered 503; empty: none."""
+    """Paths with this in them are answered with `away_status`; empty: none."""
+    away_status: int = 503
     tags: bool = False
     """Whether it sends an ETag."""
     asked: list[str] = field(default_factory=list)
@@ -48,7 +49,7 @@ def serve(folder: Path) -> Iterator[Web]:
             with lock:
                 at_once.pop()
             path = folder / unquote(urlsplit(self.path).path).lstrip("/")
-            status = 503 if web.away and web.away in self.path else web.status
+            status = web.away_status if web.away and web.away in self.path else web.status
             if status or not path.is_file():
                 return self._answer(status or 404, b"", "")
             content = path.read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -27,6 +28,8 @@ log = logging.getLogger("arpent.cli.serve")
 LONGEST_PAUSE = 30.0
 """Longest pause between two starts of a runner that keeps dying, in seconds."""
 
+MOST_FILES, MOST_WAITING = 65_536, 2_048
+"""Open files that are of use, and connections that wait to be accepted."""
 GRACE_SECONDS = 10
 """Seconds that running requests get to end when the server ends."""
 
@@ -44,9 +47,12 @@ def serve(settings: Settings) -> None:
         signal.signal(number, lambda *_: stop.set())
     keeper = threading.Thread(target=_keep_runner, args=(settings, stop), name="runner-keeper")
     keeper.start()
+    files = all_files()
+    ErrorBodyProtocol.most = min(ErrorBodyProtocol.most, files // 2)
     try:
         uvicorn.run(
             application,
+            backlog=max(1, min(MOST_WAITING, files // 8)),
             host=settings.host,
             port=settings.port,
             http=ErrorBodyProtocol,
@@ -59,6 +65,20 @@ def serve(settings: Settings) -> None:
     finally:
         stop.set()
         keeper.join()
+
+
+def all_files() -> int:
+    """Allow this process as many open files as it may allow itself; returns how many. Half of them are for connections,
+    an eighth for those that are accepted at once: where none is left no other connection is accepted, either."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return most
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError):
+        return soft
+    return most
 
 
 def check_listening(host: str, port: int) -> None:

@@ -23,6 +23,7 @@ ArpentError
 │  ├─ CatalogUnavailable
 │  ├─ AssetUnreadable
 │  ├─ StorageDenied
+│  │  └─ NameRefused        because of the object's name
 │  ├─ StorageNotFound       an object is missing
 │  │  └─ BucketNotFound     or the whole bucket
 │  ├─ StorageUnavailable
@@ -221,23 +222,35 @@ class AssetUnreadable(WorldError):
     """
 
     def __init__(
-        self, message: str, *, transient: bool = False, href: str = "", block: tuple[int, int, int] | None = None
+        self,
+        message: str,
+        *,
+        transient: bool = False,
+        href: str = "",
+        block: tuple[int, int, int] | None = None,
+        passing: bool = False,
     ) -> None:
         super().__init__(message, transient=transient)
         self.href = href
         self.block = block
-        self.passing = False
+        self.passing = passing
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_revive_asset, (self.args[0], self.transient, self.href, self.block))
+        return (_revive_asset, (self.args[0], self.transient, self.href, self.block, self.passing))
 
 
-def _revive_asset(message: str, transient: bool, href: str, block: tuple[int, int, int] | None) -> AssetUnreadable:
-    return AssetUnreadable(message, transient=transient, href=href, block=block)
+def _revive_asset(
+    message: str, transient: bool, href: str, block: tuple[int, int, int] | None, passing: bool
+) -> AssetUnreadable:
+    return AssetUnreadable(message, transient=transient, href=href, block=block, passing=passing)
 
 
 class StorageDenied(WorldError):
     """The object store refuses the action to these keys."""
+
+
+class NameRefused(StorageDenied):
+    """The object store takes no object of this name; others it may take."""
 
 
 class StorageNotFound(WorldError):

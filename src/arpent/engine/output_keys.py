@@ -12,6 +12,11 @@ LONGEST = 180
 some."""
 KEPT = 150
 """Letters kept of a longer identifier."""
+OWN = (
+    "documents", "features", "features/features.parquet", "fingerprints", "parquet", "report", "report/features.json",
+    "stac", "stac/collection.json",
+)  # fmt: skip
+"""Folders of our own in the job's folder, and the objects in them whose names never differ."""
 _PART_OF_LETTER = re.compile(r"(?:%[0-9A-F]{2})*%?[0-9A-F]?$")
 _PLACEHOLDER = re.compile(f"{REQUEST_ID}|{ID}|{IDENTIFIER}")
 
@@ -19,7 +24,7 @@ _PLACEHOLDER = re.compile(f"{REQUEST_ID}|{ID}|{IDENTIFIER}")
 def template(output: Location) -> str:
     """The key template: a plain folder means `folder/<REQUEST_ID>/<ID>.json` (sentinelhub.md 2.1)."""
     if _PLACEHOLDER.search(output.key):
-        return output.key
+        return output.key.rstrip("/")
     return output.child(f"{REQUEST_ID}/{ID}.json").key
 
 
@@ -48,3 +53,8 @@ def own(output: Location, job_id: str, name: str) -> Location:
     static = template(output).split("<", 1)[0]
     folder = static.rsplit("/", 1)[0] if "/" in static else ""
     return output.at(f"{folder}/{job_id}/{name}" if folder else f"{job_id}/{name}")
+
+
+def own_keys(output: Location, job_id: str) -> set[str]:
+    """Keys of OWN: a result with one of them would replace an object of ours, or be a file where a folder has to be."""
+    return {own(output, job_id, name).key for name in OWN}

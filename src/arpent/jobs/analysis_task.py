@@ -153,10 +153,12 @@ class AnalysisTask:
     def _stopped(self, lease: Lease) -> None:
         """STOP came during the analysis. If the user has asked to go on since, the analysis starts again."""
         try:
+            # What it stored until then, or one whose runner died, would pass for the whole at the next START.
+            self._work.add(lease, (), ())
             self._conclude(lease, Event.ANALYSIS_STOPPED)
         except ActionNotAllowed:
             self._work.release(lease, None)
-        except JobNotFound as error:
+        except (JobNotFound, LeaseLost) as error:
             log.info("%s", error, extra={"job": lease.job_id})
 
     def _conclude(

@@ -191,9 +191,8 @@ class Runner:
     def _refused(self, running: InFlight, error: DatabaseRefused) -> None:
         """Replace an outcome that the database refuses by one in plain words; if that is refused too, the job fails."""
         assert running.outcome is not None
-        log.error(
-            "The outcome of a partition is refused: %s", error, exc_info=error, extra={"job": running.lease.job_id}
-        )
+        about = {"job": running.lease.job_id}
+        log.error("The outcome of a partition is refused: %s", error, exc_info=error, extra=about)
         if running.refused:
             self._obstructed(running, error)
         running.outcome, running.refused = without_texts(running.outcome), True
@@ -249,8 +248,10 @@ class Runner:
 
     def _obstructed(self, running: InFlight, error: WorldError) -> None:
         """Fail the job but leave its partition open: START continues it."""
-        self._fail_job(running.lease.job_id, str(error))
-        self._release(running, None)
+        try:
+            self._fail_job(running.lease.job_id, str(error))
+        finally:  # also of a job that was deleted meanwhile: its place is for others
+            self._release(running, None)
 
     def _fail_job(self, job_id: str, error: str) -> None:
         job = self._jobs.get(job_id)
@@ -338,7 +339,7 @@ class Runner:
         while (event := due(job, policy_for(job.owner, self._policy, self._functions))) is not None:
             if event is Event.BEGUN and job.retry:
                 try:
-                    self._work.reopen(job_id)
+                    self._work.reopen(job_id, job.version)
                 except DatabaseRefused as error:
                     self._fail_job(job_id, str(error))
                     return True

@@ -9,6 +9,8 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
+from itertools import chain
+from typing import ClassVar
 
 import h11
 from starlette.datastructures import Headers, MutableHeaders
@@ -176,6 +178,10 @@ class ErrorBodyProtocol(H11Protocol):
     this API reads) and an end to requests that never arrive and to answers that nobody takes: each of them keeps a
     connection, of which there are as many as the process may have files."""
 
+    most: ClassVar[int] = 10_000
+    """Connections that may be open; beyond them the oldest that asks for nothing is closed for each new one."""
+    _open: ClassVar[dict[ErrorBodyProtocol, None]] = {}
+    """All of this process, the oldest first."""
     _late: asyncio.TimerHandle | None = None
     _since: float | None = None
     """Since when the client is waited for; None: it has nothing to send."""
@@ -186,9 +192,13 @@ class ErrorBodyProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._open[self] = None
+        if len(self._open) > self.most:
+            self._make_room()
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._open.pop(self, None)
         if self._late is not None:
             self._late.cancel()
         super().connection_lost(exc)
@@ -230,6 +240,16 @@ class ErrorBodyProtocol(H11Protocol):
             self._refuse(408, SLOW)
             return
         self._late = self.loop.call_later(LOOK_SECONDS, self._look)
+
+    def _make_room(self) -> None:
+        """End the oldest connection without a request, or else with one that has not arrived."""
+        free = (
+            each for each in self._open if each is not self and (each.cycle is None or each.cycle.response_complete)
+        )
+        late = (each for each in self._open if each is not self and each._waits())
+        if (oldest := next(chain(free, late), None)) is not None:
+            self._open.pop(oldest)  # it ends in a moment, and is not to be chosen again
+            oldest.transport.abort()
 
     def _waits(self) -> bool:
         """Whether the next bytes are the client's to send: it may also wait for us, who read its body later."""

@@ -28,6 +28,7 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.ScriptError: (HTTPStatus.BAD_REQUEST, "RENDERER_EXCEPTION"),
     # what a caller's own bucket or keys refuse is the caller's to mend; the rest is worth another try
     errors.StorageDenied: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
+    errors.NameRefused: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.StorageNotFound: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.BucketNotFound: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.StorageUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),

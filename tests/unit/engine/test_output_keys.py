@@ -25,6 +25,7 @@ def output(key: str) -> Location:
         ("a/<REQUEST_ID>/x-<ID>.json", "a/7f3c/x-12.json"),
         ("a/<IDENTIFIER>.json", "a/SI 21.json"),
         ("<ID>", "12"),
+        ("a/<ID>/", "a/12"),
     ],
 )
 def test_a_plain_folder_is_a_template_too(key: str, feature_key: str):

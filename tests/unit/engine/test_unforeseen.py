@@ -19,6 +19,7 @@ from arpent import worker
 from arpent.domain.errors import (
     CatalogUnavailable,
     EnvironmentFault,
+    NameRefused,
     NoLongerWanted,
     StorageDenied,
     StorageFault,
@@ -42,7 +43,7 @@ from arpent.engine.services import Services
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
 from tests.support.client import seed_body
-from tests.support.parcels import good_parcels
+from tests.support.parcels import Parcel, good_parcels
 from tests.support.scripts import GREENEST_DAY, SEED, at_the_head_of_evaluate_pixel
 from tests.support.world import SEASON, make_imagery
 
@@ -91,15 +92,18 @@ class Kept:
 
 
 def run(
-    services: Services, script: str = SEED.text, refuses: Any = lambda key: None
+    services: Services,
+    script: str = SEED.text,
+    refuses: Any = lambda key: None,
+    parcels: Sequence[Parcel] = PARCELS,
 ) -> tuple[dict[int, bytes], Outcome]:
     """Feature id → its file, and the outcome of the one partition."""
     body = seed_body("s3://fields/any.gpkg", script, aggregationInterval={"of": "P1D"})
     features = Features(
         crs=CRS.from_epsg(32633),
-        ids=np.array([parcel.id for parcel in PARCELS]),
-        identifiers=tuple(parcel.identifier for parcel in PARCELS),
-        geometries=np.array([parcel.geometry for parcel in PARCELS], object),
+        ids=np.array([parcel.id for parcel in parcels]),
+        identifiers=tuple(parcel.identifier for parcel in parcels),
+        geometries=np.array([parcel.geometry for parcel in parcels], object),
     )
     store = Kept(services.objects, refuses, {})
     outcome = process.process(
@@ -230,6 +234,14 @@ class TestStore:
         with pytest.raises(StorageFault, match=str(error)) as caught:
             run(services, refuses=lambda key: error)
         assert caught.value.transient is isinstance(error, StorageUnavailable)
+
+    def test_one_feature_is_blamed_for_its_name_only(self, services: Services) -> None:
+        """Partitions of large features have one each."""
+        with pytest.raises(StorageFault, match="no right"):
+            run(services, parcels=PARCELS[:1], refuses=lambda key: StorageDenied("no right"))
+        refused = NameRefused("too long")
+        _, outcome = run(services, parcels=PARCELS[:1], refuses=lambda key: refused if "json" in key else None)
+        assert (outcome.done, outcome.failed) == (0, 1)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from threading import Thread
 import pytest
 
 from arpent.adapters.executors.inline import InlineExecutor
+from arpent.adapters.memory.tables import Tables
 from arpent.domain.boundary.trace import current_trace, trace_of
 from arpent.domain.errors import (
     AssetUnreadable,
@@ -339,6 +340,33 @@ class TestStop:
         site.begin()
         site.runner(Engineer(partitions())).run_until_idle()
         assert site.job.status is Status.STOPPED
+        site.act(Event.START)
+        site.runner(Engineer(cut(10, 1))).run_until_idle()
+        assert (site.job.status, site.job.progress.done) == (Status.DONE, 10), "no part of it passes for the whole"
+
+    def test_leaves_nothing_of_an_analysis_whose_runner_died(self, site: Site, request: pytest.FixtureRequest) -> None:
+        """It was cut off while it stored its partitions; the next one is stopped before it stores any."""
+        site.begin()
+        lease = site.work.claim(site.clock(), site.policy.lease_seconds, partitions=False)
+        assert lease is not None
+        site.work.add(lease, cut(10, 1)[:3], ())
+        site.clock.tick(2 * site.policy.lease_seconds)
+        begun, over = Flag(), Flag()
+        request.addfinalizer(over.set)
+
+        def analyse(job: Job, wanted: Callable[[], bool]) -> Analysis:
+            begun.set()
+            over.wait()
+            return Analysis(partitions=())
+
+        runner = site.runner(Engineer([], analysis=analyse))
+        runner.run_until(begun.is_set)
+        site.act(Event.STOP)
+        runner.run_until(lambda: site.job.status is Status.STOPPED)
+        over.set()
+        site.act(Event.START)
+        site.runner(Engineer(cut(10, 1))).run_until_idle()
+        assert (site.job.status, site.job.progress.done) == (Status.DONE, 10)
 
 
 class TestPartitionFaults:
@@ -398,6 +426,29 @@ class TestPartitionFaults:
         site.begin()
         site.runner(engineer).run_until_idle()
         assert (engineer.given_up, engineer.retried) == ([str(error)], [])
+
+    def test_a_job_that_was_deleted_meanwhile_keeps_no_place(self) -> None:
+        clock, tables = Clock(), Tables()
+        stores = in_memory(clock, tables)
+        site = Site(stores.jobs, stores.work, clock)
+        deleted = site.begin()
+        engineer = Engineer(cut(2, 2), faults={0: [EnvironmentFault("no disk", transient=False)]})
+        engineer.analysis = lambda job, wanted: Analysis(partitions=cut(2, 2))
+        runner = site.runner(engineer)
+        runner.run_until(lambda: site.job.status is Status.PROCESSING)
+        sound = stores.jobs.get
+
+        def get(job_id: str) -> Job:
+            if engineer.faults[0] == []:
+                tables.rows.pop(deleted, None)
+            return sound(job_id)
+
+        stores.jobs.get = get  # type: ignore[method-assign]
+        for _ in range(20):
+            runner.turn()
+        site.begin()
+        runner.run_until(lambda: site.job.status is Status.DONE)
+        assert site.job.progress.done == 2
 
     def test_errors_that_cannot_be_written_are_reported(self, site: Site) -> None:
         engineer = Engineer(cut(2, 2), faults={0: [DENIED]}, give_up_faults=[DENIED])

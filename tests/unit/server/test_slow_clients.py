@@ -214,3 +214,28 @@ def test_an_answer_that_is_taken_slowly_is_left_alone(clock: Clock, wire: Wire, 
     wire.untaken = 0
     clock.passes(20 * ANSWER_SECONDS)
     assert not wire.closed
+
+
+def opened(clock: Clock, sent: bytes) -> tuple[ErrorBodyProtocol, Wire]:
+    config, wire = Config(_app, log_config=None, lifespan="off"), Wire()
+    made = ErrorBodyProtocol(config, ServerState(), {}, _loop=clock)  # type: ignore[arg-type]
+    made.connection_made(wire)  # type: ignore[arg-type]
+    if sent:
+        made.data_received(sent)
+    return made, wire
+
+
+def test_who_sends_nothing_makes_room_for_who_does(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many connections somebody opens, another one gets an answer; what is being answered stays."""
+    monkeypatch.setattr(ErrorBodyProtocol, "_open", {})
+    monkeypatch.setattr(ErrorBodyProtocol, "most", 3)
+    whole = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
+    _, busy = opened(clock, whole)
+    _, body = opened(clock, HEAD + b"\r\n{")
+    silent = [opened(clock, begun)[1] for begun in (b"", b"GET /hea", b"")]
+    assert [wire.closed for wire in (busy, body, *silent)] == [False, False, True, True, False]
+    opened(clock, whole)
+    opened(clock, whole)
+    assert [wire.closed for wire in (busy, body, silent[2])] == [False, True, True]
+    _, last = opened(clock, whole)
+    assert [busy.closed, last.closed] == [False, False], "nobody who is being answered is hung up on"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from arpent.adapters.features.temporary_folder import temporary_folder
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.domain.errors import ArpentError, FeaturesUnreadable
 from arpent.domain.feature import Features, joined_features
@@ -43,16 +43,16 @@ class DirectFeatures:
         return joined(file, self.batches(file, most))
 
     def feature(self, file: FeatureFile, feature: int) -> Features | None:
-        with TemporaryDirectory(prefix="arpent-") as folder:
-            path = self._fetched(file, Path(folder))
+        with temporary_folder() as folder:
+            path = self._fetched(file, folder)
             with _faults(file):
                 found = self.read_one(path, file, feature)
                 return None if found is None else found.checked()
 
     def copy(self, file: FeatureFile, target: Location, about: str) -> None:
-        with TemporaryDirectory(prefix="arpent-") as folder:
-            made = Path(folder, "copy.parquet")
-            path = self._fetched(file, Path(folder))
+        with temporary_folder() as folder:
+            made = folder / "copy.parquet"
+            path = self._fetched(file, folder)
             with _faults(file):
                 self.write_copy(path, file, made, about)
             self.objects.write(target, made.read_bytes())
@@ -61,8 +61,8 @@ class DirectFeatures:
         """The features in batches. Raises FeaturesUnreadable if there are more than `most` or `most_rows`."""
         limit = self.most_rows if most is None else min(most, self.most_rows)
         count = 0
-        with TemporaryDirectory(prefix="arpent-") as folder:
-            batches = self.read(self._fetched(file, Path(folder)), file)
+        with temporary_folder() as folder:
+            batches = self.read(self._fetched(file, folder), file)
             while (batch := _next_of(batches, file)) is not None:
                 count += len(batch)
                 if count > limit:

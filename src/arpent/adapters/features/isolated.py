@@ -10,10 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from arpent.adapters.features.direct import DirectFeatures, joined
+from arpent.adapters.features.temporary_folder import temporary_folder
 from arpent.domain.boundary.wanted import answer_while_wanted
 from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, WorkerDied, WorldError
 from arpent.domain.feature import Features
@@ -47,15 +47,15 @@ class IsolatedFeatures:
 
     def features(self, file: FeatureFile, most: int | None = None) -> Features:
         parts: list[Features] = []
-        with TemporaryDirectory(prefix="arpent-") as folder:
+        with temporary_folder() as folder:
 
             def take() -> None:
                 """Unpack the batches that have arrived while the rest is being read."""
-                while (path := _batch(Path(folder), len(parts))).exists():
+                while (path := _batch(folder, len(parts))).exists():
                     parts.append(self._unpack(path.read_bytes()))
                     path.unlink()
 
-            reading: Reading = (file, most, Path(folder))
+            reading: Reading = (file, most, folder)
             self._answer(file, partial(_spool, self._direct, self._pack), reading, take)
             take()
         return joined(file, iter(parts))

@@ -23,7 +23,9 @@ def crs_of_features(text: str | None, what: str, *, local: bool = False) -> CRS:
         return CRS.from_epsg(number)
     if found is not None and local and (found.is_geographic or found.is_projected or found.is_compound):
         return found
-    named = "undefined" if not text else text.split("\n", 1)[0][:120]
-    if found is not None and text and len(text) > NAME_LETTERS:
+    if not text:
+        raise FeaturesUnreadable(f"The CRS of {what} is not told: write it into the file (of a Shapefile, its .prj).")
+    named = text.split("\n", 1)[0][:120]
+    if found is not None and len(text) > NAME_LETTERS:
         named = found.name
     raise FeaturesUnreadable(f"The CRS of {what} ({named}) is not supported. {WAY_OUT}")

@@ -167,8 +167,7 @@ class ByteSources:
     def whole(self, href: str, most: int) -> memoryview | None:
         """All bytes of a file; None if there is no such file. Raises AssetUnreadable, and ValueError if it has more
         than `most`."""
-        found = self.whole_of_version(href, most)
-        return None if found is None else found[0]
+        return (self.whole_of_version(href, most) or (None,))[0]
 
     def whole_of_version(self, href: str, most: int) -> tuple[memoryview, Version] | None:
         """As `whole`, and which version of the file it is."""
@@ -368,7 +367,8 @@ _FAULTS = (OSError, BaseError, ValueError, EgressRefused, AccessFailed, NoRanges
 def _unreadable(href: str, error: Exception, access: SourceAccess) -> AssetUnreadable:
     """The error without the client's own text, which repeats the signed URL."""
     text, transient = _described(href, error, access)
-    return AssetUnreadable(f"image {public_name(href)} {text}", transient=transient, href=href)
+    denied = isinstance(error, Denied) or answer_of(error).denied  # rights come back, keys are renewed
+    return AssetUnreadable(f"image {public_name(href)} {text}", transient=transient, href=href, passing=denied)
 
 
 def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, bool]:

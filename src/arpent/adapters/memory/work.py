@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from arpent.adapters.memory.tables import NEVER, Claimable, JobRow, PartitionRow, Tables
 from arpent.domain.boundary.text import cleaned
-from arpent.domain.errors import LeaseLost
+from arpent.domain.errors import Conflict, LeaseLost
 from arpent.domain.finding import Finding
 from arpent.domain.job import NO_ROWS, Progress, Status
 from arpent.domain.partition import MOST_SUSPECTS, Outcome, Partition, halves, to_retry
@@ -131,9 +131,11 @@ class MemoryWorkStore:
             part.token, part.not_before, part.waiting_since = None, NEVER, None
             return True
 
-    def reopen(self, job_id: str) -> None:
+    def reopen(self, job_id: str, version: int | None = None) -> None:
         with self._tables.lock:
             row = self._tables.rows.get(job_id)
+            if version is not None and (row is None or row.job.version != version):
+                raise Conflict(f"Request {job_id} was changed in the meantime")
             if row is None:
                 return
             for part in row.partitions.values():

@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
 from arpent.domain.boundary.unforeseen import NativePanic, panics_as_errors
-from arpent.domain.errors import BucketNotFound, StorageDenied, StorageNotFound, StorageUnavailable, WorldError
+from arpent.domain.errors import (
+    BucketNotFound,
+    NameRefused,
+    StorageDenied,
+    StorageNotFound,
+    StorageUnavailable,
+    WorldError,
+)
 from arpent.domain.location import Location
 from arpent.network.bucket_answers import answer_of
 
@@ -70,7 +77,7 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
             isinstance(error, PreconditionError),
             StorageUnavailable(f"{what}: the object changed while it was read.", transient=True),
         ),
-        (isinstance(error, ValueError), StorageDenied(f"{what}: the store's client does not accept this key or URL.")),
+        (isinstance(error, ValueError), NameRefused(f"{what}: the store's client does not accept this key or URL.")),
         (
             said.code == "region",
             StorageDenied(f"{what}: {bucket} is in another region; set `region`."),
@@ -79,6 +86,7 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
             said.code == "keys",
             StorageDenied(f"{what}: the request has no keys, and neither has this machine (AWS_ACCESS_KEY_ID …)."),
         ),
+        (status == 400 and not said.denied, NameRefused(f"{what}: the store refuses ({answer}).")),
         (
             400 <= status < 500 and status not in (408, 429),
             StorageDenied(f"{what}: the store refuses ({answer})."),

@@ -14,7 +14,14 @@ from pathlib import Path
 
 from arpent.adapters.objects.folder_batch import PARTIAL, Batch
 from arpent.adapters.objects.size import check_size
-from arpent.domain.errors import BucketNotFound, StorageDenied, StorageNotFound, StorageUnavailable, WorldError
+from arpent.domain.errors import (
+    BucketNotFound,
+    NameRefused,
+    StorageDenied,
+    StorageNotFound,
+    StorageUnavailable,
+    WorldError,
+)
 from arpent.domain.location import Location
 
 _MOST_FOLDERS = 64
@@ -23,6 +30,7 @@ LEFTOVER_SECONDS = 3600.0
 """A partial file older than this was left by a crash."""
 
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _ABSENT = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR}
 
 
@@ -65,6 +73,7 @@ class FolderObjects:
             _sync_folders({path.parent}, self._bucket(location, "write"))
         except OSError as error:
             raise _explained(error, location, "write") from error
+        self._sweep(path.parent)
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
         root = self._bucket(prefix, "write")
@@ -97,7 +106,7 @@ class FolderObjects:
         for key, payload in entries:
             above, _, name = key.rpartition("/")
             folder = known.get(above)
-            if folder is None or name in ("", ".", "..") or "\0" in name:
+            if folder is None or name in ("", ".", "..") or "\0" in name or name.startswith(PARTIAL):
                 folder = str(self._path(prefix.at(key), "write").parent)
                 known = {**known, above: folder} if len(known) < _MOST_FOLDERS else {above: folder}
             yield f"{folder}/{name}", payload
@@ -130,16 +139,18 @@ class FolderObjects:
         bucket = self._bucket(location, action)
         parts = location.key.rstrip("/").split("/")
         if "\0" in location.key or any(part in ("", ".", "..") for part in parts):
-            raise StorageDenied(
+            raise NameRefused(
                 f"Cannot {action} {location.url}: a key in a folder of buckets has no empty part, no '.' and no '..'."
             )
+        if parts[-1].startswith(PARTIAL):
+            raise NameRefused(f"Cannot {action} {location.url}: names of unfinished files begin with {PARTIAL!r}.")
         path = bucket.joinpath(*parts)
         try:
             outside = not path.resolve().is_relative_to(bucket)
         except (OSError, RuntimeError):  # a link to itself
             outside = True
         if outside:
-            raise StorageDenied(f"Cannot {action} {location.url}: the key leads out of the bucket through a link.")
+            raise NameRefused(f"Cannot {action} {location.url}: the key leads out of the bucket through a link.")
         return path
 
     def _place(self, location: Location, path: Path, payload: bytes) -> None:
@@ -193,14 +204,15 @@ def _explained(error: OSError, location: Location, action: str) -> WorldError:
     if error.errno in _ABSENT and action == "read":
         return StorageNotFound(f"{what}: bucket {location.bucket!r} has no object {location.key!r}.")
     if error.errno in (*_ABSENT, errno.EEXIST):
-        return StorageDenied(
+        return NameRefused(
             f"{what}: there is an object where the key needs a folder, or a folder of the object's name."
         )
     if error.errno == errno.ENAMETOOLONG:
-        return StorageDenied(f"{what}: the name is too long for the file system.")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageUnavailable(
-            f"{what}: the disk of bucket {location.bucket!r} is full. Free space on it, and START the request again.",
-            transient=True,
+        return NameRefused(f"{what}: the name is too long for the file system.")
+    if error.errno in _FULL:
+        disk = (
+            f"the disk of bucket {location.bucket!r}" if action == "write" else "the disk for temporary files (TMPDIR)"
         )
+        full = f"{what}: {disk} is full. Free space on it, and START the request again."
+        return StorageUnavailable(full, transient=True)
     return StorageUnavailable(f"{what}: {os.strerror(error.errno or errno.EIO)}.", transient=True)

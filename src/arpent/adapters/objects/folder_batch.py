@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain, count, groupby, islice
 from pathlib import Path
@@ -115,7 +115,8 @@ class Batch:
     def _drop(self) -> None:
         for run in self._written:
             for partial, _ in run.paths():
-                Path(partial).unlink(missing_ok=True)
+                with suppress(OSError):  # why it failed is told, not that this fails, too
+                    Path(partial).unlink()
 
 
 def _fill(run: _Run, entries: Sequence[tuple[str, bytes]]) -> None:

@@ -142,6 +142,7 @@ class WorkStore(Protocol):
         the same partition are without a result. Raises LeaseLost.
         """
 
-    def reopen(self, job_id: str) -> None:
+    def reopen(self, job_id: str, version: int | None = None) -> None:
         """Reopen the finished partitions that have failed features, reduced to those features, and delete their
-        findings. Open partitions get all their attempts back."""
+        findings. Open partitions get all their attempts back. Raises Conflict if the job is no longer of this version:
+        another runner may have begun it since, and even have ended it. None: of any."""

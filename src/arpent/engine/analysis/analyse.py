@@ -68,7 +68,8 @@ def analyse(
     features = features if features.valid is not None else features.checked()
     check_resolution(features, request.sampling, bindings)
     check_metres(features.crs, request.pixels)
-    as_told, features = features, with_own_keys(job_id, request.output, features)
+    sources = [each for each in (request.features, request.script) if isinstance(each, Location)]
+    as_told, features = features, with_own_keys(job_id, request.output, features, *sources)
 
     grids = Grids.over(features.bounds, request.sampling)
     found = _geometry_faults(features, grids)

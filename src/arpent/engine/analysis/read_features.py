@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
+
 from arpent.domain.boundary.text import clean
 from arpent.domain.errors import FeatureNotFound
 from arpent.domain.feature import Features
-from arpent.domain.location import ID, FeatureFile, Location
-from arpent.engine.output_keys import result_key, template
+from arpent.domain.location import IDENTIFIER, FeatureFile, Location
+from arpent.engine.output_keys import own_keys, result_key, template
 from arpent.engine.services import Limits, Services
 
 
@@ -33,18 +36,29 @@ def _cleaned(features: Features) -> Features:
     return features.renamed([None if each is None else clean(each) for each in features.identifiers])
 
 
-def with_own_keys(job_id: str, output: Location, features: Features) -> Features:
-    """The features with unique identifiers: where two results would have the same key, the later feature gets its id
-    appended to its identifier."""
+def with_own_keys(job_id: str, output: Location, features: Features, *sources: Location) -> Features:
+    """The features with identifiers that give each result a key of its own: where two would have the same key, or one
+    that of an object of ours or of these sources, the later feature gets its id appended to its identifier, or instead
+    of it."""
     pattern = template(output)
-    if ID in pattern:
+    if IDENTIFIER not in pattern:
         return features
-    taken: set[str] = set()
+    taken = own_keys(output, job_id)
+    taken |= {each.key for each in sources if (each.scheme, each.bucket) == (output.scheme, output.bucket)}
     identifiers: list[str | None] = []
     for feature, identifier in zip(features.ids.tolist(), features.identifiers, strict=True):
-        name = identifier
-        while (key := result_key(pattern, job_id, feature, name)) in taken:
-            name = f"{name or ''}~{feature}"
+        for name in _names(feature, identifier):
+            key = result_key(pattern, job_id, feature, name)
+            if key not in taken:
+                break
         taken.add(key)
         identifiers.append(name)
     return features.renamed(identifiers)
+
+
+def _names(feature: int, identifier: str | None) -> Iterator[str | None]:
+    """Names to try for a feature. The later ones are short, so that none is cut and all give other keys."""
+    yield identifier
+    yield f"{identifier or ''}~{feature}"
+    for number in count(2):
+        yield f"~{feature}~{number}"

@@ -23,8 +23,9 @@ TOUCHED = "the pixels that it touches"
 CENTRED = "the pixel whose centre lies in it, if there is one"
 NEAREST = "the pixel whose centre lies in it, or else of the nearest one"
 TAKEN = (
-    "Another feature has the same identifier '{identifier}', and output.s3.url names files by it: this one's "
-    "results are called '{own}'. Put <ID> into the url, or make the identifiers differ."
+    "The name that identifier '{identifier}' gives the file of results by output.s3.url is taken, by another feature "
+    "of this identifier or by a file of the job: this one's results are called '{own}'. Put <ID> into the url, "
+    "or make the identifiers differ."
 )
 REPAIRED = "The identifier has bytes that are not UTF-8; each is shown as \ufffd. Write the column as UTF-8."
 LONG = "The identifier is longer than the {limit} letters that a file's name may have; the file is called '{name}'."

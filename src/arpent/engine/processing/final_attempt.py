@@ -64,7 +64,7 @@ class FinalAttemptReader:
     def _check(self, href: str) -> None:
         if self._given_up(href):
             message = f"an image of {_server(href)} was not requested: {PATIENCE} others could not be read"
-            raise _passing(AssetUnreadable(message, href=href))
+            raise AssetUnreadable(message, href=href, passing=True)
 
     def _given_up(self, href: str) -> bool:
         return self._failed[_server(href)] >= PATIENCE
@@ -72,14 +72,8 @@ class FinalAttemptReader:
     def _final(self, error: AssetUnreadable) -> AssetUnreadable:
         if error.transient:
             self._failed[_server(error.href)] += 1
-        final = AssetUnreadable(error.args[0], href=error.href, block=error.block)
-        return _passing(final) if error.transient else final
-
-
-def _passing(error: AssetUnreadable) -> AssetUnreadable:
-    """The error marked as passing, so that START takes up the features again that miss intervals because of it."""
-    error.passing = True
-    return error
+        passing = error.transient or error.passing  # START takes up the features again that miss intervals by it
+        return AssetUnreadable(error.args[0], href=error.href, block=error.block, passing=passing)
 
 
 def _server(href: str) -> str:

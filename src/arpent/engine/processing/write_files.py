@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.boundary.unforeseen import sentence
-from arpent.domain.errors import StorageDenied, StorageFault, WorldError
+from arpent.domain.errors import NameRefused, StorageDenied, StorageFault, WorldError
 from arpent.domain.location import REQUEST_ID, Location
 from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.isolation import Isolation
@@ -29,7 +29,7 @@ def write_files(job_id: str, output: Location, result: PartitionResult, services
     every = np.arange(len(result.features))
     try:
         lost = _lost(every, some)
-        if len(lost) == len(every) > 1 and all(isinstance(error, StorageDenied) for error in lost.values()):
+        if len(lost) == len(every) and all(_takes_nothing(error, len(every)) for error in lost.values()):
             raise next(iter(lost.values()))
         # A store that refused for a while refused no feature: what it refused is tried again, until that helps no more.
         while refused := [row for row, error in lost.items() if isinstance(error, StorageDenied)]:
@@ -50,6 +50,12 @@ def _lost(rows: NDArray[np.intp], write: Callable[[NDArray[np.intp]], None]) -> 
             if isinstance(answer, Exception):
                 lost |= dict.fromkeys(part.tolist(), answer)
     return lost
+
+
+def _takes_nothing(error: Exception, features: int) -> bool:
+    """Whether a store that refuses all of these features so takes no results at all; of one, its name may be to
+    blame."""
+    return isinstance(error, StorageDenied) and not (features == 1 and isinstance(error, NameRefused))
 
 
 def _failure(error: Exception) -> Failure:

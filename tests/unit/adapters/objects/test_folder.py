@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -39,6 +41,14 @@ def test_a_key_that_would_leave_is_refused(store: FolderObjects, key: str) -> No
         store.read(at(key))
     with pytest.raises(StorageDenied):
         store.write(at(key), b"")
+
+
+def test_no_object_has_the_name_of_an_unfinished_one(store: FolderObjects) -> None:
+    """It would be hidden from lists, and swept."""
+    with pytest.raises(StorageDenied, match="unfinished"):
+        store.write(at(f"a/{PARTIAL}1"), b"x")
+    with pytest.raises(StorageDenied, match="unfinished"):
+        store.write_many(at(""), [("a/1", b"x"), (f"a/{PARTIAL}1", b"x")])
 
 
 @pytest.mark.parametrize("bucket", ["..", ".", "", "a/b", "../root/bucket"])
@@ -109,8 +119,6 @@ def test_a_read_only_bucket_is_denied(read_only_bucket: FolderObjects) -> None:
 def test_a_failing_disk_leaves_no_object(
     store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str, kind: type, transient: bool
 ) -> None:
-    import errno
-
     store.write(at("x"), b"before")
 
     def fail(_: int) -> None:
@@ -125,13 +133,40 @@ def test_a_failing_disk_leaves_no_object(
     assert [path.name for path in (tmp_path / "root" / "bucket").iterdir()] == ["x"]
 
 
+def test_what_cannot_be_removed_either_hides_no_reason(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system that becomes read-only in the midst of a batch."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "read-only", ".arpent-partial-x")
+
+    monkeypatch.setattr(os, "rename", fail)
+    monkeypatch.setattr(Path, "unlink", fail)
+    with pytest.raises(StorageDenied, match=r"s3://bucket/x/1\.json"):
+        store.write_many(at(""), [("x/1.json", b"")])
+
+
+def test_a_full_disk_for_temporary_files_is_not_the_buckets(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    store.write(at("a"), b"x")
+    monkeypatch.setattr(shutil, "copyfileobj", fail)
+    with pytest.raises(StorageUnavailable, match="temporary files") as caught:
+        store.download(at("a"), tmp_path / "copy")
+    assert caught.value.transient
+
+
 def test_leftovers_of_a_crash_are_hidden_and_swept(store: FolderObjects, tmp_path: Path) -> None:
     bucket = tmp_path / "root" / "bucket"
     fresh, stale = bucket / ".arpent-partial-1", bucket / ".arpent-partial-2"
     fresh.write_bytes(b"x")
     stale.write_bytes(b"x")
     os.utime(stale, (time.time() - 7200,) * 2)
-    store.write_many(at(""), [("a", b"")])
+    store.write(at("a"), b"")  # tables are written so, files of results by write_many
     assert list(store.list(at(""))) == ["a"]
     assert fresh.exists()
     assert not stale.exists()

@@ -82,6 +82,9 @@ def names(told: Features, output: Location) -> list[tuple[int, str]]:
         ("", "", "1"),
         ("x" * 300, "x" * 300),
         ("a/b", "a/b", ".", "..", ".", "\x01", "\x01", "a\ufffd", "a\ufffd"),
+        ("x" * 150 + "~2", "x" * 181),
+        ("x" * 150 + "~2", "x" * 181, "~2~2"),
+        ("č" * 25 + "~2", "č" * 300),
     ],
 )
 def test_every_feature_has_a_file_of_its_own(identifiers: tuple[str | None, ...]) -> None:
@@ -96,6 +99,40 @@ def test_every_feature_has_a_file_of_its_own(identifiers: tuple[str | None, ...]
     changed = {int(one) for one, old, new in zip(told.ids, identifiers, named.identifiers, strict=True) if old != new}
     assert changed <= {feature for feature, kind in names(told, BY_NAME) if kind == "duplicate-identifier"}
     assert named.identifiers[0] == identifiers[0], "the first keeps its name"
+
+
+@pytest.mark.parametrize("template_", ["<IDENTIFIER><ID>", "<ID><IDENTIFIER>", "<REQUEST_ID>/<IDENTIFIER>-<ID>.json"])
+def test_an_id_beside_an_identifier_does_not_make_it_another_name(template_: str) -> None:
+    told = replace(features("a1", "a", "2x", "x", "a-", "a"), ids=np.array([2, 12, 1, 12 * 10, 1, -1]))
+    output = Location(scheme="s3", bucket="b", key=template_)
+    named = with_own_keys("job", output, told)
+    rows = zip(named.ids.tolist(), named.identifiers, strict=True)
+    assert len({result_key(output.key, "job", *row) for row in rows}) == len(told)
+
+
+@pytest.mark.parametrize(
+    ("key", "identifier"),
+    [
+        ("out/<REQUEST_ID>/<IDENTIFIER>", "parquet"),
+        ("out/<REQUEST_ID>/<IDENTIFIER>", "documents"),
+        ("<REQUEST_ID>/<IDENTIFIER>/features.json", "report"),
+        ("out/<REQUEST_ID>/<IDENTIFIER>/collection.json", "stac"),
+        ("<IDENTIFIER>/parquet", "job"),
+    ],
+)
+def test_no_result_lies_where_the_jobs_own_files_do(key: str, identifier: str) -> None:
+    output = Location(scheme="s3", bucket="b", key=key)
+    told = features(identifier, "b")
+    named = with_own_keys("job", output, told)
+    assert named.identifiers == (f"{identifier}~1", "b")
+    (found,) = report.names(told, named, output)
+    assert (found.feature, found.kind) == (1, "duplicate-identifier")
+
+
+def test_no_result_replaces_what_it_is_made_from() -> None:
+    output = Location(scheme="s3", bucket="b", key="in/<IDENTIFIER>.gpkg")
+    sources = [Location(scheme="s3", bucket=bucket, key=f"in/{name}.gpkg") for bucket, name in (("b", "a"), ("c", "b"))]
+    assert with_own_keys("job", output, features("a", "b"), *sources).identifiers == ("a~1", "b")
 
 
 def test_names_that_may_surprise() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, or_, select, update
 
 from arpent.adapters.database.row_counts import forget_reasons, reopened
-from arpent.adapters.database.schema import findings, partitions, payloads
+from arpent.adapters.database.schema import findings, jobs, partitions, payloads
 from arpent.adapters.database.work.payload import pack, unpack
+from arpent.domain.errors import Conflict
 from arpent.domain.finding import INCOMPLETE, Verdict
 from arpent.domain.partition import to_retry
 
@@ -14,9 +15,13 @@ TO_RETRY = or_(findings.c.verdict == Verdict.FAILED, findings.c.kind == INCOMPLE
 """`Finding.may_pass` as SQL."""
 
 
-def reopen(connection: Connection, job_id: str) -> None:
+def reopen(connection: Connection, job_id: str, version: int | None) -> None:
     """Open every finished partition with such features; a second call finds none left. Open partitions get all their
-    attempts back."""
+    attempts back. Raises Conflict if the job is of another version."""
+    if version is not None:
+        same = select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.version == version)
+        if connection.execute(same.with_for_update()).first() is None:
+            raise Conflict(f"Request {job_id} was changed in the meantime")
     patience = {"failures": 0, "deaths": 0, "vanished": 0, "cut_from": None, "not_before": None, "waiting_since": None}
     connection.execute(
         update(partitions).where(partitions.c.job_id == job_id, partitions.c.finished.is_(False)).values(patience)

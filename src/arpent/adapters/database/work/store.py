@@ -164,9 +164,9 @@ class SqlWorkStore:
             _held(connection.execute(_leased(lease).values(not_before=None)), lease)
             return halves.bisect(connection, lease.job_id, lease.partition.number, deaths)
 
-    def reopen(self, job_id: str) -> None:
+    def reopen(self, job_id: str, version: int | None = None) -> None:
         with writing(self._engine) as connection:
-            retries.reopen(connection, job_id)
+            retries.reopen(connection, job_id, version)
 
 
 def _owner(connection: Connection, job_id: str) -> str:

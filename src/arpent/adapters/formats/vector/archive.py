@@ -21,10 +21,11 @@ CHUNK = 1 << 20
 
 
 @contextmanager
-def unpacked(path: Path, most_bytes: int = MOST_BYTES) -> Iterator[Path]:
-    """The one Shapefile of an archive, as `….shp` with its parts beside it, for the time of the context. Raises
-    FeaturesUnreadable, also if its parts have more than `most_bytes`."""
-    with TemporaryDirectory(prefix="arpent-") as folder:
+def unpacked(path: Path, most_bytes: int = MOST_BYTES, place: Path | None = None) -> Iterator[Path]:
+    """The one Shapefile of an archive, as `….shp` with its parts beside it, for the time of the context. `place`: where
+    its folder is made, None: among temporary files. Raises FeaturesUnreadable, also if its parts have more than
+    `most_bytes`."""
+    with TemporaryDirectory(prefix="arpent-", dir=place) as folder:
         try:
             with zipfile.ZipFile(path) as archive:
                 yield _extract(archive, Path(folder), most_bytes)

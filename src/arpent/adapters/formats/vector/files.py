@@ -89,7 +89,8 @@ def _opened(path: Path, file: FeatureFile, most_bytes: int) -> Iterator[OpenFile
         with open_geoparquet(path, file) as opened:
             yield opened
     elif kind == ".zip":
-        with unpacked(path, most_bytes) as shape:
+        # Beside a copy that was fetched: what a killed process leaves goes together.
+        with unpacked(path, most_bytes, None if file.local else path.parent) as shape:
             check_content(shape, ".shp")
             with open_ogr(shape, ".shp", file) as opened:
                 yield opened

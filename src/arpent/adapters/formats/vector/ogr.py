@@ -19,7 +19,7 @@ from pyogrio.raw import read as read_raw
 from arpent.adapters.formats.crs import crs_of_features
 from arpent.adapters.formats.vector.geojson_crs import check_crs, named_crs
 from arpent.adapters.formats.vector.open_file import BATCH, OpenFile, columns_to_read
-from arpent.adapters.formats.vector.whole import check_sequence, check_shapefile, check_single
+from arpent.adapters.formats.vector.whole import check_sequence, check_shapefile, check_single, check_xml
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
 
@@ -29,7 +29,10 @@ SIGNATURES = {".fgb": b"fgb", ".shp": b"\x00\x00\x27\x0a", ".geojson": b"{"}
 NAMES = {".fgb": "FlatGeobuf file", ".shp": "Shapefile", ".geojson": "GeoJSON file", ".gpkg": "GeoPackage"}
 PLAIN = {"OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES"}
 """GDAL 3.12's own way from FlatGeobuf to Arrow gives wrong offsets where a geometry is null; the common way none."""
-CHECKS = {"GeoJSONSeq": check_sequence, "GeoJSON": check_single}
+CHECKS = {
+    "GeoJSONSeq": check_sequence, "GeoJSON": check_single,
+    **dict.fromkeys(("GML", "KML", "LIBKML", "GPX", "GeoRSS", "GMLAS", "NAS"), check_xml),
+}  # fmt: skip
 """Of files that GDAL names the driver of: whether it reads them whole."""
 BLANKS = b" \t\r\n"
 MARK = b"\xef\xbb\xbf"

@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from xml.parsers.expat import ExpatError, ParserCreate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ ENTRY = np.dtype([("offset", ">u4"), ("length", ">u4")])
 """Of .shx: where a record of .shp begins and how long it is, in units of two bytes."""
 SEPARATOR = b"\x1e"
 """What may stand before each record of a GeoJSON sequence (RFC 8142)."""
+
+UNKNOWN_ENCODING = 18
+"""Expat's code of an error: the file may be whole."""
 
 
 def check_shapefile(shape: Path) -> None:
@@ -61,6 +65,22 @@ def check_single(path: Path) -> None:
             "The file is not one GeoJSON text: if it is a sequence, write it without a byte-order mark, and with line "
             "feeds between its records"
         ) from None
+
+
+def check_xml(path: Path) -> None:
+    """Raises FeaturesUnreadable if a file of XML is not well-formed to its end. What is no XML (an archive of it), or
+    of an encoding that only GDAL knows, passes."""
+    with path.open("rb") as stream:
+        if not stream.read(64).lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"<"):
+            return
+        stream.seek(0)
+        try:
+            ParserCreate().ParseFile(stream)
+        except (ExpatError, ValueError, LookupError) as error:
+            if isinstance(error, ExpatError) and error.code != UNKNOWN_ENCODING:
+                raise FeaturesUnreadable(
+                    f"The file is no whole XML, from line {error.lineno} on: upload it again if it was cut short"
+                ) from None
 
 
 def _part(shape: Path, ending: str) -> Path | None:

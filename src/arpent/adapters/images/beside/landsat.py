@@ -34,7 +34,9 @@ def read_metadata(href: str, origins: ByteSources) -> Metadata:
         raise AssetUnreadable(f"its file {public_name(href)} cannot be read: {error}", href=href) from None
     except AssetUnreadable as error:
         words = str(error).removeprefix("image ")
-        raise AssetUnreadable(f"its file {words}", transient=error.transient, href=href) from None
+        raise AssetUnreadable(
+            f"its file {words}", transient=error.transient, href=href, passing=error.passing
+        ) from None
     if not any(name.endswith("RADIOMETRIC_RESCALING") for name in found):
         raise AssetUnreadable(f"its file {public_name(href)} is no MTL file of Landsat Level 1", href=href)
     return found
