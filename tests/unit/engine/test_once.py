@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +22,11 @@ from arpent.domain.ports.imagery import Catalog
 from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.explain import explain
-from arpent.engine.processing import sample_geometry
+from arpent.engine.processing import interval, read_ahead, sample_geometry
+from arpent.engine.processing.inputs import Prepared
 from arpent.engine.processing.process import process
-from arpent.engine.services import Limits, Services
+from arpent.engine.processing.script_supervisor import ScriptSupervisor
+from arpent.engine.services import Limits, Services, SynchronousLimits
 from arpent.engine.statistics import statistics
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch, parse_statistical
@@ -45,6 +48,8 @@ class CountedRuntime:
 
     inner: ScriptRuntime
     opened: int = 0
+    threads: list[str] = field(default_factory=list)
+    """That opened them."""
 
     @property
     def seconds(self) -> float:
@@ -53,6 +58,7 @@ class CountedRuntime:
     @contextmanager
     def open(self, script: str) -> Iterator[ScriptSession]:
         self.opened += 1
+        self.threads.append(threading.current_thread().name)
         with self.inner.open(script) as session:
             yield session
 
@@ -119,6 +125,27 @@ def test_a_synchronous_request_has_one_script_session(services: Services, script
     payload, _, _ = statistics(parse_statistical(synchronous(script)), replace(services, runtime=runtime), Limits())
     assert json.loads(payload)["data"]
     assert runtime.opened == 1
+
+
+def test_what_reads_ahead_opens_no_session(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads would open, and end, each other's."""
+    runtime, prepare, readers = CountedRuntime(services.runtime), interval.prepare, []
+
+    def noted(*arguments: Any) -> Prepared:
+        readers.append(threading.current_thread().name)
+        return prepare(*arguments)
+
+    monkeypatch.setattr(interval, "prepare", noted)
+    monkeypatch.setattr(read_ahead, "FROM_SECONDS", 0.0)
+    monkeypatch.setattr(ScriptSupervisor, "end_interval", ScriptSupervisor._close)  # it dies after each interval
+    allowed = Limits(synchronous=SynchronousLimits(samples=10**6, memory_mib=1000))
+    asked = parse_statistical(synchronous(SEED.text))
+    payload, _, _ = statistics(asked, replace(services, runtime=runtime), allowed)
+    alone, _, _ = statistics(asked, services, Limits())
+    assert payload == alone
+    assert any(name.startswith("ahead") for name in readers)
+    assert [name for name in runtime.threads if name.startswith("ahead")] == []
+    assert runtime.opened > 2
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)

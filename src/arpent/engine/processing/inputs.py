@@ -124,7 +124,8 @@ def prepare(
     before anything is read."""
     groups = [_scene_items(binding, one.items) for binding, one in zip(bindings, acquisitions, strict=True)]
     scenes = [_scenes(binding, group) for binding, group in zip(bindings, groups, strict=True)]
-    evalscript = session.evalscript
+    # Of a synchronous request this may be another thread, and a session that ended is its owner's to open again.
+    evalscript = session.evalscript if services.synchronous is None else session.declared
     if evalscript.functions & CHOOSE_SCENES:
         kept = session.preprocess(scenes, interval)
         groups = [tuple(group[row] for row in rows) for group, rows in zip(groups, kept, strict=True)]
