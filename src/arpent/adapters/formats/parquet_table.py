@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from arpent.adapters.formats.parquet_columns import (
     schema,
 )
 from arpent.domain.calculation import CLOUDY_SHARE, EMPTY, Calculations, more_column, share_column
+from arpent.domain.interval import Interval
 from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
 
 OK = "OK"
@@ -28,9 +29,14 @@ FAILED = "FAILED"
 DICTIONARY_BYTES = 16 * 1024 * 1024
 """Names repeat in every row of a feature; up to this size Parquet stores each only once."""
 
+GROUP_ROWS = 1 << 18
+"""Rows of a row group: a table is in memory for so many rows at a time."""
+
 Columns = dict[str, pa.Array]
-Place = tuple[int, int, int, int]
-"""By which rows are ordered: number of the interval, 1 if it failed, number of the output and of its band."""
+Place = tuple[int, int, int]
+"""By which rows of an interval are ordered: 1 if it failed, number of the output and of its band."""
+Block = tuple[Columns, NDArray[np.intp], Place]
+"""Columns of rows that share interval, output and band; the row of the feature for each; their place."""
 
 
 def table(result: PartitionResult, calculations: Calculations | None = None) -> bytes:
@@ -54,8 +60,7 @@ def table_of(
 
 
 def _rendered(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], layout: pa.Schema, about: str) -> bytes:
-    tables = [_table(result, wanted, layout) for result, wanted in parts]
-    whole = pa.concat_tables([layout.empty_table(), *tables]).combine_chunks()  # chunks would show in the pages
+    pieces = (piece for result, wanted in parts for piece in _pieces(result, wanted, layout))
     sink = io.BytesIO()
     with pq.ParquetWriter(
         sink,
@@ -66,21 +71,46 @@ def _rendered(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], layout
         use_dictionary=["identifier", "output", "band", "status", "reason", "items.list.element"],
         write_statistics=[name for name in layout.names if name not in ("histogram_edges", "items")],
     ) as writer:
-        writer.write_table(whole)
+        for rows in _row_groups(pieces, layout):
+            writer.write_table(rows)
         writer.add_key_value_metadata({ABOUT: about.encode()})
     return sink.getvalue()
 
 
-def _table(result: PartitionResult, wanted: NDArray[np.bool_], layout: pa.Schema) -> pa.Table:
-    """The rows of one result. Their order does not tell how many parts an interval came in: which features saw the same
-    scenes, or were computed by an earlier request."""
-    texts, blocks = _identity(result), list(_blocks(result, wanted))
-    whole = pa.Table.from_batches([_batch(columns, rows, texts, layout) for columns, rows, _ in blocks], layout)
-    if len({one.interval for one in result.intervals}) == len(result.intervals):
-        return whole
+def _row_groups(pieces: Iterable[pa.Table], layout: pa.Schema) -> Iterator[pa.Table]:
+    """The rows in groups, the last of which has what is left; of a table without rows an empty one. Each is in one
+    piece: pieces would show in the pages. No more than a group and a piece are in memory."""
+    held = layout.empty_table()
+    for piece in pieces:
+        held = pa.concat_tables([held, piece])
+        while len(held) > GROUP_ROWS:
+            yield held.slice(0, GROUP_ROWS).combine_chunks()
+            held = held.slice(GROUP_ROWS)
+    yield held.combine_chunks()
+
+
+def _pieces(result: PartitionResult, wanted: NDArray[np.bool_], layout: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of one result, interval by interval. Their order does not tell how many parts an interval came in: which
+    features saw the same scenes, or were computed by an earlier request."""
+    texts, whole = _identity(result), np.isin(np.arange(len(result.features)), list(result.failures))
+    parts: dict[Interval, list[IntervalResult]] = {}
+    for one in result.intervals:
+        parts.setdefault(one.interval, []).append(one)
+    for interval in sorted(parts):
+        chosen = wanted & ~whole
+        blocks = [block for one in parts[interval] for block in _blocks(one, chosen, result.geometry_pixel_count)]
+        piece = pa.Table.from_batches([_batch(columns, rows, texts, layout) for columns, rows, _ in blocks], layout)
+        yield piece if len(parts[interval]) == 1 or not blocks else piece.take(_order(blocks))
+    rows = np.flatnonzero(whole & wanted)
+    if len(rows):
+        yield pa.Table.from_batches([_batch(_reasons(result.failures, rows), rows, texts, layout)], layout)
+
+
+def _order(blocks: Sequence[Block]) -> pa.Array:
+    """Where the rows of the blocks belong."""
     places = [np.broadcast_to(np.array(place)[:, np.newaxis], (len(place), len(rows))) for _, rows, place in blocks]
     keys = np.vstack([np.hstack(places), np.concatenate([rows for _, rows, _ in blocks])])
-    return whole.take(pa.array(np.lexsort(keys[::-1])))
+    return pa.array(np.lexsort(keys[::-1]))
 
 
 def _identity(result: PartitionResult) -> Columns:
@@ -102,30 +132,21 @@ def _batch(columns: Columns, rows: NDArray[np.intp], identity: Columns, layout: 
     return pa.RecordBatch.from_arrays(arrays, schema=layout)
 
 
-def _blocks(result: PartitionResult, wanted: NDArray[np.bool_]) -> Iterator[tuple[Columns, NDArray[np.intp], Place]]:
-    """Columns of rows that share interval, output and band; the row of the feature for each; their place."""
-    count = len(result.features)
-    numbers = {one: number for number, one in enumerate(sorted({each.interval for each in result.intervals}))}
-    whole = np.isin(np.arange(count), list(result.failures))
-    for one in result.intervals:
-        present, broken = one.present & wanted, np.isin(np.arange(count), list(one.failures))
-        slot = {"from": one.interval.start, "to": one.interval.end}
-        rows = np.flatnonzero(present & ~broken & ~whole)
-        frame = {name: _same(moment, len(rows), INSTANT) for name, moment in slot.items()}
-        frame |= {"items": _items(one, rows), "status": _same(OK, len(rows), pa.string())}
-        number = numbers[one.interval]
-        for first, (output, bands) in enumerate(one.outputs.items()):
-            for second, (name, band) in enumerate(bands.items()):
-                named = {"output": _same(output, len(rows), pa.string()), "band": _same(name, len(rows), pa.string())}
-                found = frame | named | _numbers(band, rows, result.geometry_pixel_count)
-                yield found, rows, (number, 0, first, second)
-        rows = np.flatnonzero(present & broken & ~whole)
-        if len(rows):
-            frame = {name: _same(moment, len(rows), INSTANT) for name, moment in slot.items()}
-            yield frame | {"items": _items(one, rows)} | _reasons(one.failures, rows), rows, (number, 1, 0, 0)
-    rows = np.flatnonzero(whole & wanted)
+def _blocks(one: IntervalResult, wanted: NDArray[np.bool_], inside: NDArray[np.int64]) -> Iterator[Block]:
+    """The rows of a part of an interval. `inside` (n,): samples of each feature."""
+    present, broken = one.present & wanted, np.isin(np.arange(len(wanted)), list(one.failures))
+    slot = {"from": one.interval.start, "to": one.interval.end}
+    rows = np.flatnonzero(present & ~broken)
+    frame = {name: _same(moment, len(rows), INSTANT) for name, moment in slot.items()}
+    frame |= {"items": _items(one, rows), "status": _same(OK, len(rows), pa.string())}
+    for first, (output, bands) in enumerate(one.outputs.items()):
+        for second, (name, band) in enumerate(bands.items()):
+            named = {"output": _same(output, len(rows), pa.string()), "band": _same(name, len(rows), pa.string())}
+            yield frame | named | _numbers(band, rows, inside), rows, (0, first, second)
+    rows = np.flatnonzero(present & broken)
     if len(rows):
-        yield _reasons(result.failures, rows), rows, (len(numbers), 1, 0, 0)
+        frame = {name: _same(moment, len(rows), INSTANT) for name, moment in slot.items()}
+        yield frame | {"items": _items(one, rows)} | _reasons(one.failures, rows), rows, (1, 0, 0)
 
 
 def _same(value: object, count: int, kind: pa.DataType) -> pa.Array:

@@ -28,7 +28,8 @@ MOST_BUDGETS, SCENE_BUDGETS, PLAIN_BUDGETS = 128, 8, 4
 """A partition of large features, of features that are read in many scenes, or of others, has at most so many times the
 pixel budget of samples (chunks are cut finer): it is what a worker that dies costs …"""
 FEW_NUMBERS = 500
-"""… others only if each feature has at most so many numbers in all intervals: all are kept until they are written."""
+"""… others only if each feature has at most so many numbers in all intervals: all are kept until they are written.
+Features and their numbers count, too (`engine.budget.heavy_numbers`): small ones are many."""
 KEPT_PER_SAMPLE = 32
 """Numbers of four bytes that take as much memory as the work on one sample."""
 MANY = 4
@@ -139,7 +140,7 @@ def partition_size(
         most, per_worker = (PLAIN_BUDGETS if numbers <= FEW_NUMBERS else 1) * pixel_budget, PARTITIONS_PER_WORKER
     if kept_numbers:
         most = min(most, max(1, pixel_budget * KEPT_PER_SAMPLE // kept_numbers))
-    results = heavy_numbers(numbers) * -(-most // pixel_budget)
+    results = heavy_numbers(numbers, -(-most // pixel_budget))
     return PartitionSize(samples=most, per_worker=per_worker, results=results)
 
 

@@ -128,7 +128,7 @@ def test_what_reaches_into_the_next_blocks_stays_with_the_first_one():
 def test_features_that_no_known_image_contains_are_not_large():
     layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [])
     size = partition_size(np.full(2, 10**6), layout, pixel_budget=1000, kept_numbers=0)
-    assert size == PartitionSize(samples=PLAIN_BUDGETS * 1000)
+    assert size.samples == PLAIN_BUDGETS * 1000
 
 
 def test_partitions_of_features_with_many_numbers_hold_one_pixel_budget():
@@ -143,13 +143,13 @@ def test_partitions_of_features_with_many_numbers_hold_one_pixel_budget():
 def test_partitions_of_features_as_large_as_blocks_hold_several_pixel_budgets():
     layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [image()])
     size = partition_size(np.full(2, 2000), layout, pixel_budget=1000, kept_numbers=0)
-    assert size == PartitionSize(samples=MOST_BUDGETS * 1000, per_worker=1)
+    assert (size.samples, size.per_worker) == (MOST_BUDGETS * 1000, 1)
 
 
 def test_partitions_of_many_scenes_hold_several_pixel_budgets():
     layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [image()])
     size = partition_size(np.full(2, 20), layout, pixel_budget=1000, kept_numbers=0, scenes=True)
-    assert size == PartitionSize(samples=SCENE_BUDGETS * 1000)
+    assert size.samples == SCENE_BUDGETS * 1000
     kept = partition_size(np.full(2, 20), layout, pixel_budget=1000, kept_numbers=32, scenes=True)
     assert kept == PartitionSize(samples=1000), "its samples fit into memory, whatever is read at once"
 
@@ -165,6 +165,20 @@ def test_results_of_a_partition_fit_into_one_pixel_budget(samples: int, scenes: 
     )
     assert size.samples == alone.samples, "features are not large by what is reported of them"
     assert max(map(len, runs(weight, layout, size, parallelism=1))) <= 10
+
+
+@pytest.mark.parametrize("samples", [1, 20, 250])
+@pytest.mark.parametrize("numbers", [6, FEW_NUMBERS])
+@pytest.mark.parametrize("scenes", [False, True])
+def test_small_features_are_not_too_many_for_their_numbers(samples: int, numbers: int, scenes: bool):
+    """Four pixel budgets of parcels of 20 samples were 800,000 features: gigabytes of numbers and outlines."""
+    budget, feature = 100_000, 1000
+    count = 20 * budget
+    layout = assign_blocks(np.tile([[100.0, 900.0]], (count, 1)), UTM, [image()])
+    weight = np.full(count, samples)
+    size = partition_size(weight, layout, budget, kept_numbers=0, scenes=scenes, numbers=numbers)
+    most = max(map(len, runs(weight, layout, size, parallelism=1)))
+    assert most * (numbers * NUMBER_BYTES + feature) <= 1.1 * budget * PLAIN_BYTES
 
 
 def test_no_partition_is_left_over():
