@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -9,8 +11,8 @@ from threading import Barrier, Thread
 
 import pytest
 
-from arpent.domain.errors import Conflict, LeaseLost
-from arpent.domain.finding import INCOMPLETE, Verdict
+from arpent.domain.errors import Conflict, LeaseLost, WorldError
+from arpent.domain.finding import INCOMPLETE, Finding, Verdict
 from arpent.domain.job import MOST_REASONS, RowCounts, Status, UserAction
 from arpent.domain.partition import MOST_SUSPECTS, Outcome
 from arpent.domain.ports.jobs import JobStore, Lease, SortKey, WorkStore
@@ -351,6 +353,32 @@ class TestReopening:
             work.reopen(job.id, read.version)
         progress = jobs.get(job.id).progress
         assert (progress.done, progress.failed, progress.open) == (0, 1, 0)
+
+    def test_beside_a_worker_that_ends(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """The job failed while the worker was busy, and was started again. Neither waits for what the other holds."""
+        job, faults = processing_job(jobs, work, clock, cut(2, 1)), []
+        lease, read = claim(work, clock), jobs.get(job.id)
+
+        def reopen() -> None:
+            try:
+                work.reopen(job.id, read.version)
+            except WorldError as error:
+                faults.append(error)
+
+        thread = Thread(target=reopen)
+
+        class Found(tuple[Finding, ...]):
+            """Findings during whose storing the job is reopened."""
+
+            def __iter__(self) -> Iterator[Finding]:
+                if thread.ident is None:
+                    thread.start()
+                    time.sleep(0.3)
+                return super().__iter__()
+
+        work.finish(lease, Outcome(done=0, failed=1, findings=Found([failure(number(lease) + 1)])))
+        thread.join()
+        assert faults == []
 
     def test_only_what_failed_is_done_again(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(6, 3))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from arpent.adapters.database.row_counts import forget_reasons, reopened
 from arpent.adapters.database.schema import findings, jobs, partitions, payloads
@@ -18,19 +18,19 @@ TO_RETRY = or_(findings.c.verdict == Verdict.FAILED, findings.c.kind == INCOMPLE
 def reopen(connection: Connection, job_id: str, version: int | None) -> None:
     """Open every finished partition with such features; a second call finds none left. Open partitions get all their
     attempts back. Raises Conflict if the job is of another version."""
+    worse = partitions.c.failed + partitions.c.incomplete
+    unfinished, failed = partitions.c.finished.is_(False), and_(partitions.c.finished.is_(True), worse > 0)
+    # PostgreSQL: first the partitions, then the job, as whoever ends a partition does, or each waits for the other.
+    rows = select(partitions.c.number).where(partitions.c.job_id == job_id, or_(unfinished, failed))
+    connection.execute(rows.order_by(partitions.c.number).with_for_update()).all()
     if version is not None:
         same = select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.version == version)
         if connection.execute(same.with_for_update()).first() is None:
             raise Conflict(f"Request {job_id} was changed in the meantime")
     patience = {"failures": 0, "deaths": 0, "vanished": 0, "cut_from": None, "not_before": None, "waiting_since": None}
-    connection.execute(
-        update(partitions).where(partitions.c.job_id == job_id, partitions.c.finished.is_(False)).values(patience)
-    )
-    worse = partitions.c.failed + partitions.c.incomplete
-    failed = select(partitions.c.number, worse).where(
-        partitions.c.job_id == job_id, partitions.c.finished.is_(True), worse > 0
-    )
-    for number, count in connection.execute(failed).all():
+    connection.execute(update(partitions).where(partitions.c.job_id == job_id, unfinished).values(patience))
+    again = select(partitions.c.number, worse).where(partitions.c.job_id == job_id, failed)
+    for number, count in connection.execute(again).all():
         _reopen(connection, job_id, number, count)
 
 
