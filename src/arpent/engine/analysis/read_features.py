@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 
 from arpent.domain.boundary.text import clean
-from arpent.domain.errors import FeatureNotFound
+from arpent.domain.errors import FeatureNotFound, InvalidRequest
 from arpent.domain.feature import Features
-from arpent.domain.location import IDENTIFIER, FeatureFile, Location
+from arpent.domain.location import IDENTIFIER, REQUEST_ID, FeatureFile, Location
 from arpent.engine.output_keys import own_keys, result_key, template
 from arpent.engine.services import Limits, Services
 
@@ -39,12 +39,13 @@ def _cleaned(features: Features) -> Features:
 def with_own_keys(job_id: str, output: Location, features: Features, *sources: Location) -> Features:
     """The features with identifiers that give each result a key of its own: where two would have the same key, or one
     that of an object of ours or of these sources, the later feature gets its id appended to its identifier, or instead
-    of it."""
+    of it. Raises InvalidRequest where the id alone gives the key of a source."""
     pattern = template(output)
+    read = {each.key for each in sources if (each.scheme, each.bucket) == (output.scheme, output.bucket)}
     if IDENTIFIER not in pattern:
+        _check_ids(job_id, pattern, features, read)
         return features
-    taken = own_keys(output, job_id)
-    taken |= {each.key for each in sources if (each.scheme, each.bucket) == (output.scheme, output.bucket)}
+    taken = own_keys(output, job_id) | read
     identifiers: list[str | None] = []
     for feature, identifier in zip(features.ids.tolist(), features.identifiers, strict=True):
         for name in _names(feature, identifier):
@@ -54,6 +55,15 @@ def with_own_keys(job_id: str, output: Location, features: Features, *sources: L
         taken.add(key)
         identifiers.append(name)
     return features.renamed(identifiers)
+
+
+def _check_ids(job_id: str, pattern: str, features: Features, read: Collection[str]) -> None:
+    """Raises InvalidRequest if a result would have one of these keys."""
+    for feature in features.ids.tolist() if read and REQUEST_ID not in pattern else ():
+        if (key := result_key(pattern, job_id, feature, None)) in read:
+            raise InvalidRequest.at(
+                "output->s3->url", f"the results of feature {feature} would replace {key!r}, which this request reads"
+            )
 
 
 def _names(feature: int, identifier: str | None) -> Iterator[str | None]:

@@ -11,6 +11,7 @@ import shapely
 from pyproj import CRS
 
 from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import InvalidRequest
 from arpent.domain.evalscript import Input, Mosaicking
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, PixelRule, Resolution, Rule, Size
@@ -133,6 +134,13 @@ def test_no_result_replaces_what_it_is_made_from() -> None:
     output = Location(scheme="s3", bucket="b", key="in/<IDENTIFIER>.gpkg")
     sources = [Location(scheme="s3", bucket=bucket, key=f"in/{name}.gpkg") for bucket, name in (("b", "a"), ("c", "b"))]
     assert with_own_keys("job", output, features("a", "b"), *sources).identifiers == ("a~1", "b")
+
+
+def test_an_id_replaces_nothing_that_is_read() -> None:
+    output, source = (Location(scheme="s3", bucket="b", key=key) for key in ("in/<ID>.gpkg", "in/2.gpkg"))
+    with pytest.raises(InvalidRequest, match=r"output->s3->url.*feature 2 would replace 'in/2\.gpkg'"):
+        with_own_keys("job", output, features("a", "b", "c"), source)
+    assert with_own_keys("job", output, features("a"), source).identifiers == ("a",)
 
 
 def test_names_that_may_surprise() -> None:
