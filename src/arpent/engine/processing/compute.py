@@ -36,7 +36,8 @@ CHUNKS = 2
 """Samples that do not fit into memory at once are cut this much finer than they had to be: smaller arrays stay in the
 processor's caches, and the memory of one serves the next."""
 MOST_AHEAD = 1 << 20
-"""Numbers of an interval, samples times bands, that may be read ahead: several intervals are in memory then."""
+"""Numbers of an interval, samples times bands (one for dataMask alone), that may be read ahead: several intervals are
+in memory then."""
 
 
 def compute(request: Request, features: Features, script: str, services: Services) -> tuple[PartitionResult, ...]:
@@ -131,7 +132,7 @@ class _Work:
             self.services.synchronous is not None
             and not has_scenes(self.bindings)
             and not self.session.evalscript.functions & ASKED_WHILE_READING
-            and self.grids.sample_count.sum() * sum(len(one.requests) for one in self.bindings) <= MOST_AHEAD
+            and self.grids.sample_count.sum() * sum(max(1, len(one.requests)) for one in self.bindings) <= MOST_AHEAD
         )
 
     def samples_at_once(self, scenes: int) -> int:
