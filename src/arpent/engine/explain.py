@@ -70,7 +70,7 @@ def explain(request: Request, features: Features, start: datetime | None, servic
     """The Explanation of one feature, which `features` holds alone. `start` and errors as in `explain_feature`."""
     intervals, services = _wanted(request.intervals, start), guarded(services)
     grids = Grids.over(features.bounds, request.sampling)
-    if faults := check_geometries(features, grids):
+    if faults := check_geometries(features, grids, request.pixels):
         return _without_numbers(features, intervals[0], as_failures(faults)[0])
     with ScriptSupervisor(services.runtime, script_of(request, services)) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)

@@ -152,7 +152,7 @@ def test_the_analysis_finds_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
         geometries=np.array([parcel.geometry for parcel in PARCELS], object),
     )
 
-    def broken(some: Features, _: object) -> dict[int, tuple[str, str]]:
+    def broken(some: Features, *_: object) -> dict[int, tuple[str, str]]:
         if VICTIM in some.ids:
             raise KeyError("hunter2")
         return dict.fromkeys(np.flatnonzero(some.ids % 2), ("odd", "n"))
