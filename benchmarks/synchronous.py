@@ -37,7 +37,7 @@ def synchronous(folder: Path, size: str) -> dict[str, Any]:
 
     catalog = season(folder, DATES)
     settings = ours.settings(folder, catalog=str(catalog))
-    services, allowed = worker.quick_services(settings), worker.synchronous_limits(settings)
+    allowed = worker.synchronous_limits(settings)
     layer(folder, size, "one", UTM)
     most = max(2, min(MOST, -(-SIZES[size].side // BLOCK) - 1) + 1)
     corners = [(x * BLOCK, y * BLOCK) for x in range(1, most) for y in range(1, most)]
@@ -45,10 +45,10 @@ def synchronous(folder: Path, size: str) -> dict[str, Any]:
 
     def ask(corner: tuple[int, int], away: int = 0) -> Taken:
         request = parse_statistical(_request(folder, _ring(corner, away)))
-        return take(lambda: statistics(request, services, allowed))
+        return take(lambda: statistics(request, worker.quick_services(settings), allowed))
 
     def together(corner: tuple[int, int]) -> dict[str, Taken]:
-        services.reader.close()  # of another field nothing is known that the next may use
+        worker.quick_services(settings).reader.close()  # of another field nothing is known that the next may use
         return {
             "rasterio loop": take(lambda: _loop(scenes, _ring(corner, 0))), "field": ask(corner),
             "field again": ask(corner), "neighbour": ask(corner, STEP),

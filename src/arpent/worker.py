@@ -246,7 +246,8 @@ def _services(serialised: str) -> Services:
 def quick_services(settings: Settings) -> Services:
     """The services for what is answered at once: blocks are decoded by all cores, and kept for the next request."""
     services = services_of(settings)
-    return replace(services, reader=_keeping_reader(settings.model_dump_json(exclude={"database_url", "secret_key"})))
+    reader = _keeping_reader(settings.model_dump_json(exclude={"database_url", "secret_key"}))
+    return replace(services, reader=reader.for_one_request())
 
 
 @lru_cache(maxsize=4)

@@ -14,7 +14,7 @@ from pyproj import CRS
 
 from arpent.domain.boundary.measures import Measures, joined_measures, measures_of
 from arpent.domain.boundary.outlines import fault_of_outline, valid_outlines
-from arpent.domain.boundary.rings import rings_of
+from arpent.domain.boundary.rings import Rings, rings_of, take_rings
 
 POLYGONS = (3, 6)
 """GEOS type ids of Polygon and MultiPolygon."""
@@ -91,7 +91,7 @@ class Features:
         return self.__dict__.get("measured")
 
     @cached_property
-    def rings(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    def rings(self) -> Rings:
         """All rings of the polygons: vertices (V, 2), where each ring begins (R + 1,), where each feature's rings do
         (n + 1,); see `rings_of`."""
         return rings_of(self.geometries)
@@ -147,6 +147,8 @@ class Features:
         found = Features(crs=self.crs, **fields)  # type: ignore[arg-type]
         if (known := self._known) is not None:
             found.__dict__["measured"] = known.take(rows)
+        if "rings" in self.__dict__:
+            found.__dict__["rings"] = self.rings if isinstance(rows, slice) else take_rings(self.rings, rows)
         return found
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -80,10 +80,9 @@ def answer_numbers(evalscript: Evalscript, calculations: Calculations) -> int:
     return count
 
 
-def heavy_numbers(evalscript: Evalscript, calculations: Calculations, intervals: int) -> int:
-    """Samples that take as much memory as a feature's numbers beyond the usual ones."""
-    beyond = answer_numbers(evalscript, calculations) * intervals - USUAL_NUMBERS
-    return max(0, beyond) * NUMBER_BYTES // PLAIN_BYTES
+def heavy_numbers(numbers: int) -> int:
+    """Samples that take as much memory as those of a feature's `numbers` that are beyond the usual ones."""
+    return max(0, numbers - USUAL_NUMBERS) * NUMBER_BYTES // PLAIN_BYTES
 
 
 def _bins(count: int | None, edges: int) -> int:

@@ -21,6 +21,7 @@ from arpent.domain.grid import Grids, Size
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.budget import (
     MOST_ANSWER_NUMBERS,
+    answer_numbers,
     check_grid,
     check_numbers,
     check_scenes,
@@ -160,5 +161,5 @@ def test_very_many_numbers_of_a_feature_count_as_samples_do() -> None:
     """So that fewer features, whose numbers fit into memory, make a partition."""
     ranks = OutputCalculations(percentiles={"default": tuple(k / 10 for k in range(1000))})
     wish = Calculations(outputs={"default": ranks})
-    assert heavy_numbers(script(1, 2), Calculations(outputs={}), 365) == 0
-    assert heavy_numbers(script(1, 64), wish, 30) > 50_000
+    assert heavy_numbers(answer_numbers(script(1, 2), Calculations(outputs={})) * 365) == 0
+    assert heavy_numbers(answer_numbers(script(1, 64), wish) * 30) > 50_000

@@ -6,10 +6,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+Rings = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+"""Vertices (V, 2), where each ring begins (R + 1,), where the rings of each feature begin (n + 1,)."""
 
-def rings_of(
-    geometries: NDArray[np.object_],
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+
+def rings_of(geometries: NDArray[np.object_]) -> Rings:
     """All rings, exterior and interior: vertices (V, 2), offsets where each ring begins (R + 1,), and offsets where the
     rings of each feature begin (n + 1,). Parts that are not polygons have none."""
     if (shapely.get_type_id(geometries) == shapely.GeometryType.POLYGON).all():
@@ -29,6 +30,21 @@ def rings_of(
     begins = np.append(0, np.cumsum(shapely.get_num_coordinates(rings)))
     of_feature = np.append(0, np.cumsum(np.bincount(owners, minlength=len(geometries))))
     return shapely.get_coordinates(rings), begins, of_feature
+
+
+def take_rings(rings: Rings, features: NDArray[np.intp]) -> Rings:
+    """The rings of some features, in this order."""
+    vertices, begins, of_feature = rings
+    chosen, polygons = _ragged(of_feature, features)
+    points, begins = _ragged(begins, chosen)
+    return vertices[points], begins, polygons
+
+
+def _ragged(begins: NDArray[np.int64], rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the entries of some rows, and where each row begins among them."""
+    counts = np.diff(begins)[rows]
+    offsets = np.append(0, np.cumsum(counts))
+    return np.arange(offsets[-1]) + np.repeat(begins[rows] - offsets[:-1], counts), offsets
 
 
 def _flat(geometries: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -33,7 +33,7 @@ from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitio
 from arpent.engine.analysis.read_features import load_features, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands, has_scenes
-from arpent.engine.budget import MOST_FEATURE_NUMBERS, PLAIN_BANDS, check_numbers, heavy_numbers
+from arpent.engine.budget import MOST_FEATURE_NUMBERS, PLAIN_BANDS, answer_numbers, check_numbers
 from arpent.engine.geometry_checks import check_geometries, usable_rows
 from arpent.engine.guards import check_wanted, guarded
 from arpent.engine.hints import Filtered
@@ -63,7 +63,7 @@ def analyse(
     services = guarded(services, wanted)
     check_update(request, services.objects)
     script = script_of(request, services)
-    bindings, remarks, heavy = _twice(lambda: _understood(script, request, services, limits))
+    bindings, remarks, numbers = _twice(lambda: _understood(script, request, services, limits))
     features = load_features(request.features, services, limits)
     features = features if features.valid is not None else features.checked()
     check_resolution(features, request.sampling, bindings)
@@ -106,7 +106,7 @@ def analyse(
     weight = np.ones(len(features), np.int64)
     weight[rows] = grids.sample_count
     kept, scenes = _kept_numbers(request), has_scenes(bindings)
-    size = partition_size(weight, layout, limits.pixel_budget, kept, scenes=scenes, results=heavy)
+    size = partition_size(weight, layout, limits.pixel_budget, kept, scenes=scenes, numbers=numbers)
     parts = runs(weight, layout, size, limits.parallelism)
     volume = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
     return Analysis(
@@ -167,16 +167,16 @@ def _twice(step: Callable[[], Answer]) -> Answer:
 def _understood(
     script: str, request: Request, services: Services, limits: Limits
 ) -> tuple[tuple[BandBinding, ...], tuple[str, ...], int]:
-    """Band bindings of the script, hints about its text, and the samples that a feature's numbers count for. A script
-    without scenes is also dry-run, since that needs nothing else."""
+    """Band bindings of the script, hints about its text, and how many numbers a feature has. A script without scenes
+    is also dry-run, since that needs nothing else."""
     with services.runtime.open(script) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
-        asked = (session.evalscript, request.calculations, len(request.intervals))
-        check_numbers(*asked, MOST_FEATURE_NUMBERS)
+        check_numbers(session.evalscript, request.calculations, len(request.intervals), MOST_FEATURE_NUMBERS)
         if not has_scenes(bindings):
             dry_run(session, bindings, ())
-        return bindings, script_hints(session.evalscript), heavy_numbers(*asked)
+        numbers = answer_numbers(session.evalscript, request.calculations) * len(request.intervals)
+        return bindings, script_hints(session.evalscript), numbers
 
 
 def _tried(

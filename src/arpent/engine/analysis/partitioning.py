@@ -14,6 +14,7 @@ from pyproj import CRS, Transformer
 from arpent.domain.feature import Features
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.partition import Partition
+from arpent.engine.budget import heavy_numbers
 
 PARTITIONS_PER_WORKER = 2
 """Partitions per worker of a small job, where there are several, so that none idles while another finishes."""
@@ -23,9 +24,11 @@ SLACK, LARGE_SLACK = 0.15, 0.5
 """How far from its equal share of the work a partition may end, for the sake of a whole block …"""
 LARGE_FEATURE = 0.25
 """A feature is large if it has more samples than this share of a block's pixels."""
-MOST_BUDGETS, SCENE_BUDGETS = 128, 8
-"""A partition of large features, or of features that are read in many scenes, has at most so many times the pixel
-budget of samples (chunks are cut finer): it is what a worker that dies costs."""
+MOST_BUDGETS, SCENE_BUDGETS, PLAIN_BUDGETS = 128, 8, 4
+"""A partition of large features, of features that are read in many scenes, or of others, has at most so many times the
+pixel budget of samples (chunks are cut finer): it is what a worker that dies costs …"""
+FEW_NUMBERS = 500
+"""… others only if each feature has at most so many numbers in all intervals: all are kept until they are written."""
 KEPT_PER_SAMPLE = 32
 """Numbers of four bytes that take as much memory as the work on one sample."""
 MANY = 4
@@ -116,15 +119,16 @@ def partition_size(
     kept_numbers: int,
     *,
     scenes: bool = False,
-    results: int = 0,
+    numbers: int = 0,
 ) -> PartitionSize:
     """The size for features of `weight` (n,) samples, of which `pixel_budget` fit into memory at once.
 
     Features as large as blocks share blocks with many neighbours: the fewer partitions, the fewer blocks are decoded
-    twice. So do those that are read in many `scenes`, which are worked on in chunks, however few they are.
+    twice. So do those that are read in many `scenes`, which are worked on in chunks, however few they are; and a few
+    features at the edges of every partition do.
     `kept_numbers`: per sample, what is kept until all chunks of a partition are done (percentiles, histograms
-    over all intervals), and must fit into memory, too. `results`: samples that take as much memory as the results of a
-    feature, which are not done in chunks: those of a partition fit into one pixel budget, however many it has.
+    over all intervals), and must fit into memory, too. `numbers`: of each feature in all intervals, which are not done
+    in chunks: those of a partition fit into one pixel budget, however many it has.
     """
     large = layout.inside & (weight > LARGE_FEATURE * layout.pixels)
     if weight[large].sum() > weight.sum() / 2:
@@ -132,10 +136,11 @@ def partition_size(
     elif scenes:
         most, per_worker = SCENE_BUDGETS * pixel_budget, PARTITIONS_PER_WORKER
     else:
-        return PartitionSize(samples=pixel_budget, results=results)
+        most, per_worker = (PLAIN_BUDGETS if numbers <= FEW_NUMBERS else 1) * pixel_budget, PARTITIONS_PER_WORKER
     if kept_numbers:
         most = min(most, max(1, pixel_budget * KEPT_PER_SAMPLE // kept_numbers))
-    return PartitionSize(samples=most, per_worker=per_worker, results=results * -(-most // pixel_budget))
+    results = heavy_numbers(numbers) * -(-most // pixel_budget)
+    return PartitionSize(samples=most, per_worker=per_worker, results=results)
 
 
 def runs(

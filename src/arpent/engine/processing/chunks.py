@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.feature import Features
-from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Samples
+from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Rule, Samples
 from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import AssetReader
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.sample_geometry import SampleGeometry
-from arpent.raster.blocks.cells import CellRun, Cells
+from arpent.raster.blocks.cells import Cells
 from arpent.zonal.pixel_rules import samples_inside
 
 TRIED = 5
@@ -45,24 +45,27 @@ def chunks(
     """Every sample inside a polygon once, about `most` at a time; every feature in at least one chunk, also one without
     samples. `raster`: whose blocks the cuts follow."""
     cells, placed = Cells(features.crs, grids, raster), np.zeros(len(features), bool)
+    if rule.kind is Rule.SERVICE and rule.inner == 0.0:
+        features.rings  # noqa: B018 - those of the parts are taken from them
     for run in cells.runs(most):
-        samples = cells.within(run, _found(features, grids, run, rule))
+        mine, own = features.take(run.features), grids.take(run.features)
+        found = samples_inside(mine, own, rule, run.windows)
+        samples = cells.within(run, _of_all(found, run.features, len(features)))
         counts = samples.counts
         waiting = np.zeros(len(features), bool)
         waiting[run.features] = ~placed[run.features]
         rows = np.flatnonzero((counts > 0) | waiting)
         placed[rows] = True
-        geometry = SampleGeometry(
-            features=features.take(rows), grids=grids.take(rows), samples=samples.take(rows), rule=rule
-        )
+        if len(rows) < len(run.features):
+            mine, own = features.take(rows), grids.take(rows)
+        geometry = SampleGeometry(features=mine, grids=own, samples=samples.take(rows), rule=rule)
         yield Chunk(rows=rows, geometry=geometry)
 
 
-def _found(features: Features, grids: Grids, run: CellRun, rule: PixelRule) -> Samples:
-    """The samples in the windows of a run, for all features."""
-    samples = samples_inside(features.take(run.features), grids.take(run.features), rule, run.windows)
-    counts, span_counts = np.zeros((2, len(features)), np.int64)
-    counts[run.features], span_counts[run.features] = samples.counts, np.diff(samples.span_offsets)
+def _of_all(samples: Samples, rows: NDArray[np.intp], count: int) -> Samples:
+    """The samples of the features at `rows`, as those of `count` features."""
+    counts, span_counts = np.zeros((2, count), np.int64)
+    counts[rows], span_counts[rows] = samples.counts, np.diff(samples.span_offsets)
     offsets, span_offsets = (np.append(0, np.cumsum(each)) for each in (counts, span_counts))
     return Samples(offsets=offsets, span_offsets=span_offsets, spans=samples.spans)
 

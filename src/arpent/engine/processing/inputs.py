@@ -26,6 +26,9 @@ from arpent.raster.mosaic import simple, stack
 from arpent.raster.mosaicking_order import orbits
 from arpent.raster.read_failures import Fault
 
+ASKED_WHILE_READING = CHOOSE_SCENES | {"updateOutput"}
+"""Functions of a script that `prepare` calls."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:

@@ -196,6 +196,25 @@ def test_a_request_after_a_change_has_the_new_header(reader: CogReader, tmp_path
     assert len(read(kept, href)[0]) == len(ALL)
 
 
+def test_one_request_asks_a_file_once_and_the_next_again(
+    reader: CogReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, href, asked = KeptBlocks(reader, 1 << 20), make(tmp_path / "a.tif"), []
+    before, _ = read(kept, href)
+    forget = reader.forget_changed
+    monkeypatch.setattr(reader, "forget_changed", lambda hrefs: asked.extend(hrefs) or forget(hrefs))
+    one = kept.for_one_request()
+    again, nothing = read(one, href)
+    assert asked == [href]
+    assert nothing == 0, "they are the same blocks"
+    make(tmp_path / "b.tif", add=7)
+    (tmp_path / "b.tif").replace(href)
+    now, _ = read(kept.for_one_request(), href)
+    assert asked == [href, href]
+    np.testing.assert_array_equal(again[0], before[0])
+    np.testing.assert_array_equal(now[0], before[0] + 7)
+
+
 def make_lerc(path: Path, value: int) -> str:
     return write(path / "a.tif", np.full((64, 64), 11 * value, np.uint16), nodata=value, compress="lerc")
 

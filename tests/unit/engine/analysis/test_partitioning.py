@@ -15,7 +15,9 @@ from pyproj import CRS
 from arpent.domain.feature import Features
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.engine.analysis.partitioning import (
+    FEW_NUMBERS,
     MOST_BUDGETS,
+    PLAIN_BUDGETS,
     SCENE_BUDGETS,
     PartitionSize,
     assign_blocks,
@@ -23,6 +25,7 @@ from arpent.engine.analysis.partitioning import (
     partition_size,
     runs,
 )
+from arpent.engine.budget import NUMBER_BYTES, PLAIN_BYTES, USUAL_NUMBERS
 
 UTM = CRS.from_epsg(32633)
 
@@ -125,7 +128,16 @@ def test_what_reaches_into_the_next_blocks_stays_with_the_first_one():
 def test_features_that_no_known_image_contains_are_not_large():
     layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [])
     size = partition_size(np.full(2, 10**6), layout, pixel_budget=1000, kept_numbers=0)
-    assert size == PartitionSize(samples=1000)
+    assert size == PartitionSize(samples=PLAIN_BUDGETS * 1000)
+
+
+def test_partitions_of_features_with_many_numbers_hold_one_pixel_budget():
+    layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [image()])
+    few, many = (
+        partition_size(np.full(2, 20), layout, pixel_budget=1000, kept_numbers=0, numbers=numbers)
+        for numbers in (FEW_NUMBERS, FEW_NUMBERS + 1)
+    )
+    assert (few.samples, many.samples) == (PLAIN_BUDGETS * 1000, 1000)
 
 
 def test_partitions_of_features_as_large_as_blocks_hold_several_pixel_budgets():
@@ -147,8 +159,10 @@ def test_results_of_a_partition_fit_into_one_pixel_budget(samples: int, scenes: 
     """Chunks of a partition take turns in memory; the results of its features stay there until all are done."""
     layout = assign_blocks(np.tile([[100.0, 900.0]], (50, 1)), UTM, [image()])
     weight = np.full(50, samples)
-    alone = partition_size(weight, layout, pixel_budget=10_000, kept_numbers=0, scenes=scenes)
-    size = partition_size(weight, layout, pixel_budget=10_000, kept_numbers=0, scenes=scenes, results=1000)
+    alone, size = (
+        partition_size(weight, layout, pixel_budget=10_000, kept_numbers=0, scenes=scenes, numbers=numbers)
+        for numbers in (FEW_NUMBERS + 1, USUAL_NUMBERS + 1000 * PLAIN_BYTES // NUMBER_BYTES)
+    )
     assert size.samples == alone.samples, "features are not large by what is reported of them"
     assert max(map(len, runs(weight, layout, size, parallelism=1))) <= 10
 

@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -58,12 +59,15 @@ class KeptBlocks:
     def __init__(self, reader: CogReader, most_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         """`most_bytes`: of decoded blocks."""
         self._reader = reader
-        self._most_bytes = most_bytes
-        self._clock = clock
-        self._lock = Lock()
-        self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
-        self._bytes = 0
+        self._memory = _Memory(most_bytes, clock)
         self._confirmed: RecentKeys[str] = RecentKeys(_MOST_CONFIRMED, CONFIRMED_SECONDS, clock)
+        self._looked_at: set[str] | None = None
+
+    def for_one_request(self) -> KeptBlocks:
+        """The same blocks, for one request: a file on a disk is asked once, when it is first needed."""
+        one = copy(self)
+        one._looked_at = set()
+        return one
 
     def counting(self) -> AbstractContextManager[Bytes]:
         return self._reader.counting()
@@ -80,7 +84,7 @@ class KeptBlocks:
         return self._reader.calibration(file)
 
     def read(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0) -> Iterator[Piece]:
-        self._forget_changed(href for href, blocks in requests if any(self._has(href, band, blocks)))
+        self._forget_changed(href for href, blocks in requests if self._memory.has(href, band, blocks))
         versions: dict[str, Mapping[str, Version]] = {}
         found: list[_Found] = []
         missing: list[tuple[str, Sequence[Block]]] = []
@@ -89,16 +93,14 @@ class KeptBlocks:
             if not blocks:
                 continue
             versions[href] = self._reader.versions(href)
-            pieces = [self._get(versions[href], href, band, block) for block in blocks]
+            pieces = self._memory.get(versions[href], href, band, blocks)
             found += [(href, block, pixels) for block, pixels in zip(blocks, pieces, strict=True)]
             missing.append((href, [_more(block) for block, one in zip(blocks, pieces, strict=True) if one is None]))
         return self._merged(found, self._reader.read(missing, band), versions, band)
 
     def close(self) -> None:
         """Forget all blocks, and close the reader."""
-        with self._lock:
-            self._entries.clear()
-            self._bytes = 0
+        self._memory.clear()
         self._reader.close()
 
     def _merged(
@@ -115,34 +117,62 @@ class KeptBlocks:
                 continue
             _, _, fresh = next(decoded)
             if versions[href]:
-                self._put(versions[href], href, band, _more(block), fresh)
+                self._memory.put(versions[href], href, band, _more(block), fresh)
             yield href, block, fresh
 
     def _forget_changed(self, hrefs: Iterable[str]) -> None:
         """Have the changed images opened anew. All that must be asked for are asked for at once."""
-        asked = [href for href in dict.fromkeys(hrefs) if local_path(href) or href not in self._confirmed]
+        asked = [href for href in dict.fromkeys(hrefs) if self._is_due(href)]
+        if not asked:
+            return
         self._reader.forget_changed(asked)
         for href in asked:  # what changed, and what nobody has opened yet, is opened after this
-            self._confirmed.add(href)
+            if local_path(href) is None:
+                self._confirmed.add(href)
+            elif self._looked_at is not None:
+                self._looked_at.add(href)
 
-    def _has(self, href: str, band: int, blocks: Sequence[Block]) -> Iterator[bool]:
-        return ((href, band, block.level, block.row, block.column) in self._entries for block in blocks)
+    def _is_due(self, href: str) -> bool:
+        """Whether it must be asked if the file is still the same."""
+        if self._looked_at is not None and href in self._looked_at:
+            return False
+        return local_path(href) is not None or href not in self._confirmed
 
-    def _get(self, versions: Mapping[str, Version], href: str, band: int, block: Block) -> NDArray[np.generic] | None:
-        key = (href, band, block.level, block.row, block.column)
+
+class _Memory:
+    """Decoded blocks, up to a number of bytes. Thread-safe."""
+
+    def __init__(self, most_bytes: int, clock: Callable[[], float]) -> None:
+        self._most_bytes = most_bytes
+        self._clock = clock
+        self._lock = Lock()
+        self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
+        self._bytes = 0
+
+    def clear(self) -> None:
+        """Forget all of them."""
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is None or entry.versions != versions:
-                return None
-            if entry.rows is not None and (block.rows is None or block.rows > entry.rows):
-                return None
-            entry.used = self._clock()
-            self._entries.move_to_end(key)
-            return entry.pixels
+            self._entries.clear()
+            self._bytes = 0
 
-    def _put(
+    def has(self, href: str, band: int, blocks: Sequence[Block]) -> bool:
+        """Whether any of the blocks may be here."""
+        return any((href, band, block.level, block.row, block.column) in self._entries for block in blocks)
+
+    def get(
+        self, versions: Mapping[str, Version], href: str, band: int, blocks: Sequence[Block]
+    ) -> list[NDArray[np.generic] | None]:
+        """The pixels of each block; None of one that is not here, or of another version, or with fewer rows."""
+        with self._lock:
+            now = self._clock()
+            return [
+                self._one(versions, (href, band, block.level, block.row, block.column), block, now) for block in blocks
+            ]
+
+    def put(
         self, versions: Mapping[str, Version], href: str, band: int, block: Block, pixels: NDArray[np.generic]
     ) -> None:
+        """Keep a block, unless what is here was all used lately."""
         if _size(pixels) > self._most_bytes:
             return
         if pixels.base is not None and not _is_whole(pixels):
@@ -158,6 +188,16 @@ class KeptBlocks:
                 self._bytes -= _size(oldest.pixels)
             self._entries[key] = _Entry(pixels, block.rows, versions, now)
             self._bytes += _size(pixels)
+
+    def _one(self, versions: Mapping[str, Version], key: _Key, block: Block, now: float) -> NDArray[np.generic] | None:
+        entry = self._entries.get(key)
+        if entry is None or (entry.versions is not versions and entry.versions != versions):
+            return None
+        if entry.rows is not None and (block.rows is None or block.rows > entry.rows):
+            return None
+        entry.used = now
+        self._entries.move_to_end(key)
+        return entry.pixels
 
 
 def _is_whole(pixels: NDArray[np.generic]) -> bool:
