@@ -202,10 +202,7 @@ def _explained(error: OSError, location: Location, action: str) -> WorldError:
         )
     if error.errno in _ABSENT and action == "read":
         return StorageNotFound(f"{what}: bucket {location.bucket!r} has no object {location.key!r}.")
-    if error.errno == errno.ENOENT:  # folders are made, so it is missing no longer than the bucket was
-        away = f"{what}: a folder of bucket {location.bucket!r} was away for a moment."
-        return StorageUnavailable(away, transient=True)
-    if error.errno in (*_ABSENT, errno.EEXIST):
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return NameRefused(
             f"{what}: there is an object where the key needs a folder, or a folder of the object's name."
         )
@@ -217,4 +214,7 @@ def _explained(error: OSError, location: Location, action: str) -> WorldError:
         )
         full = f"{what}: {disk} is full. Free space on it, and START the request again."
         return StorageUnavailable(full, transient=True)
-    return StorageUnavailable(f"{what}: {os.strerror(error.errno or errno.EIO)}.", transient=True)
+    why = os.strerror(error.errno or errno.EIO)
+    if error.errno == errno.ENOENT:  # folders are made, so it is missing no longer than the bucket was
+        why = f"a folder of bucket {location.bucket!r} was away for a moment"
+    return StorageUnavailable(f"{what}: {why}.", transient=True)
