@@ -202,7 +202,7 @@ def _explained(error: OSError, location: Location, action: str) -> WorldError:
         )
     if error.errno in _ABSENT and action == "read":
         return StorageNotFound(f"{what}: bucket {location.bucket!r} has no object {location.key!r}.")
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
         return NameRefused(
             f"{what}: there is an object where the key needs a folder, or a folder of the object's name."
         )
