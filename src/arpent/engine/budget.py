@@ -47,7 +47,7 @@ USUAL_NUMBERS = 10_000
 """Count of numbers of a feature beyond which they count as samples do, of the same memory, in a partition of one pixel
 budget …"""
 FEATURE_NUMBERS = 125
-"""… in one of several all of them do, and so many more for the feature itself: outline, names, grid."""
+"""… in one of several all of them do, and this count for the feature itself: outline, names, grid."""
 STATISTICS = 6
 """Count of numbers that every band reports: min, max, mean, stDev and two counts."""
 BIN_NUMBERS = 3
