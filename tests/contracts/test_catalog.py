@@ -6,11 +6,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import nan
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread, Timer
 
 import pytest
 
@@ -255,6 +256,25 @@ NAMED = ("empty", "half", "lines", "prose", "bytes", "deep")
 """Of these, what is meant to be JSON and is not."""
 
 
+@contextmanager
+def _written_slowly(path: Path, text: str) -> Iterator[None]:
+    """Somebody who writes the text again and again, and never the rest."""
+    done = Event()
+
+    def write() -> None:
+        while not done.wait(0.2):
+            path.write_text(text)
+
+    path.write_text(text)
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        writer.join()
+
+
 class TestFolder:
     def test_a_folder_with_a_collection_id_of_its_own(self, tmp_path: Path) -> None:
         own = item("own", "2020-06-02T00:00:00Z", collection="s2-l2a-33t-120m", constellation="Sentinel 2")
@@ -374,6 +394,36 @@ class TestFolder:
         (tmp_path / "a.json").write_text(json.dumps(item("a", "2020-06-15T10:00:00Z", **{"eo:cloud_cover": nan})))
         (found,) = FolderCatalog(tmp_path).search(COLLECTION, JUNE, BOX)
         assert found.cloud_cover is None
+
+    def test_what_is_being_written_loses_nothing(self, tmp_path: Path) -> None:
+        """Items of a file that is written anew slowly: what was known stays, and who knows nothing does not go on."""
+        place, names = tmp_path / "all.json", ["a", "b"]
+        documents = [
+            item(name, "2020-06-15T10:00:00Z", west=west) for name, west in zip(names, (15.0, 15.01), strict=True)
+        ]
+        text = json.dumps({"type": "FeatureCollection", "features": documents})
+        place.write_text(text)
+        catalog = FolderCatalog(tmp_path, recheck_seconds=0)
+        assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == names
+        with _written_slowly(place, text[: len(text) // 2]):
+            assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == names
+            with pytest.raises(CatalogUnavailable, match="is just being written") as refused:
+                FolderCatalog(tmp_path).search(COLLECTION, JUNE, BOX)
+        assert refused.value.transient
+        assert str(tmp_path) not in str(refused.value)
+        place.write_text(text.replace('"b"', '"c"'))
+        assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == ["a", "c"]
+
+    def test_an_item_that_changes_while_it_is_searched_is_not_missed(self, tmp_path: Path) -> None:
+        text = json.dumps(item("a", "2020-06-15T10:00:00Z"))
+        for half in (text[:100], json.dumps({"type": "FeatureCollection", "features": [json.loads(text)] * 2})):
+            (tmp_path / "a.json").write_text(text)
+            catalog = FolderCatalog(tmp_path, recheck_seconds=60)
+            far = (BOX[0] + 90, BOX[1], BOX[2] + 90, BOX[3])
+            assert catalog.search(COLLECTION, JUNE, far) == ()  # it is found, but not read
+            (tmp_path / "a.json").write_text(half)
+            with pytest.raises(CatalogUnavailable, match="is just being written"):
+                catalog.search(COLLECTION, JUNE, BOX)
 
     def test_a_file_that_is_just_written_is_waited_for(self, tmp_path: Path) -> None:
         text = json.dumps(item("slow", "2020-06-15T10:00:00Z"))

@@ -97,6 +97,20 @@ def test_compressions_and_types(
         same_as_rasterio(reader, write(tmp_path / f"{predictor}.tif", formula(75, 101, dtype), nodata=1, **options))
 
 
+@pytest.mark.parametrize("compress", ["none", "packbits"])
+def test_a_predictor_without_a_compression_that_has_one(tmp_path: Path, reader: CogReader, compress: str) -> None:
+    """As in GDAL, the tag says nothing there."""
+    path = write(tmp_path / "a.tif", formula(75, 101), compress=compress, **TILES)
+    with tifffile.TiffFile(path, mode="r+b") as image:
+        entry = image.pages[0].tags["SampleFormat"]  # 1, as without the tag
+        for place, number in ((entry.offset, 317), (entry.valueoffset, 2)):
+            image.filehandle.seek(place)
+            image.filehandle.write(number.to_bytes(2, "little"))
+    with tifffile.TiffFile(path) as image:
+        assert int(image.pages[0].predictor) == 2
+    same_as_rasterio(reader, path)
+
+
 @pytest.mark.parametrize("interleave", ["pixel", "band"])
 @pytest.mark.parametrize(("dtype", "predictor"), [("uint8", 1), ("uint16", 2), ("float32", 3), ("float32", 2)])
 @pytest.mark.parametrize("layout", [TILES, STRIPS], ids=["tiles", "strips"])

@@ -70,7 +70,7 @@ def explain(request: Request, features: Features, start: datetime | None, servic
     """The Explanation of one feature, which `features` holds alone. `start` and errors as in `explain_feature`."""
     intervals, services = _wanted(request.intervals, start), guarded(services)
     grids = Grids.over(features.bounds, request.sampling)
-    if faults := check_geometries(features, grids):
+    if faults := check_geometries(features, grids, request.pixels):
         return _without_numbers(features, intervals[0], as_failures(faults)[0])
     with ScriptSupervisor(services.runtime, script_of(request, services)) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
@@ -181,27 +181,27 @@ def _without_numbers(features: Features, interval: Interval, failure: Failure) -
 def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
     binding, acquisitions = case.computation.bindings[ordinal], case.found.inputs[ordinal]
     origin = np.full((0, len(case.computation.geometry.samples)), -1, np.int64)
-    kept: frozenset[str] = frozenset()
+    kept: frozenset[int] = frozenset()
     if prepared is not None:
         taken = prepared.origins[ordinal]
         stored = prepared.inputs[ordinal].values[0]
         # An empty source of a fusion has no scene at all, not even an empty one.
         origin = taken.rows()[: 1 if stored.ndim == 1 else stored.shape[0]]
-        kept = frozenset(acquisitions.items[row].id for scene in taken.scenes for row in scene)
-    given = {item.id: int(np.sum(origin == row)) for row, item in enumerate(acquisitions.items)}
+        kept = frozenset(id(acquisitions.items[row]) for scene in taken.scenes for row in scene)
+    given = {id(item): int(np.sum(origin == row)) for row, item in enumerate(acquisitions.items)}
     items = tuple(
         SeenItem(
             item=item,
             clear=passes_cloud_filter(item, binding),
             reached=bool(case.computation.geometry.reached(item)[0]),
-            kept=item.id in kept,
-            samples=given.get(item.id, 0),
+            kept=id(item) in kept,
+            samples=given.get(id(item), 0),
             excluded_by=(refusing_filter(item, binding) or (None,))[0],
         )
         for item in acquisitions.candidates
     )
-    place = {seen.item.id: row for row, seen in enumerate(items)}
-    places = np.array([*(place[item.id] for item in acquisitions.items), -1], np.int64)
+    place = {id(seen.item): row for row, seen in enumerate(items)}
+    places = np.array([*(place[id(item)] for item in acquisitions.items), -1], np.int64)
     return SeenInput(
         name=binding.input.datasource if binding.input.datasource is not None else str(ordinal),
         collection=binding.collection.id,

@@ -8,10 +8,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from arpent.domain.boundary.outlines import fault_of_outline
+from arpent.domain.boundary.outlines import MOST_CORNERS, fault_of_outline, shrinks_soon
 from arpent.domain.feature import POLYGONS, Features
-from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
+from arpent.domain.grid import AS_THE_SERVICE, MAXIMUM_SIDE, Grids, PixelRule, Resolution, Size
 from arpent.domain.result import ErrorType, Failure
+from arpent.zonal.pixel_rules import inner_distance
 from arpent.zonal.rasterize import SUB_ROWS
 
 KINDS: Mapping[str, str] = {
@@ -24,6 +25,8 @@ KINDS: Mapping[str, str] = {
     "Use a coarser resolution or a smaller feature.",
     "too-complex": "The outline crosses the lines of its grid {count:,} times, more than the allowed {limit:,}. "
     "Simplify it, or use a coarser resolution.",
+    "too-intricate": "Too many edges of the outline lie near one another to make it smaller by {metres:g} metres "
+    "(`inner`). Simplify it, or leave `inner` out of aggregation.pixels.",
 }
 """Kind of a finding → message to the user."""
 
@@ -32,9 +35,9 @@ MOST_CROSSINGS = 1 << 25
 are computed."""
 
 
-def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
+def check_geometries(features: Features, grids: Grids, rule: PixelRule = AS_THE_SERVICE) -> dict[int, tuple[str, str]]:
     """Row → (kind, message) of each feature that cannot have statistics; `grids` (n,): the grid of each feature,
-    whatever its geometry."""
+    whatever its geometry; `rule`: which samples belong to it."""
     measured = features.measured
     absent = measured.absent
     other = ~absent & ~np.isin(measured.types, POLYGONS)
@@ -64,6 +67,11 @@ def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, s
         for position in np.flatnonzero(crossed > MOST_CROSSINGS):
             message = KINDS["too-complex"].format(count=round(float(crossed[position])), limit=MOST_CROSSINGS)
             found.setdefault(int(usable[many[position]]), ("too-complex", message))
+    if rule.inner and not features.crs.is_geographic:  # in degrees it is refused for all
+        distance = inner_distance(features.crs, rule)
+        for row in usable[measured.vertices[usable] > MOST_CORNERS].tolist():
+            if row not in found and not shrinks_soon(features.geometries[row], distance):
+                found[row] = ("too-intricate", KINDS["too-intricate"].format(metres=rule.inner))
     return found
 
 

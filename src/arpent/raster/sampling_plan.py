@@ -45,7 +45,7 @@ class SamplingPlan:
         self.grids = grids
         self.samples = samples
         self._geometries = geometries
-        self._known: Mapping[tuple[str, str], NDArray[np.bool_]] = {}
+        self._known: Mapping[int, NDArray[np.bool_]] = {}
         self._lock = RLock()
         self._warps: dict[tuple[str, float], Reprojection] = {}
         self._indices: dict[object, tuple[Index, ...]] = {}
@@ -67,14 +67,15 @@ class SamplingPlan:
         return Reach(self.crs, self.grids, self._geometries)
 
     def knowing(self, items: Sequence[Item], reach: NDArray[np.bool_]) -> SamplingPlan:
-        """The same plan, with what `reached` answers for these items, (items, n), as it was found for a larger site."""
+        """The same plan, with what `reached` answers for these items, (items, n), as it was found for a larger site.
+        The caller keeps them as long as the plan: they are known as objects, since several may have one id."""
         plan = copy(self)
-        plan._known = {(item.collection, item.id): row for item, row in zip(items, reach, strict=True)}
+        plan._known = {id(item): row for item, row in zip(items, reach, strict=True)}
         return plan
 
     def reached(self, item: Item) -> NDArray[np.bool_]:
         """(n,): whether the item's footprint meets each polygon, or its grid, and no newer processing's does."""
-        if (known := self._known.get((item.collection, item.id))) is not None:
+        if (known := self._known.get(id(item))) is not None:
             return known
         reached = self.reach.of(item.footprint)
         if item.superseded is not None and reached.any():

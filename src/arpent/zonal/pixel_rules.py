@@ -68,8 +68,13 @@ def _inner(features: Features, rule: PixelRule) -> Features:
     if rule.inner == 0.0:
         return features
     check_metres(features.crs, rule)
-    metres = features.crs.axis_info[0].unit_conversion_factor
-    return features.reshaped(np.asarray(shapely.buffer(features.geometries, -rule.inner / metres), np.object_))
+    distance = inner_distance(features.crs, rule)
+    return features.reshaped(np.asarray(shapely.buffer(features.geometries, -distance), np.object_))
+
+
+def inner_distance(crs: CRS, rule: PixelRule) -> float:
+    """By how much polygons are made smaller, in units of the CRS."""
+    return rule.inner / float(crs.axis_info[0].unit_conversion_factor)
 
 
 def _turned_rings(features: Features) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:

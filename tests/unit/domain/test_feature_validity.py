@@ -8,7 +8,7 @@ import shapely
 import shapely.affinity
 from pyproj import CRS
 
-from arpent.domain.boundary.outlines import DENSE
+from arpent.domain.boundary.outlines import DENSE, shrinks_soon
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution
 from arpent.zonal.pixel_coverage import pixel_coverage
@@ -124,3 +124,14 @@ def test_an_outline_of_no_place_is_not_valid(number: float) -> None:
     with np.errstate(invalid="ignore"):
         found = features(shapely.Polygon(ring)).checked()
     assert not found.validity.any()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("distance", [1.0, 10.0])
+def test_what_is_soon_made_smaller(turned: bool, distance: float) -> None:
+    """However many corners; whichever way its rings turn."""
+    turn = np.linspace(0, 2 * np.pi, 10_000, endpoint=False)
+    shore = 2000 + 100 * np.sin(7 * turn) + np.random.default_rng(1).normal(0, 0.3, len(turn))
+    ring = np.column_stack((shore * np.cos(turn), shore * np.sin(turn)))
+    lake = shapely.Polygon(ring[::-1] if turned else ring, [shapely.Point(0, 0).buffer(500, 500).exterior.coords])
+    assert shrinks_soon(lake, distance)

@@ -10,7 +10,7 @@ import shapely
 from pyproj import CRS
 
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids, Resolution
+from arpent.domain.grid import Grids, PixelRule, Resolution
 from arpent.domain.result import ErrorType
 from arpent.engine.geometry_checks import as_failures, check_geometries, usable_rows
 
@@ -83,3 +83,15 @@ def test_coordinates_beyond_all_measure(big: float):
     shape = shapely.box(min(0.0, big), 0, max(0.0, big), 10)
     found = found_in(of(SQUARE, shape, SQUARE), Resolution(x=10, y=10))
     assert {row: kind for row, (kind, _) in found.items()} == {1: "too-large"}
+
+
+def test_a_comb_is_not_made_smaller_for_minutes():
+    teeth = np.column_stack((np.arange(20_000) * 0.05, np.tile([10.0, 1000.0], 10_000)))
+    comb = shapely.Polygon([*teeth.tolist(), (1000.0, 0.0), (0.0, 0.0)])
+    lake = shapely.Point(0, 0).buffer(5000, 2000)
+    features = of(comb, lake, SQUARE)
+    grids = Grids.over(features.bounds, Resolution(x=10, y=10))
+    assert check_geometries(features, grids) == {}
+    found = check_geometries(features, grids, PixelRule(inner=20.0))
+    assert {row: kind for row, (kind, _) in found.items()} == {0: "too-intricate"}
+    assert "smaller by 20 metres" in found[0][1]

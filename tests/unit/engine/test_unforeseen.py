@@ -27,7 +27,7 @@ from arpent.domain.errors import (
     WorkLost,
 )
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids, Resolution
+from arpent.domain.grid import AS_THE_SERVICE, Grids, Resolution
 from arpent.domain.imagery.item import CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.interval import Interval
@@ -157,13 +157,14 @@ def test_the_analysis_finds_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
         geometries=np.array([parcel.geometry for parcel in PARCELS], object),
     )
 
-    def broken(some: Features, _: object) -> dict[int, tuple[str, str]]:
+    def broken(some: Features, *_: object) -> dict[int, tuple[str, str]]:
         if VICTIM in some.ids:
             raise KeyError("hunter2")
         return dict.fromkeys(np.flatnonzero(some.ids % 2), ("odd", "n"))
 
     monkeypatch.setattr(analyse, "check_geometries", broken)
-    found = analyse._geometry_faults(features, Grids.over(features.bounds, Resolution(x=10, y=10)))
+    grids = Grids.over(features.bounds, Resolution(x=10, y=10))
+    found = analyse._geometry_faults(features, grids, AS_THE_SERVICE)
     assert {int(features.ids[row]) for row, (kind, _) in found.items() if kind == "failed"} == {VICTIM}
     others = {int(features.ids[row]) for row, (kind, _) in found.items() if kind == "odd"}
     assert others == {each for each in features.ids.tolist() if each % 2 and each != VICTIM}

@@ -53,3 +53,10 @@ def test_what_is_known_of_an_item_is_not_found_out_again() -> None:
     knowing = plan.knowing([far], np.array([[False, True]]))
     assert [knowing.reached(one).tolist() for one in (near, far)] == [[True, True], [False, True]]
     assert [plan.reached(one).tolist() for one in (near, far)] == [[True, True], [False, False]]
+
+
+def test_items_of_one_id_are_not_taken_for_one_another() -> None:
+    plan = boxes_site([[500000, 5099900, 500050, 5099980], [500600, 5099300, 500700, 5099400]])
+    one, other = item("same", {}), item("same", {})
+    knowing = plan.knowing([one, other], np.array([[True, False], [False, True]]))
+    assert [knowing.reached(each).tolist() for each in (one, other)] == [[True, False], [False, True]]

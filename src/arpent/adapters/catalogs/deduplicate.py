@@ -53,10 +53,11 @@ def _complete_each_other(first: Mapping[str, Asset], second: Mapping[str, Asset]
 
 def _acquisition(item: Item) -> tuple[str, ...]:
     """What two processings share: platform, datatake, tile; exact times differ by seconds between processings. Without
-    a datatake the sensing time is used; without a tile an item is its own acquisition."""
+    a datatake the sensing time is used; without a tile an item is its own acquisition. Its id does not tell that alone:
+    STAC collections that are one here may have items of the same id, `orthophoto` of each flight."""
     tile = _text(item, _TILES).removeprefix("MGRS-")
     if not tile:
-        return (item.id,)
+        return (item.id, item.instant.isoformat())
     datatake = re.sub(r"_N\d\d\.\d\d$", "", _text(item, _DATATAKES))
     platform = str(item.properties.get("platform") or "").lower()
     return (platform, datatake or item.instant.isoformat(), tile)

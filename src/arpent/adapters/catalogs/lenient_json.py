@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import orjson
 
 from arpent.domain.boundary.text import json_whole
+
+_CUT = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|-|\.|[eE][+-]?|t|tr|tru|f|fa|fal|fals|n|nu|nul)?', re.DOTALL)
+"""Nothing, or what may be left of a value whose end is missing."""
 
 
 def loads(payload: bytes | str) -> object:
@@ -24,6 +28,13 @@ def loads(payload: bytes | str) -> object:
             parse_float=lambda number: _finite(float(number)),
             parse_constant=lambda _: None,
         )
+
+
+def is_unfinished(error: Exception) -> bool:
+    """Whether this is what `loads` raises for a text that ends in the middle."""
+    if isinstance(error, UnicodeDecodeError):
+        return error.end == len(error.object)
+    return isinstance(error, json.JSONDecodeError) and _CUT.fullmatch(error.doc, error.pos) is not None
 
 
 def _finite(number: float) -> float | None:

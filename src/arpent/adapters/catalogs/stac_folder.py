@@ -13,7 +13,7 @@ from threading import Lock
 import shapely
 
 from arpent.adapters.catalogs.deduplicate import newest
-from arpent.adapters.catalogs.folder.files import documents, stamps
+from arpent.adapters.catalogs.folder.files import being_written, documents, stamps
 from arpent.adapters.catalogs.folder.index import Entry, Index, document_of, named, open_index
 from arpent.adapters.catalogs.item import declared_times, read_items
 from arpent.domain.boundary.address_names import public_name
@@ -29,6 +29,8 @@ RECHECK_SECONDS = 2.0
 RECHECK_SHARE = 20
 """… and, if a check takes longer than LONG_SECONDS, this many times its duration."""
 LONG_SECONDS = 0.5
+MOMENT_SECONDS, PATIENCE_SECONDS = 0.3, 3.0
+"""Pause before a folder is looked at again in which a file is just being written, and for how long that is done."""
 MOST_KEPT = 5_000
 """Maximum number of items kept in memory."""
 
@@ -93,14 +95,21 @@ class FolderCatalog:
         now = time.monotonic()
         if self._index is not None and now - self._checked < self._recheck_seconds:
             return self._index
-        found = stamps(self._path)
-        if self._index is None:
-            self._index, found = open_index(self._path, found)
-        if self._index.age() >= self._recheck_seconds:
-            self._index.refresh(found)
-            took = time.monotonic() - now
+        while self._index is None or self._index.age() >= self._recheck_seconds:
+            begun, found = time.monotonic(), stamps(self._path)
+            if self._index is None:
+                self._index, found = open_index(self._path, found)
+            try:
+                self._index.refresh(found)
+            except CatalogUnavailable as error:  # mostly, a file is just being written
+                if not error.transient or time.monotonic() - now > PATIENCE_SECONDS:
+                    raise
+                time.sleep(MOMENT_SECONDS)
+                continue
+            took = time.monotonic() - begun
             if took > LONG_SECONDS:
                 self._recheck_seconds = max(self._recheck_seconds, RECHECK_SHARE * took)
+            break
         if not len(self._index):
             raise CatalogUnavailable(f"The catalogue {self._name} has no STAC items: set `catalog` to their folder.")
         self._checked = time.monotonic()
@@ -116,12 +125,15 @@ class FolderCatalog:
 
 
 def _read_entry(entry: Entry, collection: Collection, access: SourceAccess | None) -> Item | None:
-    """The item; None if it is not of the collection or cannot be read."""
+    """The item; None if it is not of the collection or cannot be read, or its file is gone. Raises CatalogUnavailable,
+    transient, if that has changed since it was found: without it, the search would lack it."""
     try:
         own = documents(entry.path) if entry.document is None else ()
     except (ValueError, RecursionError):  # it is just being written again
-        return None
+        raise being_written(entry.path) from None
     document = document_of(entry, own)
+    if document is None and own:
+        raise being_written(entry.path)
     if document is None:
         return None
     return next(read_items([(document, entry.path)], collection, folder=True, access=access), None)

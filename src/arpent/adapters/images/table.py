@@ -16,6 +16,8 @@ SPARE_BYTES = 1 << 16
 """Bytes that a codec may add to the smallest block."""
 _PREDICTORS = {"f": (1, 2, 3), "i": (1, 2), "u": (1, 2), "b": (1,)}
 """Kind of pixel type → supported predictors."""
+_UNPREDICTED = (1, 32773)
+"""Compressions that have no predictor, whatever the tag says: none, and PackBits. GDAL does not look at it, either."""
 _BIT = 1
 _YCBCR = 6
 
@@ -76,8 +78,10 @@ def block_table(page: TiffPage, order: str, *, mask: bool = False) -> Table:
         raise NeedsGdal("pixels are not whole numbers of bytes")
     if int(page.photometric) == _YCBCR:
         raise NeedsGdal("its colours are brightness and two differences, which need not be of one size")
-    if int(page.compression) not in CODECS or int(page.predictor) not in _PREDICTORS[dtype.kind]:
-        raise NeedsGdal(f"compression {int(page.compression)}, predictor {int(page.predictor)}")
+    compression = int(page.compression)
+    predictor = 1 if compression in _UNPREDICTED else int(page.predictor)
+    if compression not in CODECS or predictor not in _PREDICTORS[dtype.kind]:
+        raise NeedsGdal(f"compression {compression}, predictor {predictor}")
     striped = not page.is_tiled
     height = min(page.rowsperstrip, page.imagelength) if striped else page.tilelength
     shape = Level(
@@ -94,8 +98,8 @@ def block_table(page: TiffPage, order: str, *, mask: bool = False) -> Table:
         shape=shape,
         offsets=offsets,
         lengths=lengths,
-        compression=int(page.compression),
-        predictor=int(page.predictor),
+        compression=compression,
+        predictor=predictor,
         dtype=dtype.newbyteorder("<" if order == "<" else ">"),
         samples=page.samplesperpixel if int(page.planarconfig) == 1 else 1,
         striped=striped,

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from arpent.adapters.objects.folder_batch import PARTIAL, Batch
+from arpent.adapters.objects.folder_batch import PARTIAL, Batch, make_folder
 from arpent.adapters.objects.size import check_size
 from arpent.domain.errors import (
     BucketNotFound,
@@ -72,15 +72,17 @@ class FolderObjects:
             self._place(location, path, payload)
             _sync_folders({path.parent}, self._bucket(location, "write"))
         except OSError as error:
+            self._bucket(location, "write")  # it may be away by now
             raise _explained(error, location, "write") from error
         self._sweep(path.parent)
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
         root = self._bucket(prefix, "write")
         try:
-            folders = {Path(folder) for folder in Batch().place(self._files(prefix, entries))}
+            folders = {Path(folder) for folder in Batch(root).place(self._files(prefix, entries))}
             _sync_folders(folders, root)
         except OSError as error:
+            self._bucket(prefix, "write")  # it may be away by now
             key = Path(error.filename).relative_to(root).as_posix() if error.filename else prefix.key
             raise _explained(error, prefix.at(key), "write") from error
         for folder in folders:
@@ -154,14 +156,11 @@ class FolderObjects:
         return path
 
     def _place(self, location: Location, path: Path, payload: bytes) -> None:
-        """Write the object and create its folders. The bucket itself is never created: if a disk was unmounted, results
-        would end up beneath its mount point."""
+        """Write the object and create its folders."""
         try:
             _place(path, payload)
         except FileNotFoundError:
-            bucket = self._bucket(location, "write")
-            for folder in reversed([parent for parent in path.parents if bucket in parent.parents]):
-                folder.mkdir(exist_ok=True)
+            make_folder(path.parent, self._bucket(location, "write"))
             _place(path, payload)
 
 
@@ -203,7 +202,7 @@ def _explained(error: OSError, location: Location, action: str) -> WorldError:
         )
     if error.errno in _ABSENT and action == "read":
         return StorageNotFound(f"{what}: bucket {location.bucket!r} has no object {location.key!r}.")
-    if error.errno in (*_ABSENT, errno.EEXIST):
+    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
         return NameRefused(
             f"{what}: there is an object where the key needs a folder, or a folder of the object's name."
         )
@@ -215,4 +214,7 @@ def _explained(error: OSError, location: Location, action: str) -> WorldError:
         )
         full = f"{what}: {disk} is full. Free space on it, and START the request again."
         return StorageUnavailable(full, transient=True)
-    return StorageUnavailable(f"{what}: {os.strerror(error.errno or errno.EIO)}.", transient=True)
+    why = os.strerror(error.errno or errno.EIO)
+    if error.errno == errno.ENOENT:  # folders are made, so it is missing no longer than the bucket was
+        why = f"a folder of bucket {location.bucket!r} was away for a moment"
+    return StorageUnavailable(f"{what}: {why}.", transient=True)

@@ -54,8 +54,10 @@ class _Run:
 class Batch:
     """Files being written: first beside their targets, then synced, then renamed."""
 
-    def __init__(self, sync: Callable[[int], None] | None = None) -> None:
-        """`sync`: flushes the file system of a descriptor."""
+    def __init__(self, bucket: Path, sync: Callable[[int], None] | None = None) -> None:
+        """`bucket`: folder that all files lie in, which is never made; `sync`: flushes the file system of a
+        descriptor."""
+        self._bucket = bucket
         self._sync = sync or _sync_file_system
         self._written: list[_Run] = []
         self._prefix = f"{PARTIAL}{secrets.token_hex(8)}-"
@@ -65,7 +67,8 @@ class Batch:
     def place(self, files: Iterable[tuple[str, bytes]]) -> set[str]:
         """Write all files (path, content); returns their folders, whose entries are still to be synced.
 
-        Raises OSError with the path in `filename`. An existing file is replaced, never opened.
+        Raises OSError with the path in `filename`; FileNotFoundError if the bucket is away. An existing file is
+        replaced, never opened.
         """
         folders: set[str] = set()
         remaining = iter(files)
@@ -101,6 +104,7 @@ class Batch:
         for folder, entries in groupby(chunk, lambda entry: entry[0].rpartition("/")[0]):
             run = _Run(folder=folder, prefix=f"{self._prefix}{next(self._numbers)}-")
             self._written.append(run)
+            make_folder(Path(run.folder), self._bucket)
             _fill(run, list(entries))
 
     def _flush(self) -> None:
@@ -151,14 +155,19 @@ def _rename(runs: Iterable[_Run]) -> None:
             raise
 
 
+def make_folder(folder: Path, bucket: Path) -> None:
+    """Make the folder and those above it, if there are none, but never the bucket itself: if a disk was unmounted,
+    results would end up beneath its mount point. Raises FileNotFoundError if the bucket is away."""
+    if folder.is_dir():
+        return
+    for missing in reversed([each for each in (folder, *folder.parents) if bucket in each.parents]):
+        missing.mkdir(exist_ok=True)
+
+
 @contextmanager
 def _folder(path: str) -> Iterator[int]:
-    """The folder's descriptor: names beside it are found sooner than whole paths. It is made if there is none."""
-    try:
-        place = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        place = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    """The folder's descriptor: names beside it are found sooner than whole paths."""
+    place = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield place
     finally:

@@ -13,7 +13,7 @@ from arpent.domain.boundary.wanted import Wanted
 from arpent.domain.calculation import OutputCalculations
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids
+from arpent.domain.grid import Grids, PixelRule
 from arpent.domain.location import Location
 from arpent.domain.partition import Analysis
 from arpent.domain.request import Request
@@ -72,7 +72,7 @@ def analyse(
     as_told, features = features, with_own_keys(job_id, request.output, features, *sources)
 
     grids = Grids.over(features.bounds, request.sampling)
-    found = _geometry_faults(features, grids)
+    found = _geometry_faults(features, grids, request.pixels)
     rows = usable_rows(features, found)
     usable, grids = features.take(rows), grids.take(rows)
     sample = _evenly(len(usable))
@@ -139,13 +139,13 @@ def _from_samples(wish: OutputCalculations) -> bool:
     return any(not FROM_SAMPLES.isdisjoint(more) for more in wish.more.values())
 
 
-def _geometry_faults(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
+def _geometry_faults(features: Features, grids: Grids, rule: PixelRule) -> dict[int, tuple[str, str]]:
     """As `check_geometries`; a feature for which the check itself fails counts as unusable."""
 
     def some(rows: NDArray[np.intp]) -> dict[int, tuple[str, str]]:
         if len(rows) == len(features):
-            return check_geometries(features, grids)
-        return check_geometries(features.take(rows), grids.take(rows))
+            return check_geometries(features, grids, rule)
+        return check_geometries(features.take(rows), grids.take(rows), rule)
 
     found: dict[int, tuple[str, str]] = {}
     for rows, answer in Isolation().run(np.arange(len(features)), some):

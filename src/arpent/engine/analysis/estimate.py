@@ -207,8 +207,8 @@ def _scenes(binding: BandBinding, found: Acquisitions) -> NDArray[np.int64]:
     if binding.input.mosaicking is Mosaicking.TILE:
         counts: NDArray[np.int64] = np.sum(found.reach, axis=0, dtype=np.int64)
         return counts
-    place = {item.id: row for row, item in enumerate(found.items)}
-    days = [found.reach[[place[item.id] for item in day]].any(axis=0) for day in orbits(found.items)]
+    place = {id(item): row for row, item in enumerate(found.items)}
+    days = [found.reach[[place[id(item)] for item in day]].any(axis=0) for day in orbits(found.items)]
     return np.sum(days, axis=0, dtype=np.int64) if days else np.zeros(found.reach.shape[1], np.int64)
 
 

@@ -131,14 +131,14 @@ def partition_size(
     in chunks: those of a partition fit into one pixel budget, however many it has.
     """
     large = layout.inside & (weight > LARGE_FEATURE * layout.pixels)
+    budgets, per_worker, least = PLAIN_BUDGETS if numbers <= FEW_NUMBERS else 1, PARTITIONS_PER_WORKER, pixel_budget
     if weight[large].sum() > weight.sum() / 2:
-        most, per_worker = MOST_BUDGETS * pixel_budget, 1
+        budgets, per_worker, least = MOST_BUDGETS, 1, 1
     elif scenes:
-        most, per_worker = SCENE_BUDGETS * pixel_budget, PARTITIONS_PER_WORKER
-    else:
-        most, per_worker = (PLAIN_BUDGETS if numbers <= FEW_NUMBERS else 1) * pixel_budget, PARTITIONS_PER_WORKER
-    if kept_numbers:
-        most = min(most, max(1, pixel_budget * KEPT_PER_SAMPLE // kept_numbers))
+        budgets, least = SCENE_BUDGETS, 1
+    most = budgets * pixel_budget
+    if kept_numbers:  # of plain features nothing is kept where they fit into memory at once
+        most = max(least, min(most, pixel_budget * KEPT_PER_SAMPLE // kept_numbers))
     results = heavy_numbers(numbers) * -(-most // pixel_budget)
     return PartitionSize(samples=most, per_worker=per_worker, results=results)
 

@@ -75,7 +75,7 @@ def compute_on_grids(
 def _compute(
     request: Request, features: Features, grids: Grids, session: ScriptSupervisor, services: Services
 ) -> tuple[PartitionResult, ...]:
-    found = check_geometries(features, grids)
+    found = check_geometries(features, grids, request.pixels)
     rows = usable_rows(features, found)
     results = []
     if found:

@@ -207,10 +207,10 @@ def _read(
         source=binding.source,
         collection=binding.collection,
     )
-    kept = {item.id for group in groups for item in group}
-    used = acquisitions.reach & np.array([[item.id in kept] for item in acquisitions.items], bool).reshape(-1, 1)
-    place = {item.id: row for row, item in enumerate(acquisitions.items)}
-    origin = Origin(scenes=tuple(tuple(place[item.id] for item in group) for group in groups), used=read.used)
+    kept = {id(item) for group in groups for item in group}  # several may have one `id`
+    used = acquisitions.reach & np.array([[id(item) in kept] for item in acquisitions.items], bool).reshape(-1, 1)
+    place = {id(item): row for row, item in enumerate(acquisitions.items)}
+    origin = Origin(scenes=tuple(tuple(place[id(item)] for item in group) for group in groups), used=read.used)
     inputs = _script_input(binding, read.values, read.mask, scenes)
     return _Read(inputs=inputs, used=used, origin=origin, faults=read.faults)
 

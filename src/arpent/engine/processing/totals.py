@@ -93,7 +93,7 @@ class IntervalTotals:
         """SIMPLE makes one mosaic of whatever there is; with several sources it counts whether there is anything."""
         several = len(self._bindings) > 1
         return tuple(
-            (not several or len(one.items) > 0) if not binding.has_scenes else tuple(item.id for item in one.items)
+            (not several or len(one.items) > 0) if not binding.has_scenes else tuple(map(id, one.items))
             for binding, one in zip(self._bindings, part.inputs, strict=True)
         )
 
@@ -118,8 +118,8 @@ class _Group:
         self._failures: dict[int, Failure] = {}
         self._outside: tuple[NDArray[np.float64], Failure | None] | None = None
         self._band_samples = 0.0
-        self._places = [{item.id: place for place, item in enumerate(one.items)} for one in found.inputs]
-        """Per input: id of an item → its place among those that reach any of the partition's features."""
+        self._places = [{id(item): place for place, item in enumerate(one.items)} for one in found.inputs]
+        """Per input: item, as an object → its place among those that reach any of the partition's features."""
         self._used = [np.zeros((len(places), count), bool) for places in self._places]
         self._considered = [np.zeros(len(places), bool) for places in self._places]
         self._reductions = {
@@ -234,8 +234,8 @@ class _Group:
         start = 0
         for places, used, considered, one in zip(self._places, self._used, self._considered, part.inputs, strict=True):
             for item in one.items:
-                used[places[item.id], rows] |= prepared.used[start]
-                considered[places[item.id]] = True
+                used[places[id(item)], rows] |= prepared.used[start]
+                considered[places[id(item)]] = True
                 start += 1
 
     def _note_failures(

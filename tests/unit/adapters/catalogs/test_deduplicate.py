@@ -78,6 +78,12 @@ def test_without_a_tile_nothing_is_dropped() -> None:
     assert len(newest(items)) == 2
 
 
+def test_without_a_tile_an_id_is_not_enough_to_be_the_same() -> None:
+    """Ids differ within a STAC collection only, and a collection here may be several."""
+    items = [made("orthophoto", second=second, **{"grid:code": None}) for second in (1, 2, 2)]
+    assert [item.instant.second for item in newest(items)] == [1, 2]
+
+
 def test_order_is_by_time() -> None:
     items = (made("late", second=9, **{"grid:code": "X"}), made("early", second=1))
     assert [item.id for item in newest(items)] == ["early", "late"]

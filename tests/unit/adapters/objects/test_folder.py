@@ -17,7 +17,7 @@ import pytest
 from arpent.adapters.objects import folder_batch
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.folder_batch import PARTIAL, Batch
-from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable
+from arpent.domain.errors import BucketNotFound, StorageDenied, StorageNotFound, StorageUnavailable
 from arpent.domain.location import Location
 
 NOBODY = 65534
@@ -199,12 +199,43 @@ def test_many_files_are_there_together_or_not_at_all(
 
 def test_many_files_are_on_disk_before_they_have_their_names(tmp_path: Path) -> None:
     seen: list[list[str]] = []
-    batch = Batch(sync=lambda _: seen.append(sorted(path.name for path in tmp_path.iterdir())))
+    batch = Batch(tmp_path, sync=lambda _: seen.append(sorted(path.name for path in tmp_path.iterdir())))
     batch.place((f"{tmp_path}/{number}", b"x") for number in range(100))
     assert len(seen) == 1
     assert len(seen[0]) == 100
     assert all(name.startswith(PARTIAL) for name in seen[0])
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(str(number) for number in range(100))
+
+
+@pytest.mark.parametrize(("moment", "back"), [("written", False), ("written", True), ("renamed", False)])
+def test_a_bucket_that_goes_away_meanwhile_is_not_made_anew(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, back: bool
+) -> None:
+    """As when its disk is unmounted: what is written beneath the mount point is lost."""
+    bucket, elsewhere = tmp_path / "root" / "bucket", tmp_path / "elsewhere"
+    make = folder_batch.make_folder
+
+    def entries() -> Iterator[tuple[str, bytes]]:
+        for number in range(100):
+            if number == 70 and moment == "written":
+                bucket.rename(elsewhere)
+            yield f"new/{number}", b"x"
+        if moment == "renamed":
+            bucket.rename(elsewhere)
+
+    def make_late(folder: Path, bucket: Path) -> None:
+        try:
+            make(folder, bucket)
+        finally:
+            if back and elsewhere.exists():
+                elsewhere.rename(bucket)
+
+    monkeypatch.setattr(folder_batch, "make_folder", make_late)
+    with pytest.raises(StorageUnavailable if back else BucketNotFound) as raised:
+        store.write_many(at("new"), entries())
+    assert not back or raised.value.transient
+    assert bucket.exists() == back
+    assert not [path for path in (bucket if back else elsewhere).glob("new/*") if not path.name.startswith(PARTIAL)]
 
 
 @pytest.mark.parametrize(("waiting", "threads"), [(math.inf, {threading.main_thread().name}), (-1.0, {"folder-batch"})])
@@ -221,7 +252,7 @@ def test_threads_write_once_files_wait(
     monkeypatch.setattr(os, "rename", renamed)
     monkeypatch.setattr(folder_batch, "WAITING", waiting)
     paths = [str(tmp_path / str(number % 3) / str(number)) for number in range(200)]
-    assert Batch().place((path, path.encode()) for path in paths) == {str(tmp_path / name) for name in "012"}
+    assert Batch(tmp_path).place((path, path.encode()) for path in paths) == {str(tmp_path / name) for name in "012"}
     assert {path: Path(path).read_text() for path in paths} == {path: path for path in paths}
     assert len(list(tmp_path.rglob("*"))) == 203
     assert set(seen) == threads

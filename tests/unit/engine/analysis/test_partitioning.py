@@ -140,6 +140,13 @@ def test_partitions_of_features_with_many_numbers_hold_one_pixel_budget():
     assert (few.samples, many.samples) == (PLAIN_BUDGETS * 1000, 1000)
 
 
+@pytest.mark.parametrize(("kept", "samples"), [(1, 4000), (16, 2000), (32, 1000), (730, 1000)])
+def test_partitions_whose_samples_are_kept_hold_fewer_but_one_pixel_budget(kept: int, samples: int):
+    """Those of one pixel budget are worked on at once, interval by interval: nothing of them is kept."""
+    layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [image()])
+    assert partition_size(np.full(2, 20), layout, pixel_budget=1000, kept_numbers=kept).samples == samples
+
+
 def test_partitions_of_features_as_large_as_blocks_hold_several_pixel_budgets():
     layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [image()])
     size = partition_size(np.full(2, 2000), layout, pixel_budget=1000, kept_numbers=0)

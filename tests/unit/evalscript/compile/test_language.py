@@ -67,6 +67,7 @@ BODIES = [
     "const c = colorBlend(s.a, [0, 1, 2], [[0, 0, 0], [1, 0, 0], [1, 1, 1]]); c.push(s.b); return c",
 ]  # fmt: skip
 INTERPRETED = [
+    "return [Array.from({ length: 6000 }).length]",
     "return [Math.pow(s.a, 2)]", "return [s.a ** 2]", "return [Math.exp(s.a)]", "console.log(1); return [1]",
     "if (s.a > 0) throw 1; return [1]", "return [new Date().getTime()]", "total += s.a; return [total]",
     "list.push(s.a); return [list.length]", "thing.x = s.a; return [thing.x]", "return [[1, 2, 3][s.a]]",

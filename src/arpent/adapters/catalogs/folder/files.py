@@ -10,16 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.lenient_json import loads
+from arpent.adapters.catalogs.lenient_json import is_unfinished, loads
 from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import CatalogUnavailable
 
 log = logging.getLogger(__name__)
 
 NEW_SECONDS = 2.0
-"""A file changed this recently may still be being written …"""
-MOMENT_SECONDS = 0.3
-"""… and is read again after this pause."""
+"""A file changed this recently may still be being written, if it ends in the middle."""
 Stamp = tuple[int, int]
 """Time of change in nanoseconds, and size in bytes."""
 
@@ -70,30 +68,25 @@ def _stamp(status: os.stat_result) -> Stamp:
     return status.st_mtime_ns, status.st_size
 
 
-def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...]]]:
-    """Yield each file with its items. A file that is not JSON may still be being written: it is tried again a moment
-    later, and then skipped with a line in the log."""
-    waiting = []
+def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...] | None]]:
+    """Yield each file with its items; None for one that is just being written: it was changed a moment ago, and ends in
+    the middle. What is no JSON otherwise is skipped with a line in the log."""
     for name in names:
         try:
             yield name, documents(name)
         except (ValueError, RecursionError) as error:
-            if _is_new(name):
-                waiting.append(name)
-            else:
-                yield name, _left_out(name, error)
-    if waiting:
-        time.sleep(MOMENT_SECONDS)
-    for name in waiting:
-        try:
-            yield name, documents(name)
-        except (ValueError, RecursionError) as error:
-            yield name, _left_out(name, error)
+            yield name, None if is_unfinished(error) and _is_new(name) else left_out(name, error)
 
 
-def _left_out(name: str, error: Exception) -> tuple[Document, ...]:
+def left_out(name: str, error: object) -> tuple[Document, ...]:
+    """No items, and a line in the log that says why."""
     log.warning("%s is no JSON (%s) and is left out of the catalogue", name, error)
     return ()
+
+
+def being_written(name: str) -> CatalogUnavailable:
+    """The error of a search that needs a file which is incomplete now: another try may help."""
+    return CatalogUnavailable(f"{public_name(name)} of the catalogue is just being written.", transient=True)
 
 
 def _is_new(name: str) -> bool:

@@ -25,7 +25,7 @@ from pathlib import Path
 import orjson
 import shapely
 
-from arpent.adapters.catalogs.folder.files import Stamp, read
+from arpent.adapters.catalogs.folder.files import Stamp, being_written, left_out, read
 from arpent.adapters.catalogs.footprint import footprint_of
 from arpent.adapters.catalogs.harmonization import Document, properties
 from arpent.adapters.catalogs.level import plain_word, product_of, words
@@ -39,6 +39,8 @@ MANY_FILES = 20_000
 """A folder with more files has its index in a file."""
 BATCH = 500
 """Files per transaction."""
+WRITTEN_SECONDS = 60.0
+"""A file that is being written for longer is left out."""
 LAYOUT = 2
 """Version of the tables; part of the index file's name."""
 _EVER = 1e12
@@ -85,6 +87,8 @@ class Index:
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = NORMAL")
         self._base.execute("PRAGMA temp_store = FILE")
+        self._unfinished: dict[str, float] = {}
+        """Since when (monotonic seconds) each file has been found being written."""
         with self._alone(wait=True):
             self._base.executescript(_TABLES)
 
@@ -101,7 +105,8 @@ class Index:
 
     def refresh(self, found: Iterable[tuple[str, Stamp]]) -> None:
         """Read the new and changed files among `found`, all files that there are now, and forget deleted ones. Does
-        nothing while another process does this."""
+        nothing while another process does this. Raises CatalogUnavailable, transient, for a file that is just being
+        written and that nobody has read before; of others what was read before stays until they are whole."""
         first = math.isinf(self.age())
         with self._alone(wait=first) as alone:
             if not alone or (first and not math.isinf(self.age())):
@@ -151,7 +156,14 @@ class Index:
 
     def _read(self, changed: dict[str, Stamp]) -> None:
         rows: list[tuple[str, bool, Document]] = []
-        for path, documents in read(sorted(changed)):
+        unfinished: list[str] = []
+        for path, found in read(sorted(changed)):
+            if found is None and self._is_waited_for(path):
+                del changed[path]  # what is known of it stays
+                unfinished.append(path)
+                continue
+            self._unfinished.pop(path, None)
+            documents = left_out(path, "it has been incomplete for long") if found is None else found
             single = len(documents) == 1
             rows.extend((path, single, document) for document in documents)
         with self._transaction():
@@ -168,6 +180,14 @@ class Index:
                 )
             stamps = ((path, *stamp) for path, stamp in changed.items())
             self._base.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", stamps)
+        for path in unfinished:
+            if self._base.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone() is None:
+                raise being_written(path)
+
+    def _is_waited_for(self, path: str) -> bool:
+        """Whether a file that is being written has not been for too long."""
+        now = time.monotonic()
+        return now - self._unfinished.setdefault(path, now) < WRITTEN_SECONDS
 
     def _forget(self, paths: Iterable[str]) -> None:
         for path in paths:

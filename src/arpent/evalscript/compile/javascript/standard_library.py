@@ -101,7 +101,9 @@ def _array_from(evaluator: PartialEvaluator, arguments: Arguments) -> JsValue:
         if list(properties) != ["length"]:
             raise Unsupported("Array.from")
         length = evaluator.to_known_integer(properties["length"])
-        items = (SpecialValue.UNDEFINED,) * max(0, min(_LONGEST_MADE_ARRAY, length))
+        if length > _LONGEST_MADE_ARRAY:
+            raise Unsupported("a very long array")
+        items = (SpecialValue.UNDEFINED,) * max(0, length)
     if len(arguments) > 1:
         items = tuple(
             evaluator.call(arguments[1], None, (one, evaluator.constant(place))) for place, one in enumerate(items)
