@@ -26,6 +26,7 @@ from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folded import FoldedObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.granted import GrantedObjects
+from arpent.adapters.objects.held import HeldObjects
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.adapters.sources.access import TableAccess
@@ -76,10 +77,13 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     assert lease.partition is not None, "an analysis stays with the runner"
     assert lease.request is not None, "the runner puts it in"
     final = lease.attempt >= settings.policy.attempts
-    services = with_results(services_for(lease.owner, settings), lease.job_id, lease.request, lease.partition, settings)
+    services = services_for(lease.owner, settings)
     export_traces(settings.otlp_endpoint, "worker")
     about: dict[str, Attribute] = {"arpent.job": lease.job_id, "arpent.partition": lease.partition.number}
-    with spanned("process", read_trace(lease.trace), **about) as told:
+    held = HeldObjects(services.objects, settings.policy.lease_seconds)
+    with spanned("process", read_trace(lease.trace), **about) as told, held:
+        services = replace(services, objects=held)
+        services = with_results(services, lease.job_id, lease.request, lease.partition, settings)
         outcome = process(lease.job_id, lease.request, lease.partition, services, final=final)
         told |= {"arpent.features.done": outcome.done, "arpent.features.failed": outcome.failed}
         told |= {f"arpent.seconds.{stage}": seconds for stage, seconds in outcome.seconds}

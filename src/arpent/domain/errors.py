@@ -31,7 +31,7 @@ ArpentError
 │  │  ├─ StorageFault       the bucket of the script or the results is unavailable: the partition waits
 │  │  └─ SandboxUnavailable  evalscripts cannot be sandboxed as the settings demand
 │  ├─ DatabaseRefused       the database refuses this, and would refuse it again
-│  ├─ WorkLost              the worker that had the work cannot be reached
+│  ├─ WorkLost              the worker that had the work cannot be reached, or stood still
 │  └─ WorkerDied            the process that did the work was killed, or crashed
 ├─ NoLongerWanted           the work was cancelled: nobody needs its result
 ├─ InvalidSetting           a setting, or a file that one names, is wrong; the operator can fix it
@@ -289,11 +289,11 @@ class DatabaseRefused(WorldError):
 
 
 class WorkLost(WorldError):
-    """The worker that had the work cannot be reached. The work itself is not at fault, so another worker may have
-    it."""
+    """The worker that had the work cannot be reached, or stood still. The work itself is not at fault, so another
+    worker may have it."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, transient=True)
+    def __init__(self, message: str, *, transient: bool = True) -> None:
+        super().__init__(message, transient=transient)
 
 
 class WorkerDied(WorldError):

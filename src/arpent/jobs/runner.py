@@ -42,7 +42,7 @@ from arpent.jobs.work_functions import (
     unwritten,
     without_texts,
 )
-from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
+from arpent.jobs.worker_deaths import blamed, deaths_of_a_half, gone, suspected
 
 log = logging.getLogger(__name__)
 
@@ -154,13 +154,19 @@ class Runner:
             return True
         now = self._now()
         if not now < running.renew_at <= self._next_renewal(now):  # due, or the clock was set back
-            try:
-                self._work.renew(running.lease, now, self._policy.lease_seconds)
-            except LeaseLost as error:
-                if running.lease.partition is not None:  # an analysis keeps its place until its thread ends
-                    self._drop(running, error)
+            self._renewed(running, now)
             running.renew_at = self._next_renewal(now)
         return False
+
+    def _renewed(self, running: InFlight, now: datetime) -> bool:
+        """Whether the lease still holds."""
+        try:
+            self._work.renew(running.lease, now, self._policy.lease_seconds)
+        except LeaseLost as error:
+            if running.lease.partition is not None:  # an analysis keeps its place until its thread ends
+                self._drop(running, error)
+            return False
+        return True
 
     def _collect(self, running: InFlight) -> None:
         if running.lease.partition is None:
@@ -171,7 +177,8 @@ class Runner:
             try:
                 running.outcome = running.ticket.result()
             except Exception as error:
-                self._failed(running, error)
+                if self._renewed(running, self._now()):  # else its errors would replace what somebody else has written
+                    self._failed(running, error)
                 return
         assert running.outcome is not None
         try:
@@ -210,7 +217,7 @@ class Runner:
         if isinstance(error, WorkerDied):
             if self._survived(running, error):
                 return
-            error = self._blamed(lease, error)
+            error = blamed(lease, error, self._jobs)
         if not running.giving_up and self._waits(running, error):
             return
         tries = self._policy.attempts * (2 if running.giving_up else 1)
@@ -236,15 +243,6 @@ class Runner:
         self._in_flight.remove(running)
         self._functions.retried(lease, error)
         return True
-
-    def _blamed(self, lease: Lease, error: WorkerDied) -> WorldError:
-        """Why a partition whose workers died is not tried again. While no feature of the job has a result, no feature
-        can be blamed."""
-        assert lease.partition is not None
-        final = reason(lease, error)
-        if len(lease.partition.features) > 1 and not self._jobs.get(lease.job_id).progress.done:
-            return EnvironmentFault(str(final), transient=False)
-        return final
 
     def _obstructed(self, running: InFlight, error: WorldError) -> None:
         """Fail the job but leave its partition open: START continues it."""

@@ -14,8 +14,8 @@ that chance is excluded.
 
 from __future__ import annotations
 
-from arpent.domain.errors import WorkerDied
-from arpent.domain.ports.jobs import Lease
+from arpent.domain.errors import EnvironmentFault, WorkerDied, WorldError
+from arpent.domain.ports.jobs import JobStore, Lease
 from arpent.jobs.policy import Policy
 
 TRIES_OF_A_HALF = 2
@@ -49,6 +49,16 @@ def gone(lease: Lease, policy: Policy) -> WorkerDied | None:
     if lease.vanished < LEASES_OF_ONE * policy.attempts:
         return None
     return reason(lease, WorkerDied(f"Its worker disappeared without an error {lease.vanished} times"))
+
+
+def blamed(lease: Lease, error: WorkerDied, jobs: JobStore) -> WorldError:
+    """Why a partition whose workers died is not tried again. While no feature of the job has a result, no feature can
+    be blamed."""
+    assert lease.partition is not None, "an analysis has no worker"
+    final = reason(lease, error)
+    if len(lease.partition.features) > 1 and not jobs.get(lease.job_id).progress.done:
+        return EnvironmentFault(str(final), transient=False)
+    return final
 
 
 def reason(lease: Lease, error: WorkerDied) -> WorkerDied:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from arpent.adapters.features.isolated import IsolatedFeatures
 from arpent.adapters.formats.vector.files import load_libraries
 from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
+from arpent.adapters.objects.held import HeldObjects
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, InvalidSetting, WorldError
 from arpent.domain.imagery.collection import Collection
@@ -201,8 +203,10 @@ def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services, 
     assert lease.partition is not None, "an analysis has no files"
     reason = ArpentError(sentence(error))
     request = lease.request or parse_batch(job.body, job.owner)
-    services = with_results(services, lease.job_id, request, lease.partition, settings)
-    return give_up(lease.job_id, request, lease.partition, reason, services)
+    with HeldObjects(services.objects, settings.policy.lease_seconds) as held:
+        services = replace(services, objects=held)
+        services = with_results(services, lease.job_id, request, lease.partition, settings)
+        return give_up(lease.job_id, request, lease.partition, reason, services)
 
 
 def check_request(known: Mapping[str, Collection], request: Request) -> None:

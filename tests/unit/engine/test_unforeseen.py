@@ -24,6 +24,7 @@ from arpent.domain.errors import (
     StorageDenied,
     StorageFault,
     StorageUnavailable,
+    WorkLost,
 )
 from arpent.domain.feature import Features
 from arpent.domain.grid import AS_THE_SERVICE, Grids, Resolution
@@ -235,6 +236,13 @@ class TestStore:
         with pytest.raises(StorageFault, match=str(error)) as caught:
             run(services, refuses=lambda key: error)
         assert caught.value.transient is isinstance(error, StorageUnavailable)
+
+    @pytest.mark.parametrize("part", [".json", ".parquet"])
+    def test_work_of_somebody_else_is_no_fault_of_the_store(self, services: Services, part: str) -> None:
+        """The partition is given back, and waits for nothing."""
+        lost = WorkLost("the process stood still")
+        with pytest.raises(WorkLost):
+            run(services, refuses=lambda key: lost if key.endswith(part) else None)
 
     def test_one_feature_is_blamed_for_its_name_only(self, services: Services) -> None:
         """Partitions of large features have one each."""

@@ -731,6 +731,27 @@ def test_a_dead_runner_is_succeeded(site: Site) -> None:
     assert sorted(second.processed) == [(3, 4), (5, 6)]
 
 
+@pytest.mark.parametrize("error", [RuntimeError("broken"), EnvironmentFault("no disk", transient=False)])
+def test_errors_of_work_that_another_has_do_not_count(site: Site, error: Exception) -> None:
+    """They come late, from a worker that was cut off, say: by then another works at it."""
+    first, second = Engineer(cut(4, 2)), Engineer([])
+
+    def late() -> None:
+        site.clock.tick(site.policy.lease_seconds + 1)
+        assert site.work.claim(site.clock(), site.policy.lease_seconds) is not None
+        raise error
+
+    site.begin()
+    runner = site.runner(first)
+    first.analysis = lambda job, wanted: Analysis(partitions=iter(cut(2, 2)), estimate={}, hints=())
+    first.during = late
+    runner.run_until_idle()
+    assert (first.given_up, site.job.status) == ([], Status.PROCESSING)
+    site.clock.tick(site.policy.lease_seconds + 1)
+    site.runner(second).run_until_idle()
+    assert (site.job.status, site.job.progress.done, second.processed) == (Status.DONE, 2, [(1, 2)])
+
+
 @pytest.mark.parametrize("size", [1, 2], ids=["a feature", "a partition"])
 def test_work_that_is_lost_was_no_attempt(site: Site, size: int) -> None:
     """The way to a cluster may break far oftener than there are attempts."""

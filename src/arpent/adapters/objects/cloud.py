@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import obstore
 from obstore.store import GCSStore, S3Store
 
+from arpent.adapters.objects.batches import batches
 from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, panics_explained, storage_error
 from arpent.adapters.objects.sigv4 import Keys
 from arpent.adapters.objects.size import check_size
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 32
 """Number of concurrent requests."""
-BATCH = 1024
-"""Entries taken from the caller's iterator at a time; bounds memory."""
+BATCH, BATCH_BYTES = 1024, 64 << 20
+"""Entries taken from the caller's iterator at a time, and bytes of them; bounds memory."""
 CHUNK = 16 << 20
 """Bytes per range of a download."""
 RETRIES = 6
@@ -131,9 +131,8 @@ class CloudObjects:
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
         self._store(prefix, "write", self._way(prefix, "write")[0])
-        remaining = iter(entries)
         with ThreadPoolExecutor(IN_FLIGHT, "cloud-objects") as pool:
-            while batch := list(islice(remaining, BATCH)):
+            for batch in batches(entries, BATCH, BATCH_BYTES):
                 for _ in pool.map(lambda entry: self.write(prefix.at(entry[0]), entry[1]), batch):
                     pass
 

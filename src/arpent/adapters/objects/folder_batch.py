@@ -14,10 +14,12 @@ from pathlib import Path
 from time import perf_counter, thread_time
 from typing import TypeVar
 
+from arpent.adapters.objects.batches import batches
+
 PARTIAL = ".arpent-partial-"
 """Prefix of the names of unfinished files."""
-CHUNK = 32
-"""Files that are written or renamed between two looks at the clock: a chunk."""
+CHUNK, CHUNK_BYTES = 32, 8 << 20
+"""Files, and bytes of them, that are written between two looks at the clock: a chunk."""
 WAITING = 0.016
 """Seconds, not of the processor's, above which a chunk is slow …"""
 SLOW = 3
@@ -73,12 +75,12 @@ class Batch:
         with ThreadPoolExecutor(IN_FLIGHT, "folder-batch") as pool:
             try:
                 while True:
-                    self._each(pool, self._write, islice(remaining, GROUP), CHUNK)
+                    self._each(pool, self._write, batches(islice(remaining, GROUP), CHUNK, CHUNK_BYTES))
                     if not self._written:
                         return folders
                     folders.update(run.folder for run in self._written)
                     self._flush()
-                    self._each(pool, _rename, self._written, 1)
+                    self._each(pool, _rename, ([run] for run in self._written))
                     self._written = []
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # what is still being written would escape
@@ -86,12 +88,10 @@ class Batch:
                 raise
 
     def _each(
-        self, pool: ThreadPoolExecutor, work: Callable[[list[Entry]], None], entries: Iterable[Entry], size: int
+        self, pool: ThreadPoolExecutor, work: Callable[[list[Entry]], None], chunks: Iterator[list[Entry]]
     ) -> None:
-        """Do the work on each `size` of the entries. Threads take a fifth more of the processor's time than one alone,
+        """Do the work on each of the chunks. Threads take a fifth more of the processor's time than one alone,
         so they begin once chunks were found to wait. No more is taken from the caller than they can hold."""
-        remaining = iter(entries)
-        chunks = iter(lambda: list(islice(remaining, size)), [])
         while self._slow < SLOW and (chunk := next(chunks, None)):
             begun = perf_counter() - thread_time()
             work(chunk)

@@ -15,6 +15,7 @@ from arpent.domain.errors import (
     StorageDenied,
     StorageFault,
     StorageNotFound,
+    WorkLost,
     WorldError,
 )
 from arpent.domain.finding import INCOMPLETE, Finding, Verdict
@@ -101,7 +102,7 @@ def write(
     job_id: str, request: Request, partition: Partition, results: Sequence[PartitionResult], services: Services
 ) -> Outcome:
     """Write one file per feature, and the partition's part of the table. Raises StorageFault if no results can be
-    written at all."""
+    written at all, WorkLost if the work may be somebody else's."""
     assert request.output is not None, "a batch request has an output"
     findings: list[Finding] = []
     settled: list[NDArray[np.bool_]] = []
@@ -123,6 +124,8 @@ def write(
     if services.table is not None:
         try:
             _write_table(job_id, request, partition, tuple(zip(results, settled, strict=True)), services)
+        except WorkLost:
+            raise
         except WorldError as error:
             raise StorageFault(str(error), transient=error.transient) from error
     failed = sum(each.verdict is Verdict.FAILED for each in findings)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.boundary.unforeseen import sentence
-from arpent.domain.errors import NameRefused, StorageDenied, StorageFault, WorldError
+from arpent.domain.errors import NameRefused, StorageDenied, StorageFault, WorkLost, WorldError
 from arpent.domain.location import REQUEST_ID, Location
 from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.isolation import Isolation
@@ -20,7 +20,7 @@ from arpent.wire.result.render import render_results
 
 def write_files(job_id: str, output: Location, result: PartitionResult, services: Services) -> dict[int, Failure]:
     """Write the files; returns row → why this feature has no file. Raises StorageFault if nothing can be written:
-    the disk is full, the bucket is gone or refuses everything."""
+    the disk is full, the bucket is gone or refuses everything; WorkLost if the work may be somebody else's."""
 
     def some(rows: NDArray[np.intp]) -> None:
         files = _files(job_id, output, result, range(int(rows[0]), int(rows[-1]) + 1))
@@ -37,6 +37,8 @@ def write_files(job_id: str, output: Location, result: PartitionResult, services
             lost = {row: error for row, error in lost.items() if row not in set(refused)} | again
             if len(again) == len(refused):
                 break
+    except WorkLost:
+        raise
     except WorldError as fault:
         raise StorageFault(str(fault), transient=fault.transient) from fault
     return {row: _failure(error) for row, error in lost.items()}

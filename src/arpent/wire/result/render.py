@@ -17,7 +17,11 @@ from arpent.wire.result.text import join, numbers
 Number = TypeVar("Number", bound=np.generic)
 
 CHUNK = 1024
-"""Features rendered at once: enough for column operations to pay off, few enough to keep memory small."""
+"""Features rendered at once: enough for column operations to pay off, few enough to keep memory small …"""
+STATISTICS = 6
+"""Numbers that every band has."""
+NUMBERS = 8_000_000
+"""… and how many numbers they have together, about: as text each takes some 20 bytes, twice."""
 
 
 def render_results(result: PartitionResult, within: range | None = None) -> Iterator[tuple[int, bytes]]:
@@ -28,8 +32,9 @@ def render_results(result: PartitionResult, within: range | None = None) -> Iter
     """
     features = result.features
     wanted = range(len(features)) if within is None else within
-    for begin in range(wanted.start, wanted.stop, CHUNK):
-        rows = range(begin, min(begin + CHUNK, wanted.stop))
+    step = _at_once(result)
+    for begin in range(wanted.start, wanted.stop, step):
+        rows = range(begin, min(begin + step, wanted.stop))
         bodies = _bodies(result, rows, partial=b"OK")
         ids = numbers(np.asarray(features.ids[rows.start : rows.stop], np.int64))
         for row, text, body in zip(rows, ids, bodies, strict=True):
@@ -39,6 +44,23 @@ def render_results(result: PartitionResult, within: range | None = None) -> Iter
                 yield row, b'%b"response":%b}' % (opening, body)
             else:
                 yield row, b'%b"error":%b}' % (opening, _error(failure))
+
+
+def _at_once(result: PartitionResult) -> int:
+    """How many features to render at once."""
+    bands = (band for one in result.intervals for bands in one.outputs.values() for band in bands.values())
+    numbers_of_all = sum(map(_numbers, bands))
+    return max(1, min(CHUNK, NUMBERS * len(result.features) // max(1, numbers_of_all)))
+
+
+def _numbers(band: BandStatistics) -> int:
+    """How many numbers a band has of all features."""
+    found = (STATISTICS + len(band.more)) * len(band.mean)
+    if band.percentiles is not None:
+        found += band.percentiles.size
+    if band.histogram is not None:
+        found += band.histogram.edges.size + band.histogram.counts.size
+    return found
 
 
 def render_response(result: PartitionResult, row: int) -> bytes:

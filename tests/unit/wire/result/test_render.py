@@ -13,6 +13,7 @@ from sentinelhub.data_utils import get_failed_statistical_requests, statistical_
 from arpent.domain.calculation import Calculation, Histogram
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import ErrorType, Failure, PartitionResult
+from arpent.wire.result import render
 from arpent.wire.result.render import render_response, render_results
 from arpent.wire.result.text import numbers, percentile_key
 from tests.support.results import band, interval, partition
@@ -160,6 +161,28 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch):
     )  # fmt: skip
     whole = list(render_results(result))
     monkeypatch.setattr("arpent.wire.result.render.CHUNK", 3)
+    assert list(render_results(result)) == whole
+
+
+def test_of_features_with_very_many_numbers_few_are_in_memory(monkeypatch: pytest.MonkeyPatch):
+    calculation = Calculation(percentiles=(33,), histogram=Histogram(bin_count=3))
+    result = partition(20, interval(6, {"default": {"B0": band(20, calculation)}}, present=[True] * 20))
+    whole = list(render_results(result))
+    taken: list[range] = []
+    bodies = render._bodies
+
+    def watched(result: PartitionResult, rows: range, **more: Any) -> list[bytes]:
+        taken.append(rows)
+        return bodies(result, rows, **more)
+
+    monkeypatch.setattr(render, "_bodies", watched)
+    assert list(render_results(result)) == whole
+    assert [len(rows) for rows in taken] == [20]
+    taken.clear()
+    monkeypatch.setattr(render, "NUMBERS", 50)
+    assert list(render_results(result)) == whole
+    assert {len(rows) for rows in taken} <= {1, 2, 3, 4}
+    monkeypatch.setattr(render, "NUMBERS", 0)
     assert list(render_results(result)) == whole
 
 

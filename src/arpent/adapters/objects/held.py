@@ -1,0 +1,54 @@
+"""Held: an ObjectStore for leased work, which writes nothing after its process stood still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+from arpent.adapters.objects.standstill import Standstill
+from arpent.domain.location import Location
+from arpent.domain.ports.storage import ObjectStore
+
+SHARE = 0.5
+"""Share of a lease for which its process may stand still: when it stops, up to a third of the lease has passed."""
+
+
+class HeldObjects:
+    """For one piece of work, while it is entered. After a standstill somebody else may have finished the work, and
+    what its process finds from then on (images that are gone, rights that ended) must not replace good results: then
+    writes raise WorkLost. Everything else goes to the store as it is."""
+
+    def __init__(self, store: ObjectStore, lease_seconds: float, still: Standstill | None = None) -> None:
+        self._store = store
+        self._still = still or Standstill(SHARE * lease_seconds)
+
+    def __enter__(self) -> HeldObjects:
+        self._still.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._still.__exit__(kind, error, trace)
+
+    def read(self, location: Location, most: int | None = None) -> bytes:
+        return self._store.read(location, most)
+
+    def download(self, location: Location, path: Path, most: int | None = None) -> None:
+        self._store.download(location, path, most)
+
+    def write(self, location: Location, payload: bytes) -> None:
+        self._still.check()
+        self._store.write(location, payload)
+
+    def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
+        self._store.write_many(prefix, self._checked(entries))
+
+    def list(self, prefix: Location) -> Iterator[str]:
+        return self._store.list(prefix)
+
+    def _checked(self, entries: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        for entry in entries:
+            self._still.check()
+            yield entry
