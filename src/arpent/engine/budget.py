@@ -43,11 +43,10 @@ MOST_ANSWER_NUMBERS = 1_000_000
 """Maximum count of numbers in one answer."""
 MOST_FEATURE_NUMBERS = 20_000_000
 """Maximum count of numbers that one feature of a batch request has in all its intervals."""
-USUAL_NUMBERS = 10_000
-"""Count of numbers of a feature beyond which they count as samples do, of the same memory, in a partition of one pixel
-budget …"""
+USUAL_NUMBERS, HEAVY_BYTES = 10_000, 24
+"""Count of numbers of a feature beyond which each takes more bytes: fewer features share the table made of them."""
 FEATURE_NUMBERS = 125
-"""… in one of several all of them do, and this count for the feature itself: outline, names, grid."""
+"""Count of numbers that a feature itself takes as much memory as: outline, names, grid."""
 STATISTICS = 6
 """Count of numbers that every band reports: min, max, mean, stDev and two counts."""
 BIN_NUMBERS = 3
@@ -83,11 +82,11 @@ def answer_numbers(evalscript: Evalscript, calculations: Calculations) -> int:
     return count
 
 
-def heavy_numbers(numbers: int, budgets: int) -> int:
+def numbers_as_samples(numbers: int, budgets: int) -> int:
     """Samples that a feature of so many `numbers` counts for, beside its own, in a partition of so many pixel budgets:
     features and numbers are not worked on in chunks, and those of a partition fit into the memory of one budget."""
-    counted = max(0, numbers - USUAL_NUMBERS) if budgets == 1 else numbers + FEATURE_NUMBERS
-    return counted * NUMBER_BYTES * budgets // PLAIN_BYTES
+    beyond = max(0, numbers - USUAL_NUMBERS) * (HEAVY_BYTES - NUMBER_BYTES)
+    return ((numbers + FEATURE_NUMBERS) * NUMBER_BYTES + beyond) * budgets // PLAIN_BYTES
 
 
 def _bins(count: int | None, edges: int) -> int:

@@ -26,7 +26,7 @@ from arpent.engine.budget import (
     check_numbers,
     check_scenes,
     check_updated,
-    heavy_numbers,
+    numbers_as_samples,
     samples_at_once,
 )
 from arpent.engine.geometry_checks import MOST_CROSSINGS, check_geometries, crossings
@@ -161,5 +161,5 @@ def test_very_many_numbers_of_a_feature_count_as_samples_do() -> None:
     """So that fewer features, whose numbers fit into memory, make a partition."""
     ranks = OutputCalculations(percentiles={"default": tuple(k / 10 for k in range(1000))})
     wish = Calculations(outputs={"default": ranks})
-    assert heavy_numbers(answer_numbers(script(1, 2), Calculations(outputs={})) * 365, 1) == 0
-    assert heavy_numbers(answer_numbers(script(1, 64), wish) * 30, 1) > 50_000
+    assert numbers_as_samples(answer_numbers(script(1, 2), Calculations(outputs={})) * 365, 1) == 204
+    assert numbers_as_samples(answer_numbers(script(1, 64), wish) * 30, 1) > 150_000

@@ -14,7 +14,7 @@ from pyproj import CRS, Transformer
 from arpent.domain.feature import Features
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.partition import Partition
-from arpent.engine.budget import heavy_numbers
+from arpent.engine.budget import numbers_as_samples
 
 PARTITIONS_PER_WORKER = 2
 """Partitions per worker of a small job, where there are several, so that none idles while another finishes."""
@@ -29,7 +29,7 @@ MOST_BUDGETS, SCENE_BUDGETS, PLAIN_BUDGETS = 128, 8, 4
 pixel budget of samples (chunks are cut finer): it is what a worker that dies costs …"""
 FEW_NUMBERS = 500
 """… others only if each feature has at most so many numbers in all intervals: all are kept until they are written.
-Features and their numbers count, too (`engine.budget.heavy_numbers`): small ones are many."""
+Features and their numbers count, too (`engine.budget.numbers_as_samples`): small ones are many."""
 KEPT_PER_SAMPLE = 32
 """Numbers of four bytes that take as much memory as the work on one sample."""
 MANY = 4
@@ -140,7 +140,7 @@ def partition_size(
     most = budgets * pixel_budget
     if kept_numbers:  # of plain features nothing is kept where they fit into memory at once
         most = max(least, min(most, pixel_budget * KEPT_PER_SAMPLE // kept_numbers))
-    results = heavy_numbers(numbers, -(-most // pixel_budget))
+    results = numbers_as_samples(numbers, -(-most // pixel_budget))
     return PartitionSize(samples=most, per_worker=per_worker, results=results)
 
 
