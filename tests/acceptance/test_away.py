@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 PARCELS = good_parcels(30)
 SETTINGS = {
-    "PIXEL_BUDGET": "375", "POLICY__ATTEMPTS": "2", "POLICY__RETRY_SECONDS": "0.1", "EXECUTOR": "processes:4",
+    "PIXEL_BUDGET": "1500", "POLICY__ATTEMPTS": "2", "POLICY__RETRY_SECONDS": "0.1", "EXECUTOR": "processes:4",
     "POLICY__OUTAGE_SECONDS": "4", "POLICY__ABSENCE_SECONDS": "4",
 }  # fmt: skip
 LOST = "33TYM_20230613"

@@ -13,7 +13,7 @@ from tests.support import client
 from tests.support.middle import FIELDS, catch, check_the_same, serving, slow_body, stop
 from tests.support.server import Server, wait_for
 
-SETTINGS = {"PIXEL_BUDGET": "500", "POLICY__LEASE_SECONDS": "3"}
+SETTINGS = {"PIXEL_BUDGET": "2000", "POLICY__LEASE_SECONDS": "3"}
 """Many small partitions, soon taken over."""
 BODY = slow_body("s3://results/crash", 10_000)
 

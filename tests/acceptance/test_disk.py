@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 PARCELS = good_parcels(60)
 SETTINGS = {
-    "PIXEL_BUDGET": "375", "POLICY__ATTEMPTS": "2", "POLICY__RETRY_SECONDS": "0.1", "POLICY__LEASE_SECONDS": "5",
+    "PIXEL_BUDGET": "1500", "POLICY__ATTEMPTS": "2", "POLICY__RETRY_SECONDS": "0.1", "POLICY__LEASE_SECONDS": "5",
     "POLICY__OUTAGE_SECONDS": "1", "POLICY__ABSENCE_SECONDS": "1",
 }  # fmt: skip
 ROOM = 200_000

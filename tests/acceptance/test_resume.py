@@ -18,7 +18,7 @@ from tests.support.server import Server, wait_for
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = {"PIXEL_BUDGET": "375", "POLICY__RESTART_PAUSE_MINUTES": "30", "POLICY__RETRY_SECONDS": "0.1"}
+SETTINGS = {"PIXEL_BUDGET": "1500", "POLICY__RESTART_PAUSE_MINUTES": "30", "POLICY__RETRY_SECONDS": "0.1"}
 EAST = "33TYM"
 """Some parcels lie on this tile alone."""
 

@@ -29,7 +29,7 @@ SERVER_KEY = "the-key-of-the-server-itself-is-secret-too"
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, catalog: Path) -> Iterator[Server]:
     settings = {
-        "PIXEL_BUDGET": "250",
+        "PIXEL_BUDGET": "1000",
         "LOG_FORMAT": "json",
         "SECRET_KEY": SERVER_KEY,
         "SCRIPT_SECONDS": "2",

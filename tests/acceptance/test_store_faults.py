@@ -96,7 +96,7 @@ def far(
     server = Server(
         folder=folder,
         catalog=folder / "items.json",
-        settings={"BUCKETS": None, "PIXEL_BUDGET": "750", "POLICY__RETRY_SECONDS": "0.2", "REACHABLE": web.url},
+        settings={"BUCKETS": None, "PIXEL_BUDGET": "3000", "POLICY__RETRY_SECONDS": "0.2", "REACHABLE": web.url},
         variables={"AWS_ENDPOINT_URL": store.url},
     )
     try:

@@ -93,7 +93,7 @@ def composed(tmp_path: Path, catalog: Path) -> Iterator[Composed]:
         # arpent finds the gateway by its name among the services, and reads catalogue and images with the same keys.
         "AWS_ENDPOINT_URL_S3": "http://s3:8480", "AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1],
         "AWS_REGION": "us-east-1", "ARPENT_CATALOG": "s3://country/items.parquet",
-        "ARPENT_EXECUTOR": "processes:1", "ARPENT_PIXEL_BUDGET": "500",
+        "ARPENT_EXECUTOR": "processes:1", "ARPENT_PIXEL_BUDGET": "2000",
     }  # fmt: skip
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     made = Composed(

@@ -37,7 +37,7 @@ TURNS = 8_000
 ROW = ["id", "from", "output", "band"]
 LEASE_SECONDS = 6
 SETTINGS = {
-    "BUCKETS": None, "PIXEL_BUDGET": "750", "LOG_FORMAT": "json",
+    "BUCKETS": None, "PIXEL_BUDGET": "3000", "LOG_FORMAT": "json",
     "POLICY__LEASE_SECONDS": str(LEASE_SECONDS), "POLICY__RETRY_SECONDS": "0.2",
 }  # fmt: skip
 

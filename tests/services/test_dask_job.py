@@ -17,7 +17,7 @@ from tests.support.server import Server
 pytestmark = pytest.mark.services
 pytest.importorskip("distributed", reason="needs Dask: install arpent[dask]")
 
-SETTINGS = {"PIXEL_BUDGET": "500", "POLICY__RETRY_SECONDS": "0.1", "LOG_FORMAT": "json"}
+SETTINGS = {"PIXEL_BUDGET": "2000", "POLICY__RETRY_SECONDS": "0.1", "LOG_FORMAT": "json"}
 SECRET = "never-say-this-aloud"
 SERVER_KEY = "the-key-of-this-server-9f3a71c05b-and-no-other"
 BODY = slow_body("s3://results/dask")

@@ -94,7 +94,7 @@ def test_no_certificates_are_an_error_of_the_operator(workers: Cluster) -> None:
 
 
 def test_a_whole_job(workers: Cluster, papers: Papers, catalog: Path, tmp_path: Path) -> None:
-    settings = {"PIXEL_BUDGET": "1000", "EXECUTOR": workers.address.replace("tls", "dask+tls")}
+    settings = {"PIXEL_BUDGET": "4000", "EXECUTOR": workers.address.replace("tls", "dask+tls")}
     with serving(tmp_path, catalog, settings, papers.dask) as server:
         with client.signed_in(server, *server.add_client()) as session:
             job = client.run_job(session, server, slow_body("s3://results/tls", 100), seconds=120)

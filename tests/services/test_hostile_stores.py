@@ -75,7 +75,7 @@ def stage(
             api.url = road.url
             server = Server(
                 folder=folder, catalog=Path("replaced"),
-                settings={"BUCKETS": None, "CATALOG": road.url, "PIXEL_BUDGET": "750", "POLICY__RETRY_SECONDS": "0.2"},
+                settings={"BUCKETS": None, "CATALOG": road.url, "PIXEL_BUDGET": "3000", "POLICY__RETRY_SECONDS": "0.2"},
                 variables={**machine, "AWS_ENDPOINT_URL_S3": network.url},
             )  # fmt: skip
             try:

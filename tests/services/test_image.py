@@ -78,7 +78,7 @@ def containers(cloud_catalog: Path, postgres: str, machine: dict[str, str]) -> I
     port = free_port()
     variables = {
         **machine, "ARPENT_DATABASE_URL": postgres, "ARPENT_CATALOG": "/catalog", "ARPENT_EXECUTOR": "processes:1",
-        "ARPENT_HOST": "127.0.0.1", "ARPENT_PORT": str(port), "ARPENT_PIXEL_BUDGET": "1250",
+        "ARPENT_HOST": "127.0.0.1", "ARPENT_PORT": str(port), "ARPENT_PIXEL_BUDGET": "5000",
         "ARPENT_SECRET_KEY": "Jr7nB2uQ9wXe4Tz6Ym1Kc8Vh3Lp5Sd0G",
     }  # fmt: skip
     made = Containers(image=shlex.split(named), catalog=cloud_catalog, variables=variables)

@@ -18,7 +18,7 @@ from tests.support.server import wait_for
 
 pytestmark = pytest.mark.services
 
-SETTINGS = {"PIXEL_BUDGET": "250", "POLICY__LEASE_SECONDS": "5"}
+SETTINGS = {"PIXEL_BUDGET": "1000", "POLICY__LEASE_SECONDS": "5"}
 
 
 def test_a_job_goes_on_from_the_moment_of_the_recovery(tmp_path: Path, catalog: Path) -> None:

@@ -21,7 +21,7 @@ from tests.support.server import Server, wait_for
 
 pytestmark = pytest.mark.services
 
-SETTINGS = {"PIXEL_BUDGET": "250", "POLICY__LEASE_SECONDS": "5", "POLICY__RETRY_SECONDS": "0.2"}
+SETTINGS = {"PIXEL_BUDGET": "1000", "POLICY__LEASE_SECONDS": "5", "POLICY__RETRY_SECONDS": "0.2"}
 PARCELS = good_parcels(40)
 CUT = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = %s"

@@ -115,7 +115,7 @@ def watched(
     content = write_geopackage(folder / "parcels.gpkg", good_parcels(20)).read_bytes()
     obstore.put(gateway.store, "fields/parcels.gpkg", content)
     settings = {
-        "BUCKETS": None, "DATABASE_URL": postgres, "LOG_FORMAT": "json", "PIXEL_BUDGET": "500",
+        "BUCKETS": None, "DATABASE_URL": postgres, "LOG_FORMAT": "json", "PIXEL_BUDGET": "2000",
         "SECRET_KEY": SERVER_KEY,
     }  # fmt: skip
     variables = {"AWS_ENDPOINT_URL": gateway.endpoint, "AWS_REGION": "us-east-1", "TMPDIR": str(temporary)}
