@@ -24,7 +24,7 @@ pytestmark = pytest.mark.services
 def servers(tmp_path: Path, catalog: Path, postgres: str) -> Iterator[tuple[Server, Server]]:
     settings = {
         "DATABASE_URL": postgres, "BUCKETS": str(tmp_path / "buckets"), "EXECUTOR": "processes:1",
-        "PIXEL_BUDGET": "500", "LOG_FORMAT": "json",
+        "PIXEL_BUDGET": "125", "LOG_FORMAT": "json",
     }  # fmt: skip
     made = []
     for name in ("one", "other"):
