@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +21,9 @@ from arpent.domain.ports.imagery import Catalog
 from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.explain import explain
-from arpent.engine.processing import compute, interval, read_ahead, sample_geometry
-from arpent.engine.processing.inputs import Prepared
+from arpent.engine.processing import sample_geometry
 from arpent.engine.processing.process import process
-from arpent.engine.processing.script_supervisor import ScriptSupervisor
-from arpent.engine.services import Limits, Services, SynchronousLimits
+from arpent.engine.services import Limits, Services
 from arpent.engine.statistics import statistics
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch, parse_statistical
@@ -39,10 +36,6 @@ from tests.support.world import SEASON, make_imagery
 
 JUNE = tuple(acquisition for acquisition in SEASON if acquisition.instant < "2023-07-01")
 PARCELS = [parcel for parcel in good_parcels(12) if parcel.kind != "outside the imagery"]
-ALLOWED = Limits(synchronous=SynchronousLimits(samples=10**6, memory_mib=1000))
-MASK = """//VERSION=3
-function setup() { return { input: ["dataMask"], output: [{ id: "a", bands: 1 }, { id: "dataMask", bands: 1 }] } }
-function evaluatePixel(s) { return { a: [s.dataMask], dataMask: [1] } }"""
 SCRIPTS = {"SIMPLE": SEED.text, "ORBIT": GREENEST_DAY.text}
 
 
@@ -52,8 +45,6 @@ class CountedRuntime:
 
     inner: ScriptRuntime
     opened: int = 0
-    threads: list[str] = field(default_factory=list)
-    """That opened them."""
 
     @property
     def seconds(self) -> float:
@@ -62,7 +53,6 @@ class CountedRuntime:
     @contextmanager
     def open(self, script: str) -> Iterator[ScriptSession]:
         self.opened += 1
-        self.threads.append(threading.current_thread().name)
         with self.inner.open(script) as session:
             yield session
 
@@ -129,45 +119,6 @@ def test_a_synchronous_request_has_one_script_session(services: Services, script
     payload, _, _ = statistics(parse_statistical(synchronous(script)), replace(services, runtime=runtime), Limits())
     assert json.loads(payload)["data"]
     assert runtime.opened == 1
-
-
-@pytest.fixture
-def readers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the threads that read intervals; all that may be are read ahead."""
-    prepare, names = interval.prepare, []
-
-    def noted(*arguments: Any) -> Prepared:
-        names.append(threading.current_thread().name)
-        return prepare(*arguments)
-
-    monkeypatch.setattr(interval, "prepare", noted)
-    monkeypatch.setattr(read_ahead, "FROM_SECONDS", 0.0)
-    return names
-
-
-def test_what_reads_ahead_opens_no_session(
-    services: Services, readers: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two threads would open, and end, each other's."""
-    runtime = CountedRuntime(services.runtime)
-    monkeypatch.setattr(ScriptSupervisor, "end_interval", ScriptSupervisor._close)  # it dies after each interval
-    asked = parse_statistical(synchronous(SEED.text))
-    payload, _, _ = statistics(asked, replace(services, runtime=runtime), ALLOWED)
-    alone, _, _ = statistics(asked, services, Limits())
-    assert payload == alone
-    assert any(name.startswith("ahead") for name in readers)
-    assert [name for name in runtime.threads if name.startswith("ahead")] == []
-    assert runtime.opened > 2
-
-
-@pytest.mark.parametrize(("most", "ahead"), [(10**6, True), (1, False)])
-def test_only_small_intervals_are_read_ahead(
-    services: Services, readers: list[str], monkeypatch: pytest.MonkeyPatch, most: int, ahead: bool
-) -> None:
-    """Also of a script that reads no band but dataMask."""
-    monkeypatch.setattr(compute, "MOST_AHEAD", most)
-    statistics(parse_statistical(synchronous(MASK)), services, ALLOWED)
-    assert any(name.startswith("ahead") for name in readers) == ahead
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)

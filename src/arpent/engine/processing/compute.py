@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +21,7 @@ from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions, intervals_with_acquisitions
 from arpent.engine.processing.chunks import chunks, raster_of_blocks
 from arpent.engine.processing.history import History, history_of
-from arpent.engine.processing.inputs import ASKED_WHILE_READING
-from arpent.engine.processing.interval import Computation, add_new, read_samples
-from arpent.engine.processing.read_ahead import reading_ahead
+from arpent.engine.processing.interval import Computation, add_new
 from arpent.engine.processing.sample_geometry import SampleGeometry, sample_geometry, without_samples
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing.totals import IntervalTotals, as_failure
@@ -35,9 +31,6 @@ from arpent.engine.services import Services
 CHUNKS = 2
 """Samples that do not fit into memory at once are cut this much finer than they had to be: smaller arrays stay in the
 processor's caches, and the memory of one serves the next."""
-MOST_AHEAD = 1 << 20
-"""Numbers of an interval, samples times bands (one for dataMask alone), that may be read ahead: several intervals are
-in memory then."""
 
 
 def compute(request: Request, features: Features, script: str, services: Services) -> tuple[PartitionResult, ...]:
@@ -124,17 +117,6 @@ class _Work:
     services: Services
     history: History | None
 
-    @property
-    def reads_ahead(self) -> bool:
-        """Whether intervals are read by several threads: where somebody waits, and reading does not ask the script,
-        which one thread may use."""
-        return (
-            self.services.synchronous is not None
-            and not has_scenes(self.bindings)
-            and not self.session.evalscript.functions & ASKED_WHILE_READING
-            and self.grids.sample_count.sum() * sum(max(1, len(one.requests)) for one in self.bindings) <= MOST_AHEAD
-        )
-
     def samples_at_once(self, scenes: int) -> int:
         """How many samples fit into memory, each in so many scenes."""
         return samples_at_once(self.session.evalscript, self.bindings, scenes, self.services)
@@ -191,12 +173,10 @@ def _in_one_chunk(work: _Work, geometry: SampleGeometry, found: Iterable[Interva
     """All samples at once, one interval after the other: nothing of an interval is kept but its statistics."""
     computation, rows, isolation = work.computation(geometry), np.arange(len(work.features)), Isolation()
     intervals: list[IntervalResult] = []
-    with reading_ahead(partial(read_samples, computation)) if work.reads_ahead else nullcontext() as ahead:
-        computation = replace(computation, ahead=ahead)
-        for one in found if ahead is None else ahead.each(found):
-            totals = work.totals(one)
-            add_new(computation, rows, one, totals, isolation)
-            intervals += [*work.earlier(one), *totals.results()]
+    for one in found:
+        totals = work.totals(one)
+        add_new(computation, rows, one, totals, isolation)
+        intervals += [*work.earlier(one), *totals.results()]
     return work.result(intervals, geometry.samples.counts)
 
 

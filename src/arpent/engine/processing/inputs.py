@@ -26,9 +26,6 @@ from arpent.raster.mosaic import simple, stack
 from arpent.raster.mosaicking_order import orbits
 from arpent.raster.read_failures import Fault
 
-ASKED_WHILE_READING = CHOOSE_SCENES | {"updateOutput"}
-"""Functions of a script that `prepare` calls."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
@@ -124,8 +121,7 @@ def prepare(
     before anything is read."""
     groups = [_scene_items(binding, one.items) for binding, one in zip(bindings, acquisitions, strict=True)]
     scenes = [_scenes(binding, group) for binding, group in zip(bindings, groups, strict=True)]
-    # Of a synchronous request this may be another thread, and a session that ended is its owner's to open again.
-    evalscript = session.evalscript if services.synchronous is None else session.declared
+    evalscript = session.evalscript
     if evalscript.functions & CHOOSE_SCENES:
         kept = session.preprocess(scenes, interval)
         groups = [tuple(group[row] for row in rows) for group, rows in zip(groups, kept, strict=True)]

@@ -17,7 +17,6 @@ from arpent.engine.budget import check_numbers, check_updated
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.inputs import Prepared, ScriptCall, prepare
-from arpent.engine.processing.read_ahead import ReadAhead
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing.totals import IntervalTotals, as_failure
@@ -47,8 +46,6 @@ class Computation:
     """What to report."""
     services: Services
     """Ports for images, catalogue and buckets."""
-    ahead: ReadAhead | None = None
-    """Reads the pixels of all features; None: `read_samples` does."""
 
     @property
     def shares(self) -> NDArray[np.float64] | None:
@@ -68,7 +65,7 @@ def add_new(
         places = np.flatnonzero(~found.kept)
         if not found.present[places].any():
             return
-        computation = replace(computation, geometry=computation.geometry.take(places), ahead=None)
+        computation = replace(computation, geometry=computation.geometry.take(places))
         rows, found = rows[places], found.take(places)
     add_isolated(computation, rows, found, totals, isolation)
 
@@ -106,10 +103,10 @@ def _add(
     """Add the samples of features that see the same scenes: `chosen` (m,), of `rows` (k,)."""
     if len(chosen) < len(rows):
         places = np.searchsorted(rows, chosen)
-        computation = replace(computation, geometry=computation.geometry.take(places), ahead=None)
+        computation = replace(computation, geometry=computation.geometry.take(places))
         found = found.take(places)
     try:
-        prepared = read_samples(computation, found) if computation.ahead is None else computation.ahead.read(found)
+        prepared = read_samples(computation, found)
         most = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // prepared.evalscript.width))
         sums, known = totals.needs_sums_only(prepared.evalscript), totals.knows_outside(found)
         answered = answers(computation, prepared, most, sums=sums, outside=not known)

@@ -135,7 +135,6 @@ class ScriptSupervisor:
         self._opened_before = opened_before
         self._stack = ExitStack()
         self._session: ScriptSession | None = None
-        self._declared: Evalscript | None = None
         self._prelude: dict[str, Callable[[ScriptSession], object]] = {}
         self._suspects: set[int] = set()
         self._ended: dict[int, ScriptError] = {}
@@ -157,11 +156,6 @@ class ScriptSupervisor:
     def evalscript(self) -> Evalscript:
         """What setup() declared. Raises ScriptError if the script cannot be opened."""
         return self._opened().evalscript
-
-    @property
-    def declared(self) -> Evalscript:
-        """As `evalscript`, of the latest session, whether it lives or not; so other threads may ask for it."""
-        return self.evalscript if self._declared is None else self._declared
 
     def restart(self) -> None:
         """End the session; the next call opens a new one."""
@@ -291,7 +285,7 @@ class ScriptSupervisor:
                 if not left:
                     raise
             else:
-                self._opened_before, self._declared = True, session.evalscript
+                self._opened_before = True
                 return session
         raise AssertionError
 
