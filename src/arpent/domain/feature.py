@@ -126,16 +126,20 @@ class Features:
         """The features with other identifiers (n,)."""
         return self._with(identifiers=tuple(identifiers))
 
-    def take(self, rows: NDArray[np.intp]) -> Features:
-        """The features at these rows, in this order."""
+    def take(self, rows: NDArray[np.intp], *, rings: bool = False) -> Features:
+        """The features at these rows, in this order. `rings`: with their rings, cut out of those of all, which takes
+        less time than to find them again for each of many parts."""
         names = self.identifiers
-        return self._with(
+        found = self._with(
             rows,
             ids=self.ids[rows],
             identifiers=tuple([names[row] for row in rows.tolist()]),
             valid=None if self.valid is None else self.valid[rows],
             flaws={key: self.flaws[key] for key in self.ids[rows].tolist() if key in self.flaws} if self.flaws else {},
         )
+        if rings:
+            found.__dict__["rings"] = take_rings(self.rings, rows)
+        return found
 
     def _with(self, rows: NDArray[np.intp] | slice = slice(None), **changed: object) -> Features:
         """The features with some fields changed and their geometries at these rows: parsed if they are, else as WKB."""
@@ -147,8 +151,6 @@ class Features:
         found = Features(crs=self.crs, **fields)  # type: ignore[arg-type]
         if (known := self._known) is not None:
             found.__dict__["measured"] = known.take(rows)
-        if "rings" in self.__dict__:
-            found.__dict__["rings"] = self.rings if isinstance(rows, slice) else take_rings(self.rings, rows)
         return found
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -60,6 +60,10 @@ class HistogramCounts:
     """Whether edges are written as JSON integers."""
 
 
+PLAIN_STATISTICS = 6
+"""Numbers that every band has of a feature: min, max, mean, stDev and two counts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandStatistics:
     """Statistics of one band of one output for n features; NaN where no sample is valid."""
@@ -84,6 +88,16 @@ class BandStatistics:
     """Histogram counts; None if none was asked for."""
     more: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     """Column of a further statistic, or of the share of a class → (n,)."""
+
+    @property
+    def count(self) -> int:
+        """How many numbers these are, of all features."""
+        found = (PLAIN_STATISTICS + len(self.more)) * len(self.mean)
+        if self.percentiles is not None:
+            found += self.percentiles.size
+        if self.histogram is not None:
+            found += self.histogram.edges.size + self.histogram.counts.size
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from arpent.domain.calculation import Calculations
 from arpent.domain.errors import LimitExceeded, ScriptExecutionError
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.grid import Grids
+from arpent.domain.result import PLAIN_STATISTICS
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.services import Services, SynchronousLimits
 
@@ -47,8 +48,6 @@ USUAL_NUMBERS, HEAVY_BYTES = 10_000, 24
 """Count of numbers of a feature beyond which each takes more bytes: fewer features share the table made of them."""
 FEATURE_NUMBERS = 125
 """Count of numbers that a feature itself takes as much memory as: outline, names, grid."""
-STATISTICS = 6
-"""Count of numbers that every band reports: min, max, mean, stDev and two counts."""
 BIN_NUMBERS = 3
 """Count of numbers of a bin: two edges and a count."""
 
@@ -78,7 +77,7 @@ def answer_numbers(evalscript: Evalscript, calculations: Calculations) -> int:
         for band in output.bands:
             wish = calculations.of(output.id, band)
             bins = 0 if wish.histogram is None else _bins(wish.histogram.bin_count, len(wish.histogram.bins or ()))
-            count += STATISTICS + len(wish.percentiles) + len(wish.more) + len(wish.shares) + BIN_NUMBERS * bins
+            count += PLAIN_STATISTICS + len(wish.percentiles) + len(wish.more) + len(wish.shares) + BIN_NUMBERS * bins
     return count
 
 

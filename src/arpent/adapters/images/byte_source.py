@@ -167,7 +167,8 @@ class ByteSources:
     def whole(self, href: str, most: int) -> memoryview | None:
         """All bytes of a file; None if there is no such file. Raises AssetUnreadable, and ValueError if it has more
         than `most`."""
-        return (self.whole_of_version(href, most) or (None,))[0]
+        found = self.whole_of_version(href, most)
+        return None if found is None else found[0]
 
     def whole_of_version(self, href: str, most: int) -> tuple[memoryview, Version] | None:
         """As `whole`, and which version of the file it is."""
@@ -361,7 +362,6 @@ def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:
 
 _PASSING = (408, 425, 429)
 _FAULTS = (OSError, BaseError, ValueError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
-"""Exceptions that reading raises."""
 
 
 def _unreadable(href: str, error: Exception, access: SourceAccess) -> AssetUnreadable:

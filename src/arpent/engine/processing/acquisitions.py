@@ -19,7 +19,7 @@ from arpent.domain.interval import Interval
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.hints import Filtered
 from arpent.engine.processing.sample_geometry import SampleGeometry
-from arpent.engine.search_prefetch import SearchPrefetch
+from arpent.engine.processing.search_prefetch import SearchPrefetch
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import SEARCH
 from arpent.raster.footprints.antimeridian import image_outline

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.feature import Features
-from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Rule, Samples
+from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Samples
 from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import AssetReader
@@ -45,10 +45,9 @@ def chunks(
     """Every sample inside a polygon once, about `most` at a time; every feature in at least one chunk, also one without
     samples. `raster`: whose blocks the cuts follow."""
     cells, placed = Cells(features.crs, grids, raster), np.zeros(len(features), bool)
-    if rule.kind is Rule.SERVICE and rule.inner == 0.0:
-        features.rings  # noqa: B018 - those of the parts are taken from them
+    rings = rule == AS_THE_SERVICE  # others turn or shrink the outlines first
     for run in cells.runs(most):
-        mine, own = features.take(run.features), grids.take(run.features)
+        mine, own = features.take(run.features, rings=rings), grids.take(run.features)
         found = samples_inside(mine, own, rule, run.windows)
         samples = cells.within(run, _of_all(found, run.features, len(features)))
         counts = samples.counts

@@ -18,8 +18,6 @@ Number = TypeVar("Number", bound=np.generic)
 
 CHUNK = 1024
 """Features rendered at once: enough for column operations to pay off, few enough to keep memory small …"""
-STATISTICS = 6
-"""Numbers that every band has."""
 NUMBERS = 8_000_000
 """… and how many numbers they have together, about: as text each takes some 20 bytes, twice."""
 
@@ -49,18 +47,8 @@ def render_results(result: PartitionResult, within: range | None = None) -> Iter
 def _at_once(result: PartitionResult) -> int:
     """How many features to render at once."""
     bands = (band for one in result.intervals for bands in one.outputs.values() for band in bands.values())
-    numbers_of_all = sum(map(_numbers, bands))
+    numbers_of_all = sum(band.count for band in bands)
     return max(1, min(CHUNK, NUMBERS * len(result.features) // max(1, numbers_of_all)))
-
-
-def _numbers(band: BandStatistics) -> int:
-    """How many numbers a band has of all features."""
-    found = (STATISTICS + len(band.more)) * len(band.mean)
-    if band.percentiles is not None:
-        found += band.percentiles.size
-    if band.histogram is not None:
-        found += band.histogram.edges.size + band.histogram.counts.size
-    return found
 
 
 def render_response(result: PartitionResult, row: int) -> bytes:

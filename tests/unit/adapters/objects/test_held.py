@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from arpent.adapters.objects.folder import FolderObjects
-from arpent.adapters.objects.held import HeldObjects
+from arpent.adapters.objects.held import EVERY, HeldObjects
 from arpent.adapters.objects.standstill import Standstill
 from arpent.domain.errors import WorkLost
 from arpent.domain.location import Location
@@ -62,7 +62,8 @@ def test_writes_end_at_once_and_reads_go_on(tmp_path: Path) -> None:
     held.write(OUTPUT.at("out/1.json"), b"good")
 
     def entries() -> Iterator[tuple[str, bytes]]:
-        yield "out/2.json", b"good"
+        for number in range(EVERY):
+            yield f"out/{number + 2}.json", b"good"
         clocks.pass_by(ALLOWED + 1)
         yield "out/1.json", b"bad"
 

@@ -191,7 +191,7 @@ class _Memory:
 
     def _one(self, versions: Mapping[str, Version], key: _Key, block: Block, now: float) -> NDArray[np.generic] | None:
         entry = self._entries.get(key)
-        if entry is None or (entry.versions is not versions and entry.versions != versions):
+        if entry is None or entry.versions != versions:
             return None
         if entry.rows is not None and (block.rows is None or block.rows > entry.rows):
             return None

@@ -10,7 +10,7 @@ import shapely
 from arpent.domain.imagery.collection import Band, Collection, Join, Unit
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
-from arpent.engine.search_prefetch import AHEAD, Box, SearchPrefetch
+from arpent.engine.processing.search_prefetch import AHEAD, Box, SearchPrefetch
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 BOX = (14.0, 46.0, 15.0, 47.0)
