@@ -72,7 +72,7 @@ def site(tmp_path: Path, catalog: Path) -> DeadlySite:
             "database_url": f"sqlite:///{tmp_path / 'arpent.db'}",
             "buckets": buckets,
             "catalog": str(catalog),
-            "pixel_budget": 6_000,
+            "pixel_budget": 1_500,
         }
     )
     return DeadlySite(folder=tmp_path, settings=settings, executor=InlineExecutor())
