@@ -11,7 +11,7 @@ from arpent.domain.imagery.collection import Collection, Unit
 from arpent.domain.imagery.item_choice import ItemChoice
 from arpent.domain.request import Request, Source, chosen
 from arpent.evalscript.lint import band_fault
-from arpent.raster.conversion import BandRequest
+from arpent.raster.conversion import BandRequest, hole
 
 MASK_UNIT = Unit(name="DN")
 """dataMask is 0 or 1, without scaling."""
@@ -41,6 +41,12 @@ class BandBinding:
         units = iter(requested.unit for requested in self.requests)
         chosen = (MASK_UNIT if band == DATA_MASK else next(units) for band in self.input.bands)
         return tuple((unit.scale, unit.offset) for unit in chosen)
+
+    @property
+    def holes(self) -> tuple[float, ...]:
+        """Digital number per band of the input where there is no data, dataMask included."""
+        numbers = iter(hole(requested.unit, self.collection.no_data_value) for requested in self.requests)
+        return tuple(0 if band == DATA_MASK else next(numbers) for band in self.input.bands)
 
 
 def has_scenes(bindings: Iterable[BandBinding]) -> bool:

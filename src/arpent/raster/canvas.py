@@ -79,7 +79,8 @@ class Canvas:
         if values is None:
             self.values[band] = np.empty((self.scenes, self.samples), dtype)
         elif np.result_type(values.dtype, dtype) != values.dtype:
-            self.values[band] = values.astype(np.result_type(values.dtype, dtype))
+            with np.errstate(invalid="ignore"):  # of samples that are not yet written
+                self.values[band] = values.astype(np.result_type(values.dtype, dtype))
 
     def commit(self, scene: int, item: int, barred: NDArray[np.bool_] | None) -> None:
         """Mark samples that have data in all bands of the item as filled, except those `barred` (N,)."""

@@ -69,14 +69,24 @@ class Conversion:
 def hole(unit: Unit, no_data_value: float) -> float:
     """The digital number that the script sees as the collection's no-data value (sentinelhub.md 6: 0, NaN for
     Landsat)."""
-    return (no_data_value - unit.offset) / unit.scale
+    number = (no_data_value - unit.offset) / unit.scale
+    # Rounded division may miss by one bit what scales back to exactly 0, with which scripts compare.
+    near = (number, math.nextafter(number, -math.inf), math.nextafter(number, math.inf))
+    return next((each for each in near if each * unit.scale + unit.offset == no_data_value), number)
 
 
 def wide_enough(dtype: np.dtype[np.generic], number: float) -> np.dtype[np.generic]:
-    """`dtype` if it can hold the number, otherwise a float type that holds the number and all numbers of `dtype`."""
-    if dtype.kind == "f" or (number == number // 1 and _limits(dtype)[0] <= number <= _limits(dtype)[1]):
+    """`dtype` if it can hold the number exactly, otherwise a float type that holds the number and all numbers of
+    `dtype`."""
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            whole = math.isnan(number) or float(dtype.type(number)) == number
+    else:
+        whole = number == number // 1 and _limits(dtype)[0] <= number <= _limits(dtype)[1]
+    if whole:
         return dtype
-    return np.result_type(dtype, np.float32)
+    wider = np.result_type(dtype, np.float32)
+    return wide_enough(wider, number) if wider != dtype else np.result_type(dtype, np.float64)
 
 
 def _result_type(stored: np.dtype[np.generic], *, signed: bool, interpolated: bool) -> np.dtype[np.generic]:

@@ -162,10 +162,13 @@ def _accumulate(block, mask, left, top, width, height, order, columns, rows, cub
                 if (check and number == no_data) or number != number:  # noqa: PLR0124 - NaN
                     continue
                 linear = max(0.0, 1.0 - abs(u - column)) * max(0.0, 1.0 - abs(v - row))
-                sums[n, 0] += linear * number
-                sums[n, 1] += linear
+                if linear > 0.0:  # nothing of infinity would be NaN
+                    sums[n, 0] += linear * number
+                    sums[n, 1] += linear
                 if cubic:
-                    sums[n, 2] += _weight(u - column) * _weight(v - row) * number
+                    weight = _weight(u - column) * _weight(v - row)
+                    if weight != 0.0:
+                        sums[n, 2] += weight * number
                     sums[n, 3] += 1.0
                 if column == int(columns[n]) and row == int(rows[n]):
                     near[n] = 1

@@ -117,3 +117,12 @@ def test_a_hole_scales_to_the_no_data_value() -> None:
     assert wide_enough(np.dtype(np.uint16), -1.0) == np.float32
     assert wide_enough(np.dtype(np.uint16), math.nan) == np.float32
     assert wide_enough(np.dtype(np.int32), 0.5) == np.float64
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(2.75e-5, -0.2), (0.003, 0.7), (0.00341802, 149.0), (3.0, 0.1)])
+@pytest.mark.parametrize("stored", [np.uint8, np.uint16, np.float32, np.float64])
+def test_what_scales_to_0_is_exactly_0(scale: float, offset: float, stored: type) -> None:
+    number = hole(Unit(name="DN", scale=scale, offset=offset), 0.0)
+    kept = np.full(1, number, wide_enough(np.dtype(stored), number)).astype(np.float64)
+    assert kept.tolist() == [number]
+    assert (kept * scale + offset).tolist() == [0.0]

@@ -112,3 +112,27 @@ def test_each_feature_is_resampled_as_if_it_were_alone() -> None:
 
     np.testing.assert_array_equal(read(finer, coarser), np.concatenate((read(finer), read(coarser))))
     assert (read(finer) % 1 != 0).any() != (read(coarser) % 1 != 0).any()
+
+
+@pytest.mark.parametrize("resampling", [BILINEAR, BICUBIC])
+def test_an_infinite_pixel_costs_only_samples_that_it_has_a_share_in(resampling: Resampling) -> None:
+    pixels = (formula(12, 12) % 100 + 1.0).astype(np.float32)
+    pixels[5, 5] = math.inf
+    pixels[2, 7] = 0.0
+    mosaic = simple(
+        [item("i", {"B04": "r"})], wants(RED), boxes_site([[500000, 5099880, 500120, 5100000]], 10.0),
+        MemoryReader({"r": pixels}), source=source(upsampling=resampling), collection=collection(RED),
+    )  # fmt: skip
+    np.testing.assert_array_equal(mosaic.values[0].reshape(12, 12), pixels, "samples on the centres of pixels")
+    mosaic = simple(
+        [item("i", {"B04": "r"})], wants(RED), boxes_site([[500000, 5099880, 500120, 5100000]], 4.0),
+        MemoryReader({"r": pixels}), source=source(upsampling=resampling), collection=collection(RED),
+    )  # fmt: skip
+    infinite = ~np.isfinite(mosaic.values[0].reshape(30, 30))
+    reach = 1.5 if resampling is BILINEAR else 2.5
+    rows, columns = np.nonzero(infinite)
+    assert len(rows)
+    assert np.abs((rows + 0.5) * 0.4 - 5.5).max() < reach
+    assert np.abs((columns + 0.5) * 0.4 - 5.5).max() < reach
+    near_hole = np.s_[9:11, 14:16]  # where BICUBIC becomes BILINEAR, and the infinite pixel is in its outer ring
+    assert np.isfinite(mosaic.values[0].reshape(30, 30)[near_hole]).all()

@@ -22,6 +22,7 @@ from arpent.adapters.catalogs.calibration import (
 )
 from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
+from arpent.adapters.catalogs.instant import instant_of
 from arpent.adapters.catalogs.level import is_of_level, is_of_product, plain_word, product_of, variant_of, words
 from arpent.adapters.catalogs.projection import georeference_of
 from arpent.domain.boundary.address_names import bare_address
@@ -229,9 +230,9 @@ def _time(own: Document, day: datetime | None) -> tuple[datetime, datetime | Non
     if day is not None:
         return day, None
     if own.get("datetime"):
-        return _instant(own["datetime"]), None
-    first = _instant(own.get("start_datetime"))
-    last = _instant(own["end_datetime"]) if own.get("end_datetime") else first
+        return instant_of(own["datetime"]), None
+    first = instant_of(own.get("start_datetime"))
+    last = instant_of(own["end_datetime"]) if own.get("end_datetime") else first
     if last < first:
         raise ValueError("`end_datetime` lies before `start_datetime`")
     return first, last
@@ -240,7 +241,7 @@ def _time(own: Document, day: datetime | None) -> tuple[datetime, datetime | Non
 def _created(text: object) -> datetime | None:
     """Ingestion time; None if it is missing or invalid, since it only decides between otherwise equal items."""
     try:
-        return _instant(text) if text else None
+        return instant_of(text) if text else None
     except (ValueError, OverflowError):
         return None
 
@@ -249,13 +250,6 @@ def _percentage(value: object) -> float | None:
     """The number, or None if it is not a percentage."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
     return float(value) if known else None  # type: ignore[arg-type]
-
-
-def _instant(text: object) -> datetime:
-    if not isinstance(text, str):
-        raise ValueError("`datetime` and `start_datetime` are missing")
-    instant = datetime.fromisoformat(text)
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _footprint(document: Document) -> Footprint:

@@ -172,25 +172,32 @@ def _numbers(band: BandStatistics, rows: NDArray[np.intp], inside: NDArray[np.in
     empty = valid == 0
     share = valid / np.maximum(inside[rows], 1)
     columns = {
-        "min": pa.array(band.minimum[rows], mask=empty),
-        "max": pa.array(band.maximum[rows], mask=empty),
-        "mean": pa.array(band.mean[rows], mask=empty),
-        "stDev": pa.array(band.standard_deviation[rows], mask=empty),
+        "min": _number(band.minimum[rows], empty),
+        "max": _number(band.maximum[rows], empty),
+        "mean": _number(band.mean[rows], empty),
+        "stDev": _number(band.standard_deviation[rows], empty),
         "sample_count": pa.array(band.sample_count[rows]),
         "no_data_count": pa.array(band.no_data_count[rows]),
         "valid_share": pa.array(share, mask=(inside[rows] == 0) & empty),
     }
     if band.percentiles is not None:
         for place, k in enumerate(band.ranks):
-            columns[percentile_column(k)] = pa.array(band.percentiles[rows, place], mask=empty)
+            columns[percentile_column(k)] = _number(band.percentiles[rows, place], empty)
     for name, numbers in band.more.items():
-        found = np.asarray(numbers[rows], float)
-        is_share = name == CLOUDY_SHARE or name.startswith(share_column(""))  # a number, or there is none
-        missing = np.isnan(found) if is_share else empty & (name not in EMPTY)
-        columns[more_column(name)] = pa.array(found, mask=missing)
+        columns[more_column(name)] = _number(np.asarray(numbers[rows], float), empty & _needs_samples(name))
     if band.histogram is not None:
         columns |= _histogram(band.histogram, rows)
     return columns
+
+
+def _number(found: NDArray[np.float64], missing: NDArray[np.bool_]) -> pa.Array:
+    """Null where there is no number: without a valid sample, and where infinite ones make none (their stDev)."""
+    return pa.array(found, mask=missing | np.isnan(found))
+
+
+def _needs_samples(name: str) -> bool:
+    """Whether there is no such number without a valid sample."""
+    return not (name in EMPTY or name == CLOUDY_SHARE or name.startswith(share_column("")))
 
 
 def _histogram(histogram: HistogramCounts, rows: NDArray[np.intp]) -> Columns:

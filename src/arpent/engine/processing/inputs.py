@@ -63,7 +63,7 @@ class Prepared:
     inputs: tuple[ScriptInput, ...]
     """Arrays of N samples."""
     outside: tuple[tuple[float, ...], ...]
-    """Per input and band: what a sample outside the polygons holds, in each scene: no data, mask 0."""
+    """Per input and band: digital number of a sample outside the polygons, in each scene: no data, mask 0."""
     offsets: NDArray[np.int64]
     """(n + 2,): limits of one segment per feature, and one for a sample that stands for all outside the polygons."""
     evalscript: Evalscript
@@ -140,10 +140,7 @@ def prepare(
         inputs = [one if acquired.items else _absent(one) for one, acquired in zip(inputs, acquisitions, strict=True)]
     return Prepared(
         inputs=tuple(inputs),
-        outside=tuple(
-            tuple(0 if name == DATA_MASK else one.collection.no_data_value for name in one.input.bands)
-            for one in bindings
-        ),
+        outside=tuple(one.holes for one in bindings),
         offsets=np.append(geometry.samples.offsets, len(geometry.samples) + 1),
         evalscript=evalscript,
         items=tuple(item.id for one in acquisitions for item in one.items),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,6 +73,17 @@ def test_numbers_and_nulls():
     assert (valid["histogram_edges"], valid["histogram_counts"]) == ([0.0, 0.125, 0.25], [1, 1])
     assert (valid["valid_share"], valid["geometry_pixel_count"], valid["underflow"]) == (1.0, 2, 0)
     assert (rows[1]["items"], valid["items"]) == (["S2A", "S2B"], ["S2A"])
+
+
+def test_what_infinite_samples_make_no_number_is_null():
+    """As in the table that is made of result files, where it stands as "NaN"."""
+    numbers = band(3, Calculation(percentiles=(50,)))
+    nowhere, infinite = np.full(3, np.nan), np.full(3, np.inf)
+    endless = replace(numbers, maximum=infinite, mean=infinite, standard_deviation=nowhere)
+    found = read(table(partition(3, interval(6, {"default": {"B0": endless}}, present=[True] * 3)), WISH)).to_pylist()
+    assert [(row["max"], row["mean"], row["stDev"]) for row in found] == [
+        (None, None, None), (np.inf, np.inf, None), (np.inf, np.inf, None),
+    ]  # fmt: skip
 
 
 def test_no_histogram_is_null():

@@ -18,7 +18,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
 
@@ -28,6 +27,7 @@ import shapely
 from arpent.adapters.catalogs.folder.files import Stamp, being_written, left_out, read
 from arpent.adapters.catalogs.footprint import footprint_of
 from arpent.adapters.catalogs.harmonization import Document, properties
+from arpent.adapters.catalogs.instant import instant_of
 from arpent.adapters.catalogs.level import plain_word, product_of, words
 from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.imagery.collection import Collection
@@ -309,7 +309,6 @@ def _times(own: Document) -> tuple[float, float]:
     """First and last second of the item; all times if it does not tell."""
     found = []
     for name in _TIMES:
-        with suppress(ValueError, TypeError, OverflowError):
-            instant = datetime.fromisoformat(own.get(name))  # type: ignore[arg-type]
-            found.append(instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC).timestamp())
+        with suppress(ValueError, OverflowError):
+            found.append(instant_of(own.get(name)).timestamp())
     return (min(found), max(found)) if found else (-_EVER, _EVER)

@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
+from arpent.adapters.catalogs.instant import instant_of
+
 Box = tuple[float, float, float, float]
 SIDES = ("bbox.xmin", "bbox.ymin", "bbox.xmax", "bbox.ymax")
 TIMES = ("datetime", "start_datetime", "end_datetime")
@@ -197,9 +199,8 @@ def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
         return np.asarray(micros.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64) / 1e6
     found = np.full(len(column), np.nan)
     for row, text in enumerate(column.to_pylist()):
-        with suppress(ValueError, TypeError, OverflowError):
-            instant = datetime.fromisoformat(text)
-            found[row] = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC).timestamp()
+        with suppress(ValueError, OverflowError):
+            found[row] = instant_of(text).timestamp()
     return found
 
 
