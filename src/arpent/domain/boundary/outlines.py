@@ -143,9 +143,12 @@ def _fit(geometry: shapely.Geometry) -> bool:
     parts = [part for part in shapely.get_parts(geometry) if not shapely.is_empty(part)]
     if not parts or any(part.geom_type != "Polygon" for part in parts):
         return False
-    area = 0.0
-    grounds: list[shapely.Geometry] = []
-    for part in parts:
+    plain = [part for part in parts if not part.interiors]  # mostly all; quicker than each by itself
+    if not shapely.is_valid(plain).all():
+        return False
+    area = float(shapely.area(plain).sum())
+    grounds = list(plain)
+    for part in (part for part in parts if part.interiors):
         shell, holes = shapely.Polygon(part.exterior), [shapely.Polygon(ring) for ring in part.interiors]
         if not shapely.is_valid([shell, *holes]).all():
             return False
