@@ -188,15 +188,16 @@ def check_batch(settings: Settings, client: str, body: SentBody) -> str:
     return text
 
 
-def explain_job(settings: Settings, asked: tuple[str, str, int, datetime | None, bool]) -> bytes:
-    """The explanation of a feature's numbers as JSON or PNG; `asked`: body and owner of the job, id of the
-    feature, start of the interval (None: the first with data), whether to draw. Raises CallerError, ScriptError
-    or WorldError."""
+def explain_job(settings: Settings, asked: tuple[str, str, str | None, int, datetime | None, bool]) -> bytes:
+    """The explanation of a feature's numbers as JSON or PNG; `asked`: body and owner of the job, the script that was
+    analysed (None: that of the request), id of the feature, start of the interval (None: the first with data), whether
+    to draw. Raises CallerError, ScriptError or WorldError."""
     from arpent.engine.explain import explain_feature  # what workers of partitions do without
     from arpent.wire.explanation import render_explanation
 
-    body, owner, feature, start, draw = asked
+    body, owner, script, feature, start, draw = asked
     request = parse_batch(without_forgotten(body), owner)
+    request = request if script is None else replace(request, script=script)
     found = explain_feature(request, feature, start, services_for(owner, settings), synchronous_limits(settings))
     if not draw:
         return render_explanation(found)

@@ -73,7 +73,7 @@ class Runner:
         self._now = now
         self._pause = pause
         self._analysis = AnalysisTask(jobs, work, functions=functions, policy=policy, now=now)
-        self._requests = RequestCache(functions.parse)
+        self._requests = RequestCache(functions.parse, jobs.script)
         self._in_flight: list[InFlight] = []
         self._look_at = self._ask_at = self._moved_at = 0.0
         self._troubles = 0

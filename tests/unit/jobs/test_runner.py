@@ -71,6 +71,7 @@ class Engineer:
     given_up: list[str] = field(default_factory=list)
     retried: list[str] = field(default_factory=list)
     analysed: list[str] = field(default_factory=list)
+    script: str | None = None
     killers: set[int] = field(default_factory=set)
     chance: Callable[[], bool] = lambda: False
     death: Exception = field(default_factory=lambda: WorkerDied("A worker process died (SIGKILL)"))
@@ -84,7 +85,9 @@ class Engineer:
         if self.analysis is not None:
             return self.analysis(job, wanted)
         self.during()
-        return Analysis(partitions=iter(self.partitions), estimate={"features": 6.0}, hints=("look",))
+        return Analysis(
+            partitions=iter(self.partitions), estimate={"features": 6.0}, hints=("look",), script=self.script
+        )
 
     def process(self, lease: Lease) -> Outcome:
         faults = self.faults.get(of(lease).number)
@@ -178,6 +181,13 @@ def test_a_job_runs_to_its_end(site: Site) -> None:
     assert sorted(engineer.processed) == [(1, 2), (3, 4), (5, 6)]
     assert engineer.requests == {("anna", '{"a": 1}')}
     assert engineer.parsed == [site.job_id]
+
+
+def test_partitions_run_the_script_that_was_analysed(site: Site) -> None:
+    engineer = Engineer(cut(6, 2), script="its text at that time")
+    site.begin()
+    site.runner(engineer).run_until_idle()
+    assert engineer.requests == {("anna", "its text at that time")}
     assert engineer.analysed == [site.job_id]
 
 
