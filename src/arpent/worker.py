@@ -27,6 +27,7 @@ from arpent.adapters.objects.folded import FoldedObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.granted import GrantedObjects
 from arpent.adapters.objects.held import HeldObjects
+from arpent.adapters.scripts.jit.kernel_folder import tolerate_faults
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.adapters.sources.access import TableAccess
@@ -232,6 +233,7 @@ def services_of(settings: Settings) -> Services:
 @lru_cache(maxsize=4)
 def _services(serialised: str) -> Services:
     settings = Settings.model_validate_json(serialised)
+    tolerate_faults()
     # What is loaded by now stays for good; each full collection would walk over it again, a tenth of a second long.
     gc.freeze()
     policy = egress_policy(settings)
