@@ -234,11 +234,11 @@ def test_a_file_that_is_rewritten_in_place_is_waited_for(tmp_path: Path, cut: fl
     assert len(catalog.search(COLLECTION, YEAR, WORLD)) == 60
     path.write_bytes(whole[: int(cut * len(whole))])
     age(path)
-    for catalog in (catalog, GeoParquetCatalog(str(path))):
+    for each in (catalog, GeoParquetCatalog(str(path))):
         with suppress(CatalogUnavailable):
-            catalog.search(COLLECTION, YEAR, WORLD)
+            each.search(COLLECTION, YEAR, WORLD)
         with pytest.raises(CatalogUnavailable, match="cannot be read") as caught:
-            catalog.search(COLLECTION, YEAR, WORLD)
+            each.search(COLLECTION, YEAR, WORLD)
         assert not caught.value.transient, "it stays as it is"
 
 

@@ -1,5 +1,5 @@
-"""Kernel folder: what numba keeps of compiled kernels on disk. A folder that is full, read-only or damaged costs the time
-to compile, but no job."""
+"""Kernel folder: what numba keeps of compiled kernels on disk. A folder that is full, read-only or damaged costs the
+time to compile, but no job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def tolerate_faults() -> None:
     """Have kernels work without their folder where it fails, and warn once in this process. May be called again."""
     if getattr(Cache.save_overload, "tolerates", False):
         return
-    load, save = Cache.load_overload, Cache.save_overload
+    load: Callable[..., Any] = Cache.load_overload
+    save: Callable[..., Any] = Cache.save_overload
 
     def load_overload(self: Cache, sig: object, target_context: object) -> Any:
         try:
