@@ -93,6 +93,7 @@ class WorkerThread(Thread):
 
         def look() -> None:
             wanted()
+            ticket.check_held()
             self._hold(worker, began, ticket.seconds)
 
         try:

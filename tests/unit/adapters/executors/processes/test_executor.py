@@ -25,7 +25,7 @@ import pytest
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes import fork_server, worker, worker_life
 from arpent.adapters.executors.processes.executor import ProcessExecutor
-from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, WorldError
+from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, WorkLost, WorldError
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import Lease
@@ -220,6 +220,24 @@ class TestProcesses:
             with pytest.raises(WorldError, match="cancelled"):
                 wait_for(ticket)
         assert wait_for(executor.submit(count, lease())).done == 3
+
+
+def test_work_ends_when_it_is_no_longer_held() -> None:
+    executor = ProcessExecutor(2)
+    try:
+        held, kept = (executor.submit(sleep_long, lease(number)) for number in range(2))
+        for _ in range(8):
+            for ticket in (held, kept):
+                ticket.hold(2.0)
+            time.sleep(0.25)
+        assert not held.done(), "each call replaces the one before"
+        kept.hold(600.0)
+        with pytest.raises(WorkLost, match="could not be renewed"):
+            wait_for(held)
+        assert not kept.done()
+        kept.cancel()
+    finally:
+        executor.close()
 
 
 def test_the_death_of_idle_workers_is_survived() -> None:
