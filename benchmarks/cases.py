@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from arpent.domain.grid import MAXIMUM_SIDE
-from benchmarks.clock import Taken, best, peak_below, peak_bytes, pin, take
+from benchmarks.clock import Taken, best, forget_peak, peak_below, peak_bytes, pin, take
 from benchmarks.country import SIZES, districts, parcels, season, squares
 from benchmarks.ours import bring
 from benchmarks.parcels import Numbers
@@ -97,6 +97,7 @@ def core(folder: Path, size: str, kind: str, crs: str, rounds: int) -> dict[str,
     analysis = time.perf_counter() - begun
     rich = ours.prepare(folder, ours.body(features, dates, calculations=ours.RICH, season=orbit), catalog=str(catalog))
     pieces = needed(plain.request, plain.world, catalog, dates)
+    forget_peak()
     works = {
         "numbers": plain.numbers, "numbers, percentiles, histogram": rich.numbers,
         "files": plain.files, "files, percentiles, histogram": rich.files,

@@ -112,7 +112,7 @@ def _told(name: str, case: dict[str, Any]) -> str:
     return (
         f"{name}: {case['decoded']} blocks decoded, {case['blocks']} needed, {case['compressed'] / 1e6:.0f} MB "
         f"compressed, {case['partitions']} partitions, analysis {case['analysis']:.1f} s, "
-        "peak of analysis and work in one process "
+        "peak of a process that holds all partitions, without the analysis, "
         f"{_megabytes(case['peak'])}, script {_megabytes(case['script_peak'])}; files, by stage:"
     )
 

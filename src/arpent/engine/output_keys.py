@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import quote
 
 from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Location
@@ -17,6 +18,8 @@ OWN = (
     "stac", "stac/collection.json",
 )  # fmt: skip
 """Folders of our own in the job's folder, and the objects in them whose names never differ."""
+LISTED, PART = ("documents", "fingerprints", "parquet"), ".parquet"
+"""Those whose objects have names that differ: every one that ends like a part is read as one."""
 _PART_OF_LETTER = re.compile(r"(?:%[0-9A-F]{2})*%?[0-9A-F]?$")
 _PLACEHOLDER = re.compile(f"{REQUEST_ID}|{ID}|{IDENTIFIER}")
 
@@ -55,6 +58,9 @@ def own(output: Location, job_id: str, name: str) -> Location:
     return output.at(f"{folder}/{job_id}/{name}" if folder else f"{job_id}/{name}")
 
 
-def own_keys(output: Location, job_id: str) -> set[str]:
-    """Keys of OWN: a result with one of them would replace an object of ours, or be a file where a folder has to be."""
-    return {own(output, job_id, name).key for name in OWN}
+def own_keys(output: Location, job_id: str) -> Callable[[str], bool]:
+    """Tells whether a key is one of OWN, or that of a part of our tables: a result with it would replace an object of
+    ours, be read as one, or be a file where a folder has to be."""
+    exact = {own(output, job_id, name).key for name in OWN}
+    folders = tuple(own(output, job_id, f"{name}/").key for name in LISTED)
+    return lambda key: key in exact or (key.endswith(PART) and key.startswith(folders))

@@ -4,6 +4,9 @@ Samples are float32: their sum, and the sum of their squares, is kept as a doubl
 (TwoSum of Knuth, double-double numbers of Dekker), 106 bits together. That is exact for samples whose magnitudes differ
 by less than 2**25 or so, hence independent of the order and of how a feature was cut; and precise enough that the
 variance may be taken from both sums without cancellation.
+
+Where magnitudes differ by less than 2**REACH, as those of an index mostly do, plain doubles hold the sums of some
+thousand samples exactly, if each sample is cut into two halves before it is squared: that is twice as fast.
 """
 
 from __future__ import annotations
@@ -16,17 +19,20 @@ from numpy.typing import NDArray
 
 from arpent.domain.boundary.kernel import inner
 from arpent.zonal.sample_type import counts_in
+from arpent.zonal.vectors import LANES, cut_sums, extremes
 
 COUNT, LOW, HIGH, SUM, SUM_REST, SQUARES, SQUARES_REST = range(7)
 """Rows of the sums of many segments."""
 START = (0.0, math.inf, -math.inf, 0.0, 0.0, 0.0, 0.0)
 """Each row where there is no sample."""
 ROWS = len(START)
-LANES = 16
-"""Running sums of one segment: enough to fill the processor's vectors, and few to be added up where a segment is
-small."""
 TURNS = 8
 """Samples that a running sum takes before it is written back."""
+MOST = 4096
+"""Samples of a segment that are summed at once."""
+HALF, REACH = 20, 17
+"""Bits, from that of the largest sample on, of the first half of a sample; and the bits by which the magnitudes of
+samples may differ. Then a double holds the sum of MOST products of both halves exactly: 52, 52 and 52 bits of it."""
 SPLITTER = 134217729.0
 """2**27 + 1: cuts a double into two halves whose products are exact (Veltkamp)."""
 
@@ -77,10 +83,10 @@ def add_samples(
     """Add the valid samples `[offsets[k]:offsets[k + 1]]` of each segment, converted to `target`, to its column of
     `sums` (ROWS, n); as `sample_type.compact` converts them. `valid` (N,): a sample counts where it is neither 0 nor
     NaN."""
-    lanes, samples = np.empty((ROWS, LANES)), np.empty(LANES * TURNS)
+    scratch = np.empty(MOST), np.empty((2, 4, LANES)), np.empty((ROWS, LANES))
     for k in range(len(offsets) - 1):
         if offsets[k] < offsets[k + 1]:
-            _add_segment(values, valid, (offsets[k], offsets[k + 1]), target, (lanes, samples), sums, k)
+            _add_segment(values, valid, (offsets[k], offsets[k + 1]), target, scratch, sums, k)
 
 
 @inner
@@ -89,24 +95,67 @@ def _add_segment(
     valid: NDArray[np.number],
     place: tuple[int, int],
     target: tuple[float, float, bool],
-    scratch: tuple[NDArray[np.float64], NDArray[np.float64]],
+    scratch: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     sums: NDArray[np.float64],
     k: int,
 ) -> None:
     """Add the samples from the first of `place` to before the second to column `k` of the sums."""
-    (begin, end), (lanes, samples) = place, scratch
-    for row in range(ROWS):
-        lanes[row] = START[row]
-    for first in range(begin, end, LANES * TURNS):
-        count = min(LANES * TURNS, end - first)
+    (begin, end), (samples, parts, lanes) = place, scratch
+    for first in range(begin, end, MOST):
+        count = min(MOST, end - first)
         _convert(values[first : first + count], valid[first : first + count], target, samples)
-        if count == LANES * TURNS:
-            _add_to_lanes(samples, lanes)
-            continue
         turns = (count + LANES - 1) // LANES
         samples[count : turns * LANES] = np.nan
-        for turn in range(turns):
-            _add_turn(samples, turn * LANES, lanes)
+        if not _add_halves(samples, turns, parts, sums, k):
+            _add_each(samples, turns, lanes, sums, k)
+
+
+@inner
+def _add_halves(
+    samples: NDArray[np.float64], turns: int, parts: NDArray[np.float64], sums: NDArray[np.float64], k: int
+) -> bool:
+    """Add so many turns of samples to column `k` by sums of their halves, which are exact; False, and nothing is added,
+    if their magnitudes differ by too much. These are the sums of `_add_each`: exact ones have one form only. `parts`
+    (2, 4, LANES): scratch."""
+    found, halves = parts[0], parts[1]
+    extremes(samples, turns, found)
+    low, high, count, least = found[0, 0], found[1, 0], found[2, 0], found[3, 0]
+    for i in range(1, LANES):
+        low, high = min(low, found[0, i]), max(high, found[1, i])
+        count, least = count + found[2, i], min(least, found[3, i])
+    largest = max(-low, high)
+    if not largest < least * 2.0**REACH:
+        return False
+    _, exponent = math.frexp(largest)
+    cut_sums(samples, turns, 1.5 * 2.0 ** (exponent - HALF + 52), halves)
+    width = LANES
+    while width > 1:
+        width //= 2
+        for i in range(width):
+            for row in range(4):
+                halves[row, i] += halves[row, i + width]
+    squares, left = _two_sum(halves[1, 0], 2.0 * halves[2, 0])
+    squares, rest = _two_sum(squares, halves[3, 0])
+    sums[COUNT, k] += count
+    sums[LOW, k], sums[HIGH, k] = min(sums[LOW, k], low), max(sums[HIGH, k], high)
+    sums[SUM, k], sums[SUM_REST, k] = plus(sums[SUM, k], sums[SUM_REST, k], halves[0, 0], 0.0)
+    sums[SQUARES, k], sums[SQUARES_REST, k] = plus(sums[SQUARES, k], sums[SQUARES_REST, k], squares, left + rest)
+    return True
+
+
+@inner
+def _add_each(
+    samples: NDArray[np.float64], turns: int, lanes: NDArray[np.float64], sums: NDArray[np.float64], k: int
+) -> None:
+    """Add so many turns of samples to column `k` one by one, without those that are NaN. `lanes` (ROWS, LANES):
+    scratch."""
+    for row in range(ROWS):
+        lanes[row] = START[row]
+    whole = turns - turns % TURNS
+    for turn in range(0, whole, TURNS):
+        _add_to_lanes(samples[turn * LANES : (turn + TURNS) * LANES], lanes)
+    for turn in range(whole, turns):
+        _add_turn(samples, turn * LANES, lanes)
     width = LANES
     while width > 1:
         width //= 2

@@ -10,6 +10,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from arpent.domain.boundary.simple_rings import surely_valid
+
 TOLERANCE = 1e-9
 """Share of the area by which parts may overlap: common edges differ by rounding."""
 MOST_PAIRS = 20_000_000
@@ -40,8 +42,8 @@ _SINGLE = 3
 def valid_outlines(outlines: NDArray[np.object_]) -> NDArray[np.bool_]:
     """(n,): which are valid as OGC defines it, except that rings may share edges. Missing ones are not, and what is
     too dense to be checked is not."""
-    found = np.zeros(len(outlines), np.bool_)
-    rows = np.flatnonzero(~shapely.is_missing(outlines))
+    found = surely_valid(outlines)  # as fields mostly are
+    rows = np.flatnonzero(~found & ~shapely.is_missing(outlines))
     many = shapely.get_num_coordinates(outlines[rows]) > FEW_EDGES
     dense = [row for row in rows[many].tolist() if is_dense(outlines[row])]
     rows = np.setdiff1d(rows, dense)

@@ -12,6 +12,9 @@ from arpent.domain.location import IDENTIFIER, REQUEST_ID, FeatureFile, Location
 from arpent.engine.output_keys import own_keys, result_key, template
 from arpent.engine.services import Limits, Services
 
+NOBODYS = "~"
+"""An identifier that makes no name one of ours."""
+
 
 def load_features(file: FeatureFile, services: Services, limits: Limits) -> Features:
     """All features of the file, checked as a set. Raises FeaturesUnreadable, LimitExceeded, NoLongerWanted or
@@ -39,18 +42,22 @@ def _cleaned(features: Features) -> Features:
 def with_own_keys(job_id: str, output: Location, features: Features, *sources: Location) -> Features:
     """The features with identifiers that give each result a key of its own: where two would have the same key, or one
     that of an object of ours or of these sources, the later feature gets its id appended to its identifier, or instead
-    of it. Raises InvalidRequest where the id alone gives the key of a source."""
-    pattern = template(output)
+    of it. Raises InvalidRequest where the id alone gives the key of a source, and where no name would help."""
+    pattern, is_ours = template(output), own_keys(output, job_id)
+    if is_ours(result_key(pattern, job_id, 0, NOBODYS)):
+        raise InvalidRequest.at(
+            "output->s3->url", "the results would lie among the parts of this request's own tables: use another folder"
+        )
     read = {each.key for each in sources if (each.scheme, each.bucket) == (output.scheme, output.bucket)}
     if IDENTIFIER not in pattern:
         _check_ids(job_id, pattern, features, read)
         return features
-    taken = own_keys(output, job_id) | read
+    taken = set(read)
     identifiers: list[str | None] = []
     for feature, identifier in zip(features.ids.tolist(), features.identifiers, strict=True):
         for name in _names(feature, identifier):
             key = result_key(pattern, job_id, feature, name)
-            if key not in taken:
+            if key not in taken and not is_ours(key):
                 break
         taken.add(key)
         identifiers.append(name)

@@ -119,6 +119,9 @@ def test_an_id_beside_an_identifier_does_not_make_it_another_name(template_: str
         ("<REQUEST_ID>/<IDENTIFIER>/features.json", "report"),
         ("out/<REQUEST_ID>/<IDENTIFIER>/collection.json", "stac"),
         ("<IDENTIFIER>/parquet", "job"),
+        ("out/<REQUEST_ID>/<IDENTIFIER>/part-000000-0.parquet", "fingerprints"),
+        ("out/<REQUEST_ID>/parquet/<IDENTIFIER>", "part-000000-0.parquet"),
+        ("out/<REQUEST_ID>/documents/<IDENTIFIER>", "1.parquet"),
     ],
 )
 def test_no_result_lies_where_the_jobs_own_files_do(key: str, identifier: str) -> None:
@@ -128,6 +131,21 @@ def test_no_result_lies_where_the_jobs_own_files_do(key: str, identifier: str) -
     assert named.identifiers == (f"{identifier}~1", "b")
     (found,) = report.names(told, named, output)
     assert (found.feature, found.kind) == (1, "duplicate-identifier")
+
+
+@pytest.mark.parametrize("key", ["x/<REQUEST_ID>/parquet/<ID>.parquet", "<REQUEST_ID>/documents/<IDENTIFIER>.parquet"])
+def test_no_result_is_read_as_part_of_a_table(key: str) -> None:
+    output = Location(scheme="s3", bucket="b", key=key)
+    with pytest.raises(InvalidRequest, match=r"output->s3->url.*own tables"):
+        with_own_keys("job", output, features("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "key", ["x/<REQUEST_ID>/features/<ID>.json", "x/<REQUEST_ID>/parquet/<ID>", "parquet/<ID>.parquet"]
+)
+def test_other_names_beside_ours_stay(key: str) -> None:
+    output, told = Location(scheme="s3", bucket="b", key=key), features("a", "b")
+    assert with_own_keys("job", output, told).identifiers == ("a", "b")
 
 
 def test_no_result_replaces_what_it_is_made_from() -> None:

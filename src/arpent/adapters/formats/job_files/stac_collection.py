@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from arpent.adapters.formats.parquet_columns import job_ranks, more_columns, schema
 from arpent.domain.feature import Features
@@ -10,6 +11,8 @@ from arpent.domain.request import Request
 from arpent.raster.footprints.reach import geographic
 from arpent.wire.result.collection import render_collection
 
+CELLS = 32
+"""Cells of a side of the grid in which many features are taken together."""
 WORLD = (-180.0, -90.0, 180.0, 90.0)
 """The extent where no feature has one."""
 
@@ -24,9 +27,24 @@ def stac_collection(job_id: str, request: Request, features: Features) -> bytes:
 def _box(features: Features) -> list[float]:
     """West, south, east, north of all features, in degrees."""
     bounds = features.bounds[np.isfinite(features.bounds).all(axis=1)]
-    moved = geographic(bounds, features.crs) if len(bounds) else bounds
+    moved = geographic(_common(bounds), features.crs) if len(bounds) else bounds
     moved = moved[np.isfinite(moved).all(axis=1)]
     if not len(moved):
         return list(WORLD)
     low, high = moved[:, :2].min(axis=0), moved[:, 2:].max(axis=0)
     return [float(each) for each in (*low, *high)]
+
+
+def _common(bounds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(m, 4): common boxes of the boxes (n, 4) of each cell of a grid: to transform those takes no time."""
+    if len(bounds) <= CELLS * CELLS:
+        return bounds
+    centres = bounds[:, :2] / 2 + bounds[:, 2:] / 2
+    with np.errstate(over="ignore", invalid="ignore"):  # of coordinates beyond all measure
+        share = (centres - centres.min(axis=0)) / np.ptp(centres, axis=0)
+    place = np.minimum(CELLS * np.nan_to_num(share), CELLS - 1).astype(np.int64)
+    cell = place[:, 0] * CELLS + place[:, 1]
+    order = np.argsort(cell, kind="stable")
+    begins = np.flatnonzero(np.diff(cell[order], prepend=-1))
+    bounds = bounds[order]
+    return np.hstack((np.minimum.reduceat(bounds[:, :2], begins), np.maximum.reduceat(bounds[:, 2:], begins)))
