@@ -15,9 +15,9 @@ from threading import Lock, Thread
 from traceback import format_exc
 
 from arpent.adapters.executors.processes.limits import keep_memory, limit_memory
+from arpent.domain.boundary.span import hear_pulses
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
-from arpent.domain.pulse import hear_pulses
 
 READY = b"ready"
 """A worker's message before its first work."""

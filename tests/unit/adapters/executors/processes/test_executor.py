@@ -27,11 +27,11 @@ from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes import fork_server, worker, worker_life
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.domain.boundary.span import pulse
 from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, WorkLost, WorldError
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import Lease
-from arpent.domain.pulse import pulse
 from tests.support.jobs import make_partition, make_request
 
 FORK_SERVER = "arpent.adapters.executors.processes.fork_server"
