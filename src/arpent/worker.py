@@ -27,6 +27,7 @@ from arpent.adapters.objects.folded import FoldedObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.granted import GrantedObjects
 from arpent.adapters.objects.held import HeldObjects
+from arpent.adapters.scripts.jit.kernel_folder import tolerate_faults
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.adapters.sources.access import TableAccess
@@ -188,15 +189,16 @@ def check_batch(settings: Settings, client: str, body: SentBody) -> str:
     return text
 
 
-def explain_job(settings: Settings, asked: tuple[str, str, int, datetime | None, bool]) -> bytes:
-    """The explanation of a feature's numbers as JSON or PNG; `asked`: body and owner of the job, id of the
-    feature, start of the interval (None: the first with data), whether to draw. Raises CallerError, ScriptError
-    or WorldError."""
+def explain_job(settings: Settings, asked: tuple[str, str, str | None, int, datetime | None, bool]) -> bytes:
+    """The explanation of a feature's numbers as JSON or PNG; `asked`: body and owner of the job, the script that was
+    analysed (None: that of the request), id of the feature, start of the interval (None: the first with data), whether
+    to draw. Raises CallerError, ScriptError or WorldError."""
     from arpent.engine.explain import explain_feature  # what workers of partitions do without
     from arpent.wire.explanation import render_explanation
 
-    body, owner, feature, start, draw = asked
+    body, owner, script, feature, start, draw = asked
     request = parse_batch(without_forgotten(body), owner)
+    request = request if script is None else replace(request, script=script)
     found = explain_feature(request, feature, start, services_for(owner, settings), synchronous_limits(settings))
     if not draw:
         return render_explanation(found)
@@ -231,6 +233,7 @@ def services_of(settings: Settings) -> Services:
 @lru_cache(maxsize=4)
 def _services(serialised: str) -> Services:
     settings = Settings.model_validate_json(serialised)
+    tolerate_faults()
     # What is loaded by now stays for good; each full collection would walk over it again, a tenth of a second long.
     gc.freeze()
     policy = egress_policy(settings)

@@ -43,6 +43,34 @@ def test_the_estimated_units_are_the_ones_paid(server: Server, oauth: OAuth2Sess
     assert told.other_data["estimate"] == estimate
 
 
+@pytest.mark.parametrize("later", [None, SEED.text.replace("samples.B04", "42")], ids=["gone", "replaced"])
+def test_a_script_in_a_bucket_is_the_one_that_was_analysed(
+    server: Server, oauth: OAuth2Session, later: str | None
+) -> None:
+    """Otherwise partitions before and after would have numbers of two scripts."""
+    inline = client.seed_body("s3://fields/mixed.gpkg", SEED.text)
+    expected = client.result_bytes(server, client.run_job(oauth, server, inline))
+    stored = server.buckets / "fields" / "script.js"
+    stored.write_text(SEED.text)
+    body = client.seed_body("s3://fields/mixed.gpkg", "")
+    del body["aggregation"]["evalscript"]
+    body["aggregation"]["evalscriptReference"] = {"s3": {"url": "s3://fields/script.js"}}
+    job = analysed(oauth, server, body)
+    assert job["status"] == "ANALYSIS_DONE", job
+    if later is None:
+        stored.unlink()
+    else:
+        assert later != SEED.text
+        stored.write_text(later)
+    assert client.act(oauth, server, job["id"], "start") == 204
+    done = client.wait_until(oauth, server, job["id"])
+    assert done["status"] == "DONE", done
+    assert client.result_bytes(server, done) == expected
+    feature = min(client.results(server, done))
+    explained = oauth.get(f"{server.batch}/{job['id']}/features/{feature}/explain")
+    assert explained.status_code == 200, explained.text
+
+
 def test_the_report_of_the_features(server: Server, oauth: OAuth2Session) -> None:
     good = good_parcels(2)
     twin = Parcel(id=8_000, geometry=good[-1].geometry, identifier=good[-1].identifier, kind="twin")

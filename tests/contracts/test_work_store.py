@@ -308,6 +308,16 @@ class TestAnalyses:
         assert (progress.features, progress.partitions, progress.open) == (9, 3, 3)
         assert [each.feature for each in jobs.findings(job.id, 0, 9)] == [2]
 
+    def test_the_script_that_was_analysed_is_kept(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = make_job(status=Status.ANALYSING)
+        jobs.add(job)
+        assert jobs.script(job.id) is None
+        for script in ("//VERSION=3 \0 é", "another", None):
+            work.add(claim(work, clock), cut(1, 1), (), script)
+            assert jobs.script(job.id) == script
+            clock.tick(61)
+        assert jobs.script("none") is None
+
     def test_who_was_overtaken_adds_and_saves_nothing(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         job = make_job(status=Status.ANALYSING)
         jobs.add(job)

@@ -26,6 +26,8 @@ class LoopbackS3:
     """Number of requests that were refused so."""
     faults: list[int] = field(default_factory=list)
     """Statuses to answer with, first come first served, before working again; 0: the connection is cut midway."""
+    code: str = "Injected"
+    """Code of the error that comes with these."""
     tag: str = ""
     """ETag of every object; empty: its size."""
     tokens: list[str | None] = field(default_factory=list)
@@ -42,7 +44,7 @@ def _answer(  # noqa: PLR0911 - one line per answer of the protocol
     key = "/".join(rest)
     state.tokens.append(request.headers.get("x-amz-security-token"))
     if state.faults:
-        return state.faults.pop(0), b"<Error><Code>Injected</Code></Error>"
+        return state.faults.pop(0), f"<Error><Code>{state.code}</Code></Error>".encode()
     if f"Credential={state.key}/" not in request.headers.get("authorization", ""):
         return 403, b"<Error><Code>InvalidAccessKeyId</Code></Error>"
     if request.command in state.denied:

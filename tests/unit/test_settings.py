@@ -14,6 +14,7 @@ import pytest
 from arpent.domain.errors import InvalidSetting
 from arpent.setting_values import is_guessable
 from arpent.settings import CONFIG, FILE, TRACEBACK, Settings, load, secret_files, variables
+from arpent.wiring.local import stall_seconds
 from arpent.worker import check_places
 
 OTHERS = {
@@ -43,7 +44,7 @@ OTHERS = {
     "ARPENT_POLICY__MAXIMUM_FEATURES": "7", "ARPENT_POLICY__RESTART_PAUSE_MINUTES": "30",
     "ARPENT_POLICY__RESTART_PAUSE_OUT_OF_PU_MINUTES": "60", "ARPENT_POLICY__FAILED_REPORTS_FULL": "false",
     "ARPENT_POLICY__ATTEMPTS": "1", "ARPENT_POLICY__RETRY_SECONDS": "0", "ARPENT_POLICY__UNHEALTHY_SHARE": "1",
-    "ARPENT_POLICY__UNHEALTHY_LEAST": "0", "ARPENT_POLICY__LEASE_SECONDS": "0.5",
+    "ARPENT_POLICY__UNHEALTHY_LEAST": "0", "ARPENT_POLICY__LEASE_SECONDS": "0.5", "ARPENT_POLICY__STALL_SECONDS": "60",
     "ARPENT_POLICY__PROCESSING_UNIT_BUDGET": "100", "ARPENT_POLICY__RETENTION_DAYS": "30", CONFIG: "named.toml",
 }  # fmt: skip
 """A value of each variable that is not its default."""
@@ -479,3 +480,9 @@ def test_mounted_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert load().secret_key[0].get_secret_value() == KEYS[1], "a variable beats it"
     (mounted / "ARPENT_SECRET_KEI").write_text(KEYS[0])
     assert "did you mean ARPENT_SECRET_KEY?" in refused()
+
+
+def test_a_script_has_time_before_its_partition_counts_as_hung() -> None:
+    for seconds, script, expected in ((600.0, 10.0, 600.0), (600.0, 60.0, 1200.0), (0.0, 60.0, None)):
+        settings = Settings.model_validate({"policy": {"stall_seconds": seconds}, "script_seconds": script})
+        assert stall_seconds(settings) == expected

@@ -80,5 +80,8 @@ class Analysis:
     """What is known about features before they are processed."""
     estimate: Mapping[str, float] = field(default_factory=dict)
     """Expected features, acquisitions, bytes, minutes and processing units."""
+    script: str | None = None
+    """Text of the evalscript, if it lies in a bucket: all partitions run the text that was analysed, whatever lies
+    there later."""
     hints: tuple[str, ...] = ()
     """Remarks about the job as a whole: what is allowed but most likely not meant."""

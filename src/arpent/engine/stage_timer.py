@@ -8,6 +8,8 @@ from itertools import islice
 from time import perf_counter
 from typing import TypeVar
 
+from arpent.domain.boundary.span import pulse
+
 Entry = TypeVar("Entry")
 
 SEARCH, READ, SCRIPT, REDUCE, RENDER, WRITE, OTHER = "search", "read", "script", "reduce", "render", "write", "other"
@@ -61,3 +63,4 @@ class Stopwatch:
         now = perf_counter()
         self._spent[self._stages[-1]] = self._spent.get(self._stages[-1], 0.0) + now - self._since
         self._since = now
+        pulse()

@@ -93,7 +93,7 @@ class AnalysisTask:
         if analysis is None:
             return
         self._functions.analysed(lease, perf_counter() - began)
-        self._work.add(lease, self._partitions(job, analysis), analysis.findings)
+        self._work.add(lease, self._partitions(job, analysis), analysis.findings, analysis.script)
         self._conclude(lease, Event.ANALYSED, analysis=analysis)
 
     def _while_wanted(self, lease: Lease, job: Job) -> Analysis | None:

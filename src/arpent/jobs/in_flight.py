@@ -16,6 +16,7 @@ from arpent.domain.boundary.unforeseen import NativePanic
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Ticket
 from arpent.domain.ports.jobs import Lease
+from arpent.jobs.policy import Policy
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,9 @@ GLANCES = (0.001, 0.05)
 """Shortest and longest pause between checks of work in hand, in seconds."""
 GLANCE_SHARE = 0.05
 """The pause as a share of the time since something changed: how much longer than it takes work may seem to take."""
+
+HELD_SHARE = 0.9
+"""Share of a lease for which the last attempt at a partition may go on without a renewal."""
 
 Answer = TypeVar("Answer")
 
@@ -56,6 +60,9 @@ class BackgroundCall(Generic[Answer]):
     def begun(self) -> bool:
         """Always True: the thread starts at once."""
         return True
+
+    def hold(self, seconds: float) -> None:
+        """Does nothing, as `cancel`."""
 
     def result(self) -> Answer:
         """What the call returned; waits for it. Raises what the call raised, always as an Exception."""
@@ -95,6 +102,14 @@ class InFlight:
     """Whether the database refused the outcome as it was."""
     unwanted: bool = False
     """Whether its job was stopped before it began; a message that it began may still be on the way."""
+
+    def held(self, policy: Policy) -> InFlight:
+        """This work, whose lease was obtained or renewed just now. What its last attempt cannot read becomes errors in
+        files: if a runner that is cut off from the database loses the lease, these would replace what somebody else has
+        written. Other attempts may go on: their outcome is kept until the database is back."""
+        if self.lease.partition is not None and self.lease.attempt >= policy.attempts:
+            self.ticket.hold(HELD_SHARE * policy.lease_seconds)
+        return self
 
     def tell(self) -> None:
         """Log one line about the outcome of a partition."""

@@ -73,7 +73,7 @@ class Runner:
         self._now = now
         self._pause = pause
         self._analysis = AnalysisTask(jobs, work, functions=functions, policy=policy, now=now)
-        self._requests = RequestCache(functions.parse)
+        self._requests = RequestCache(functions.parse, jobs.script)
         self._in_flight: list[InFlight] = []
         self._look_at = self._ask_at = self._moved_at = 0.0
         self._troubles = 0
@@ -162,6 +162,7 @@ class Runner:
         """Whether the lease still holds."""
         try:
             self._work.renew(running.lease, now, self._policy.lease_seconds)
+            running.held(self._policy)
         except LeaseLost as error:
             if running.lease.partition is not None:  # an analysis keeps its place until its thread ends
                 self._drop(running, error)
@@ -380,7 +381,8 @@ class Runner:
                     raise
                 # It costs this partition, like any other failure of it.
                 ticket = BackgroundCall(partial(raising, error))
-        self._in_flight.append(InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now())))
+        running = InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now()))
+        self._in_flight.append(running.held(self._policy))
 
     def _suspected(self, lease: Lease) -> bool:
         """Whether the partition is not tried as it is, since its leases ran out too often."""

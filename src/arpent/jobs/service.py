@@ -70,6 +70,10 @@ class JobService:
             raise JobNotFound(f"There is no request {job_id}")
         return job
 
+    def script(self, job_id: str) -> str | None:
+        """The text of an evalscript in a bucket that the job's analysis read; None if it knows none."""
+        return self._jobs.script(job_id)
+
     def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
         """A page of the jobs: `count` jobs from `offset` on, in the order of `sort`; fewer, at least one, if their
         requests are large: each is decrypted, parsed and written again."""

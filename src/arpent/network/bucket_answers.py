@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from obstore import Bytes
 from obstore.exceptions import GenericError
 
+from arpent.network.passing import CODES, is_passing
+
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"(?:<Code>|\(code: )(\w+)")
 _KEYS = frozenset({
     "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException",
-    "TokenRefreshRequired", "InvalidToken", "AllAccessDisabled", "AuthFailure", "RequestTimeTooSkewed",
+    "TokenRefreshRequired", "InvalidToken", "AllAccessDisabled", "AuthFailure",
 })  # fmt: skip
 """Codes of S3 for keys that do not open it."""
+_WORDS = {
+    "RequestTimeTooSkewed": "RequestTimeTooSkewed: the clocks of this machine and of the store differ",
+    "RequestTimeout": "RequestTimeout: what was sent did not arrive in time",
+}
+"""Code → what a message says, if the code alone misleads."""
 _WHOLE = "non-partial response"
 """What its client says of a whole file, or of another page, in place of a range."""
 _REPEATED = "max_retries"
@@ -44,12 +51,17 @@ class BucketAnswer:
         """What it said, in brackets of a message."""
         if self.code in ("region", "keys", "whole", "", str(self.status)):
             return f"HTTP {self.status}" if self.status else "no answer"
-        return self.code
+        return _WORDS.get(self.code, self.code)
+
+    @property
+    def passing(self) -> bool:
+        """Whether it answered, and the same request may succeed later."""
+        return self.code in CODES or (self.status > 0 and is_passing(self.status))
 
     @property
     def denied(self) -> bool:
         """Whether keys are missing or refused."""
-        return self.code == "keys" or self.code in _KEYS or self.status in (401, 403)
+        return not self.passing and (self.code == "keys" or self.code in _KEYS or self.status in (401, 403))
 
     @property
     def misplaced(self) -> bool:

@@ -22,6 +22,7 @@ from arpent.network.connections import MOST_HOPS, checked_pools, linked_address,
 from arpent.network.cookies import Cookies
 from arpent.network.deadline import pause, within
 from arpent.network.outages import Outages
+from arpent.network.passing import is_passing
 from arpent.network.policy import EgressPolicy, EgressRefused, check_url
 
 POOLS = 64
@@ -35,7 +36,6 @@ PAUSE, LONGEST_PAUSE = 0.1, 15.0
 """Seconds before the second try; doubled for each further one, and varied."""
 _PIECE = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PASSING = frozenset({408, 425, 429})
 _REFUSED = (401, 403)
 _SPAN = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 _SAFE = "/%:@!$&'()*+,;=~-._"
@@ -65,7 +65,7 @@ class NoAnswer(Exception):
     @property
     def passing(self) -> bool:
         """Whether another try may help."""
-        return self.status in _PASSING or not 400 <= self.status < 500
+        return is_passing(self.status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,9 +29,9 @@ class ProcessCalls:
     """(client id, body) → the answer's JSON, its processing units, and hints."""
     check: Callable[[str, SentBody], PendingCall[str]]
     """(client id, body of a batch request) → its JSON text, if nothing is wrong with it."""
-    explain: Callable[[Job, int, datetime | None, bool], PendingCall[bytes]]
-    """(job, feature, start, draw) → explanation of the feature in the interval that begins at `start` (None: the first
-    with data), as JSON or, with `draw`, PNG."""
+    explain: Callable[[Job, str | None, int, datetime | None, bool], PendingCall[bytes]]
+    """(job, script, feature, start, draw) → explanation of the feature in the interval that begins at `start` (None:
+    the first with data), as JSON or, with `draw`, PNG. `script`: see `JobStore.script`."""
     catalog: Callable[[str, SentBody, str], PendingCall[bytes]]
     """(client id, body of a catalogue search, address of the API) → a page of it, as JSON."""
     collections: Mapping[str, Collection]

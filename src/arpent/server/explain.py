@@ -47,9 +47,10 @@ def explain_routes(
         drawn = _drawn(kind, request.headers.get("accept", ""))
         calls.admit(client)
         job = await run_in_threadpool(service.get, client, job_id)
+        script = await run_in_threadpool(service.script, job.id)
         since = parse_instant(start, "from") if start else None
         with quotas.synchronous(client):
-            call = calls.explain(job, _number(feature), since, drawn)
+            call = calls.explain(job, script, _number(feature), since, drawn)
             payload = await answer_of(request, call, options.patience)
         return Response(payload, headers={"content-type": PNG if drawn else JSON})
 

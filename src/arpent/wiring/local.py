@@ -73,6 +73,9 @@ SMALL_FILE = 16 << 20
 """Bytes of a file of features that a command reads in its own process."""
 PACK = partial(pack, measured=True)
 """How a process that reads files hands features to an analysis."""
+SCRIPT_LIMITS = 20
+"""Time limits of a script for which a partition may be without progress at least: the search for the features on which
+it does not end takes eight."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
 """Scheme of a Dask cluster's address in settings → scheme of its real address."""
 
@@ -159,10 +162,17 @@ def executor_of(settings: Settings, *, ready: bool = False) -> Executor:
         guest = partial(prepare_guest, settings.log_format)
         return cluster(f"{CLUSTERS[kind]}:{rest}", guest, settings.policy.lease_seconds)
     prepare = partial(prepare_process, settings.log_format)
-    executor = ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare, SPARE_PLACES, load_work)
+    workers, limits = int(rest) if rest else os.cpu_count() or 1, CallLimits(still_seconds=stall_seconds(settings))
+    executor = ProcessExecutor(workers, prepare, SPARE_PLACES, load_work, limits)
     if ready:
         executor.make_ready()
     return executor
+
+
+def stall_seconds(settings: Settings) -> float | None:
+    """After how many seconds without a sign of progress a partition counts as hung; None: never."""
+    wanted = settings.policy.stall_seconds
+    return max(wanted, SCRIPT_LIMITS * settings.script_seconds) if wanted else None
 
 
 def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -> Executor:

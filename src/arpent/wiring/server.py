@@ -180,8 +180,8 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
     return ProcessCalls(
         statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
         check=lambda client, body: bulkhead.submit(client, partial(check_batch, theirs, client), body),
-        explain=lambda job, feature, start, draw: bulkhead.submit(
-            job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
+        explain=lambda job, script, feature, start, draw: bulkhead.submit(
+            job.owner, partial(explain_job, theirs), (job.body, job.owner, script, feature, start, draw)
         ),
         catalog=lambda client, body, address: bulkhead.submit(client, partial(answer_search, theirs), (body, address)),
         collections=collections(settings),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import shapely
 import shapely.affinity
 from pyproj import CRS
 
-from arpent.domain.boundary.outlines import DENSE, shrinks_soon
+from arpent.domain.boundary.outlines import DENSE, is_dense, shrinks_soon
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution
 from arpent.zonal.pixel_coverage import pixel_coverage
@@ -108,6 +110,32 @@ def test_an_outline_of_many_edges_is_checked() -> None:
     reach = 1000 + np.random.default_rng(1).uniform(0, 5, len(angles))
     outline = shapely.Polygon(np.column_stack((reach * np.cos(angles), reach * np.sin(angles))))
     assert features(outline).validity.all()
+
+
+class CountingTree(shapely.STRtree):
+    """A tree that knows for how many geometries it was asked."""
+
+    asked = 0
+
+    def query(self, geometry: Any, *rest: Any, **more: Any) -> Any:
+        CountingTree.asked += len(geometry)
+        return super().query(geometry, *rest, **more)
+
+
+def test_a_sample_tells_that_an_outline_is_simple(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 outlines of 100,000 corners took minutes: every edge was compared with all that lie beside it."""
+    monkeypatch.setattr(shapely, "STRtree", CountingTree)
+    monkeypatch.setattr(CountingTree, "asked", 0)
+    assert not is_dense(shapely.Point(0, 0).buffer(1000, 25_000))
+    assert 0 < CountingTree.asked <= 2 * 100_000 // 16 + 64
+
+
+@pytest.mark.parametrize("teeth", [3_500, 6_000])
+def test_a_dense_part_of_a_large_outline_is_found(teeth: int) -> None:
+    """However its edges are distributed: at least a few hundred of them are in the sample."""
+    dense = shapely.affinity.translate(shapely.affinity.rotate(comb(teeth), 45), 5000, 5000)
+    edges = shapely.MultiPolygon([shapely.Point(0, 0).buffer(1000, 100_000), dense])
+    assert all(is_dense(edges) for _ in range(5))
 
 
 def test_parts_that_cross_each_other_everywhere_are_refused() -> None:

@@ -40,7 +40,7 @@ def parser() -> Parser:
 
 @pytest.fixture
 def cache(parser: Parser) -> RequestCache:
-    return RequestCache(parser, parser.clock)
+    return RequestCache(parser, clock=parser.clock)
 
 
 def test_once_per_job_and_body(cache: RequestCache, parser: Parser) -> None:
@@ -50,6 +50,12 @@ def test_once_per_job_and_body(cache: RequestCache, parser: Parser) -> None:
     assert cache.request_of(replace(one, body="scrubbed")).script == "scrubbed"
     cache.request_of(replace(one, owner="bert"))
     assert parser.parsed[2:] == ["scrubbed", "one"]
+
+
+def test_it_has_the_script_that_was_analysed(parser: Parser) -> None:
+    referring, inline = make_job(body="where it lies"), make_job(body="inline")
+    cache = RequestCache(parser, {referring.id: "its text"}.get)
+    assert [cache.request_of(job).script for job in (referring, inline)] == ["its text", "inline"]
 
 
 def test_what_is_wrong_is_not_kept(cache: RequestCache) -> None:

@@ -71,6 +71,7 @@ class Engineer:
     given_up: list[str] = field(default_factory=list)
     retried: list[str] = field(default_factory=list)
     analysed: list[str] = field(default_factory=list)
+    script: str | None = None
     killers: set[int] = field(default_factory=set)
     chance: Callable[[], bool] = lambda: False
     death: Exception = field(default_factory=lambda: WorkerDied("A worker process died (SIGKILL)"))
@@ -84,7 +85,9 @@ class Engineer:
         if self.analysis is not None:
             return self.analysis(job, wanted)
         self.during()
-        return Analysis(partitions=iter(self.partitions), estimate={"features": 6.0}, hints=("look",))
+        return Analysis(
+            partitions=iter(self.partitions), estimate={"features": 6.0}, hints=("look",), script=self.script
+        )
 
     def process(self, lease: Lease) -> Outcome:
         faults = self.faults.get(of(lease).number)
@@ -178,6 +181,13 @@ def test_a_job_runs_to_its_end(site: Site) -> None:
     assert sorted(engineer.processed) == [(1, 2), (3, 4), (5, 6)]
     assert engineer.requests == {("anna", '{"a": 1}')}
     assert engineer.parsed == [site.job_id]
+
+
+def test_partitions_run_the_script_that_was_analysed(site: Site) -> None:
+    engineer = Engineer(cut(6, 2), script="its text at that time")
+    site.begin()
+    site.runner(engineer).run_until_idle()
+    assert engineer.requests == {("anna", "its text at that time")}
     assert engineer.analysed == [site.job_id]
 
 
@@ -808,6 +818,20 @@ class TestRunning:
         again = [live.work.claim(wall(), 60) for _ in range(2)]
         assert [lease and lease.vanished for lease in again] == [0, 0], "free, and not because their leases ran out"
 
+    @pytest.mark.parametrize("attempts", [1, 2])
+    def test_only_a_last_attempt_ends_with_its_lease(self, site: Site, attempts: int) -> None:
+        """What it cannot read becomes errors, which must not replace what somebody else has written meanwhile."""
+        slow, policy = SlowExecutor(), replace(POLICY, attempts=attempts)
+        site.begin()
+        runner = Runner(site.jobs, site.work, slow, Engineer(cut(1, 1)).duties(), policy, now=site.clock, pause=0.0)
+        while not slow.submitted:
+            runner.turn()
+            time.sleep(0.001)
+        for _ in range(2):
+            site.clock.tick(policy.lease_seconds / 2)
+            runner.turn()
+        assert slow.held == ([] if attempts > 1 else [0.9 * policy.lease_seconds] * 3)
+
     def test_stop_takes_back_what_has_not_begun(self, live: Site) -> None:
         """Of another job nothing is touched; what has begun stays in hand, and START finds the rest free."""
         slow = SlowExecutor(workers=1)
@@ -835,10 +859,11 @@ class SlowExecutor:
         self.workers = workers
         self.submitted: list[Lease] = []
         self.cancelled: list[Lease] = []
+        self.held: list[float] = []
 
     def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> SlowTicket:
         self.submitted.append(lease)
-        return SlowTicket(lease, len(self.submitted) <= self.workers, self.cancelled)
+        return SlowTicket(lease, len(self.submitted) <= self.workers, self.cancelled, self.held)
 
     def close(self) -> None:
         pass
@@ -849,6 +874,7 @@ class SlowTicket:
     lease: Lease
     has_begun: bool
     cancelled: list[Lease]
+    held: list[float]
 
     def done(self) -> bool:
         return False
@@ -861,3 +887,6 @@ class SlowTicket:
 
     def cancel(self) -> None:
         self.cancelled.append(self.lease)
+
+    def hold(self, seconds: float) -> None:
+        self.held.append(seconds)

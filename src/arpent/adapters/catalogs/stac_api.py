@@ -34,6 +34,7 @@ from arpent.network.causes import causes_of
 from arpent.network.deadline import Deadline, within
 from arpent.network.memo import RecentKeys
 from arpent.network.outages import Outages
+from arpent.network.passing import is_passing
 from arpent.network.policy import EgressPolicy, EgressRefused
 from arpent.network.sessions import PatientRetry, session
 from arpent.raster.footprints.antimeridian import boxes_of
@@ -284,7 +285,7 @@ class ApiCatalog:
             reason = f": {'; '.join(filter(None, (error.reason, advice)))}" if error.reason or advice else "."
             return CatalogUnavailable(
                 f"The catalogue {self._name} {verb} (HTTP {error.status}){reason}",
-                transient=error.status >= 500 or error.status in BUSY | CHOKED,
+                transient=is_passing(error.status) or error.status in CHOKED,
             )
         if isinstance(error, NotJson) and error.page and not deadline.passed:
             advice, title = self._access.advice(self._url, "login"), f" ({error})" if str(error) else ""

@@ -15,7 +15,7 @@ from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.keys import seal, unseal
 from arpent.adapters.database.progress import progress_of
 from arpent.adapters.database.row_counts import with_reasons
-from arpent.adapters.database.schema import findings, jobs, partitions
+from arpent.adapters.database.schema import findings, jobs, partitions, scripts
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError, Conflict, JobNotFound
 from arpent.domain.finding import Finding, Verdict
@@ -105,6 +105,11 @@ class SqlJobStore:
         )
         with reading(self._engine) as connection:
             return tuple(_finding(row) for row in connection.execute(page))
+
+    def script(self, job_id: str) -> str | None:
+        with reading(self._engine) as connection:
+            stored = connection.execute(select(scripts.c.text).where(scripts.c.job_id == job_id)).scalar()
+        return None if stored is None else bytes(stored).decode("utf-8", errors="replace")
 
     def unsettled(self) -> tuple[str, ...]:
         has_work = exists().where(partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False))

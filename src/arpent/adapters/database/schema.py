@@ -141,6 +141,14 @@ payloads = Table(
     ForeignKeyConstraint(["job_id", "number"], ["partitions.job_id", "partitions.number"], ondelete="CASCADE"),
 )
 
+# Texts of evalscripts that lie in buckets, as the analysis read them. Apart, too: lists of jobs do without.
+scripts = Table(
+    "scripts",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("text", LargeBinary, nullable=False),
+)
+
 findings = Table(
     "findings",
     metadata,

@@ -29,6 +29,9 @@ class SettledTicket:
     def cancel(self) -> None:
         """Do nothing: the work has ended."""
 
+    def hold(self, seconds: float) -> None:
+        """Do nothing: the work has ended."""
+
 
 class InlineExecutor:
     """Runs one call after the other. Leases are not renewed meanwhile, so use it with one runner only."""

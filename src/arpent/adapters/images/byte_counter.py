@@ -8,6 +8,8 @@ from contextvars import ContextVar, copy_context
 from threading import Lock
 from typing import ParamSpec, TypeVar
 
+from arpent.domain.boundary.span import pulse
+
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
@@ -43,6 +45,7 @@ class ByteMeter:
 
     def add(self, count: int) -> None:
         """Add bytes to the count of the current work, if there is one."""
+        pulse()
         if (current := self._current.get()) is not None:
             current.add(count)
 

@@ -360,7 +360,6 @@ def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:
     return spans
 
 
-_PASSING = (408, 425, 429)
 _FAULTS = (OSError, BaseError, ValueError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
 
 
@@ -379,6 +378,7 @@ def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, 
     advice = access.advice(href, answer or str(code))
     credentials = "may not be read with the available credentials"
     shown = f" ({answer})" if answer not in ("region", "keys", "whole", "") else ""
+    shown += ", or does not exist" if answer == "AccessDenied" else ""  # who may not list a bucket is not told
     refused = isinstance(error, PermissionError) or said.denied or said.misplaced
     local = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
     more = f"; {advice}" if advice else ""
@@ -394,7 +394,7 @@ def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, 
         ),
         (answer == "whole", "cannot be read in parts: its server answered with the whole file, or a page", True),
         (not isinstance(error, BaseError | NoAnswer), f"cannot be read: {local}", False),
-        (code > 0, f"cannot be read: its server answered {code}{more}", not 400 <= code < 500 or code in _PASSING),
+        (code > 0, f"cannot be read: its server answered {code}{more}", said.passing or NoAnswer(code).passing),
     )  # fmt: skip
     found = next(((text, transient) for applies, text, transient in rows if applies), None)
     return found or ("cannot be read: its server does not answer", True)

@@ -73,6 +73,11 @@ class MemoryJobStore:
             found = sorted(row.findings.items()) if row else []
             return tuple(finding for _, (finding, _) in found[offset : offset + count])
 
+    def script(self, job_id: str) -> str | None:
+        with self._tables.lock:
+            row = self._tables.rows.get(job_id)
+            return None if row is None else row.script
+
     def unsettled(self) -> tuple[str, ...]:
         with self._tables.lock:
             return tuple(job_id for job_id, row in self._tables.rows.items() if _is_unsettled(row))

@@ -90,6 +90,8 @@ class JobRow(Claimable):
     """When work of the job was last claimed."""
     partitions: dict[int, PartitionRow] = field(default_factory=dict)
     """Partitions of the job by number."""
+    script: str | None = None
+    """Text of its evalscript, if that lies in a bucket, as the analysis read it."""
     findings: dict[tuple[int, str], tuple[Finding, int | None]] = field(default_factory=dict)
     """(feature, kind) → the finding and the partition it comes from; None: from the analysis."""
 

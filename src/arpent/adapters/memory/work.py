@@ -54,11 +54,18 @@ class MemoryWorkStore:
         with self._tables.lock:
             self._held(lease).leased_until = now + timedelta(seconds=seconds)
 
-    def add(self, lease: Lease, partitions: Iterable[Partition], findings: Iterable[Finding]) -> None:
+    def add(
+        self,
+        lease: Lease,
+        partitions: Iterable[Partition],
+        findings: Iterable[Finding],
+        script: str | None = None,
+    ) -> None:
         with self._tables.lock:
             row = self._analysing(lease)
             row.partitions.clear()
             row.findings.clear()
+            row.script = script
         # One by one: they may come from a lazy reader, and no other call has to wait for it.
         for each in partitions:
             with self._tables.lock:

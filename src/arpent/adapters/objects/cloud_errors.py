@@ -21,6 +21,7 @@ from arpent.domain.errors import (
 )
 from arpent.domain.location import Location
 from arpent.network.bucket_answers import answer_of
+from arpent.network.passing import LASTING
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,9 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
     answer, status = said.words, said.status
     what, bucket = f"Cannot {action} {location.url}", f"bucket {location.bucket!r}"
     absent = isinstance(error, FileNotFoundError) or said.code in ("NoSuchBucket", "NoSuchKey")
+    wrong = f"{what}: the store does not answer as it should ({answer})."
     rows: tuple[tuple[bool, WorldError], ...] = (
+        (said.passing, StorageUnavailable(wrong, transient=True)),
         (
             absent and (said.code == "NoSuchBucket" or action != "read"),
             BucketNotFound(f"{what}: there is no {bucket} in this store."),
@@ -88,7 +91,7 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
         ),
         (status == 400 and not said.denied, NameRefused(f"{what}: the store refuses ({answer}).")),
         (
-            400 <= status < 500 and status not in (408, 429),
+            400 <= status < 500 or status in LASTING,
             StorageDenied(f"{what}: the store refuses ({answer})."),
         ),
         (
@@ -96,8 +99,7 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
             StorageUnavailable(f"{what}: {_local(error)} on this machine.", transient=True),
         ),
     )
-    fallback = StorageUnavailable(f"{what}: the store does not answer as it should ({answer}).", transient=True)
-    return next((explanation for applies, explanation in rows if applies), fallback)
+    return next((explanation for applies, explanation in rows if applies), StorageUnavailable(wrong, transient=True))
 
 
 def _folder(location: Location) -> str:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import errno
 import math
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from arpent.adapters.objects.folder_batch import PARTIAL, Batch, make_folder
+from arpent.adapters.objects.folder_batch import Batch, make_folder
+from arpent.adapters.objects.partial_files import PARTIAL, is_left_over, partial_prefix
 from arpent.adapters.objects.size import check_size
 from arpent.domain.errors import (
     BucketNotFound,
@@ -26,8 +27,8 @@ from arpent.domain.location import Location
 
 _MOST_FOLDERS = 64
 """Number of folders per call that are remembered as checked."""
-LEFTOVER_SECONDS = 3600.0
-"""A partial file older than this was left by a crash."""
+SWEEP_SECONDS, SWEEP_SHARE = 60.0, 0.02
+"""Least pause between two looks for what crashes left in a folder, and the share of time that they may take."""
 
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -44,7 +45,7 @@ class FolderObjects:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._swept: dict[Path, float] = {}
+        self._sweep_at: dict[Path, float] = {}
 
     def read(self, location: Location, most: int | None = None) -> bytes:
         path = self._path(location, "read")
@@ -89,18 +90,19 @@ class FolderObjects:
             self._sweep(folder)
 
     def _sweep(self, folder: Path) -> None:
-        """Delete partial files that a crash left behind. Listing a folder of a country's results takes long, so it is
-        done rarely."""
-        now = time.time()
-        if now - self._swept.get(folder, -math.inf) < LEFTOVER_SECONDS:
+        """Delete partial files that a crash left behind. After the partition of a worker that died has been done again,
+        nobody may ever write into its folder; but to list that of a country's results takes long."""
+        begun = time.monotonic()
+        if begun < self._sweep_at.get(folder, -math.inf):
             return
-        self._swept = {**self._swept, folder: now} if len(self._swept) < _MOST_FOLDERS else {folder: now}
+        now = time.time()
         for partial in folder.glob(f"{PARTIAL}*"):
-            try:
-                if partial.stat().st_mtime < now - LEFTOVER_SECONDS:
+            with suppress(OSError):
+                if is_left_over(partial, now):
                     partial.unlink(missing_ok=True)
-            except OSError:
-                continue
+        ended = time.monotonic()
+        due = ended + max(SWEEP_SECONDS, (ended - begun) / SWEEP_SHARE)
+        self._sweep_at = {**self._sweep_at, folder: due} if len(self._sweep_at) < _MOST_FOLDERS else {folder: due}
 
     def _files(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
         """Path and content of each entry. Each folder is resolved and checked once."""
@@ -166,7 +168,7 @@ class FolderObjects:
 
 def _place(path: Path, payload: bytes) -> None:
     """Write the whole object to disk under its name, or nothing."""
-    partial = path.parent / f"{PARTIAL}{secrets.token_hex(8)}"
+    partial = path.parent / partial_prefix()
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as stream:

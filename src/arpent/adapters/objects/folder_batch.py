@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,9 +14,8 @@ from time import perf_counter, thread_time
 from typing import TypeVar
 
 from arpent.adapters.objects.batches import batches
+from arpent.adapters.objects.partial_files import partial_prefix
 
-PARTIAL = ".arpent-partial-"
-"""Prefix of the names of unfinished files."""
 CHUNK, CHUNK_BYTES = 32, 8 << 20
 """Files, and bytes of them, that are written between two looks at the clock: a chunk."""
 WAITING = 0.016
@@ -60,7 +58,7 @@ class Batch:
         self._bucket = bucket
         self._sync = sync or _sync_file_system
         self._written: list[_Run] = []
-        self._prefix = f"{PARTIAL}{secrets.token_hex(8)}-"
+        self._prefix = f"{partial_prefix()}-"
         self._numbers = count()
         self._slow = 0
 

@@ -19,6 +19,7 @@ from arpent.adapters.objects.sigv4 import Keys, signed_form
 from arpent.domain.boundary.address_grammar import MACHINE_REGION, ROLE
 from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
 from arpent.network.deadline import within
+from arpent.network.passing import is_passing
 from arpent.network.sessions import MOST_KEY_BYTES, session
 
 SESSION = "arpent"
@@ -49,7 +50,6 @@ _FIXES = {
 }
 """Error code of the service → how to fix it."""
 _NO_SERVICE = "Is this a Security Token Service? Set AWS_ENDPOINT_URL_STS to the one of your store."
-_PASSING = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown", "RequestTimeout"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ class AssumedRole:
 
     def _refusal(self, status: int, text: str) -> WorldError:
         code = _element(text, "Code") or f"HTTP {status}"
-        if (status >= 500 and status != 501) or status == 429 or code in _PASSING:
+        if is_passing(status, code):
             return self._unavailable(f"the Security Token Service answers {code}.")
         fix = _FIXES.get(code, _NO_SERVICE).format(whose=self.whose)
         trust = f" ExternalId is {self.external_id}." if self.external_id and code == "AccessDenied" else ""

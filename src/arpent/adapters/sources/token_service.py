@@ -10,6 +10,7 @@ import requests
 
 from arpent.network.access import AccessFailed
 from arpent.network.deadline import within
+from arpent.network.passing import is_passing
 from arpent.network.policy import EgressPolicy, EgressRefused
 from arpent.network.sessions import MOST_KEY_BYTES, PatientRetry, session
 
@@ -57,7 +58,7 @@ def _refusal(lead: str, status: int) -> AccessFailed:
         return AccessFailed(f"{lead}: it refuses the user, the token or the secret (HTTP {status})")
     if status == 400:
         return AccessFailed(f"{lead}: it refuses the client, the secret or the scope (HTTP 400)")
-    if 400 <= status < 500 and status not in (408, 429):
+    if not is_passing(status):
         return AccessFailed(f"{lead}: it answers HTTP {status}; is this its address?")
     return AccessFailed(f"{lead}: it answers HTTP {status}", transient=True)
 

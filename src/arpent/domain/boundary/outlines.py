@@ -32,6 +32,9 @@ _FIRST = 64
 """Edges that are looked at first."""
 _SLACK = 4
 """Times the most that a sample of the edges must promise before the rest is not looked at."""
+_SAMPLE, _SHARE = 4096, 16
+"""At least so many edges, and one of so many, are looked at before few meetings are believed of the rest. Half of all
+meetings are those of edges that have no more than the others have on average, and there are thousands of these."""
 _SINGLE = 3
 """Largest type number of a geometry that holds no others: points, lines, rings and polygons."""
 
@@ -58,7 +61,8 @@ def fault_of_outline(outline: shapely.Geometry) -> str:
 def is_dense(outline: shapely.Geometry, most: int = MOST_PAIRS) -> bool:
     """Whether the boxes of more than `most` pairs of its edges overlap. An edge and its neighbours count, too."""
     edges = _edges(outline)
-    return len(edges) > (2 * most) ** 0.5 and _exceeds(edges, 2 * most, None)
+    enough = max(_SAMPLE, len(edges) // _SHARE)
+    return len(edges) > (2 * most) ** 0.5 and _exceeds(edges, 2 * most, None, enough)
 
 
 def is_tangled(outline: shapely.Geometry, most: int) -> bool:
@@ -107,10 +111,13 @@ def _edges(outline: shapely.Geometry) -> NDArray[np.object_]:
     return np.asarray(shapely.linestrings(np.stack((points[:-1][follows], points[1:][follows]), axis=1)), np.object_)
 
 
-def _exceeds(edges: NDArray[np.object_], most: int, predicate: Literal["intersects"] | None) -> bool:
-    """Whether more than `most` (edge, edge) meet. Edges come in an order of chance, each time as many as all before,
-    so that none of the looks shows much more than the one before promised."""
-    order = np.random.default_rng(0).permutation(len(edges))
+def _exceeds(
+    edges: NDArray[np.object_], most: int, predicate: Literal["intersects"] | None, enough: int | None = None
+) -> bool:
+    """Whether more than `most` (edge, edge) meet. Edges come in an order of chance, which nobody can foresee, each time
+    as many as all before, so that none of the looks shows much more than the one before promised. `enough`: number of
+    edges that are believed if they promise a quarter of `most` or less; None: all are looked at."""
+    order = np.random.default_rng().permutation(len(edges))
     tree = shapely.STRtree(edges)
     meetings, seen, step = 0, 0, _FIRST
     while seen < len(order):
@@ -119,6 +126,8 @@ def _exceeds(edges: NDArray[np.object_], most: int, predicate: Literal["intersec
         seen, step = seen + len(some), seen + len(some)
         if meetings > most or (seen < len(order) and meetings > _SLACK * most * seen / len(order) + most / _FIRST):
             return True
+        if enough is not None and seen >= enough and _SLACK * meetings < most * seen / len(order):
+            return False
     return False
 
 
@@ -136,9 +145,12 @@ def _fit(geometry: shapely.Geometry) -> bool:
     parts = [part for part in shapely.get_parts(geometry) if not shapely.is_empty(part)]
     if not parts or any(part.geom_type != "Polygon" for part in parts):
         return False
-    area = 0.0
-    grounds: list[shapely.Geometry] = []
-    for part in parts:
+    plain = [part for part in parts if not part.interiors]  # mostly all; quicker than each by itself
+    if not shapely.is_valid(plain).all():
+        return False
+    area = float(shapely.area(plain).sum())
+    grounds = list(plain)
+    for part in (part for part in parts if part.interiors):
         shell, holes = shapely.Polygon(part.exterior), [shapely.Polygon(ring) for ring in part.interiors]
         if not shapely.is_valid([shell, *holes]).all():
             return False

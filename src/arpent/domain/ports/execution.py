@@ -31,6 +31,10 @@ class Ticket(Protocol):
     def cancel(self) -> None:
         """Cancel the work if it has not begun; work under way may be ended too. Raises nothing."""
 
+    def hold(self, seconds: float) -> None:
+        """The work is the caller's for so long from now on; each call replaces the one before. Where the executor can
+        end work, it does so after that, with WorkLost. Without any call the work is never ended. Raises nothing."""
+
 
 class Executor(Protocol):
     """Runs functions of one lease in other processes: of this machine, or of a cluster. Only `submit` raises."""

@@ -53,6 +53,10 @@ class JobStore(Protocol):
     def findings(self, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
         """A page of the findings about the job's features, by feature id. Reads no more rows than it returns."""
 
+    def script(self, job_id: str) -> str | None:
+        """The text of an evalscript in a bucket as the job's analysis read it. None: it stands in the request, or the
+        job was analysed by a version that kept no text, or not at all."""
+
     def unsettled(self) -> tuple[str, ...]:
         """Ids of the jobs that a runner may have to move on: ANALYSIS_DONE after a START, or PROCESSING without open
         work."""
@@ -111,8 +115,15 @@ class WorkStore(Protocol):
     def renew(self, lease: Lease, now: datetime, seconds: float) -> None:
         """Extend the lease to `now` plus `seconds`. Raises LeaseLost."""
 
-    def add(self, lease: Lease, partitions: Iterable[Partition], findings: Iterable[Finding]) -> None:
-        """Store the result of a job's analysis, in place of any earlier partitions and findings.
+    def add(
+        self,
+        lease: Lease,
+        partitions: Iterable[Partition],
+        findings: Iterable[Finding],
+        script: str | None = None,
+    ) -> None:
+        """Store the result of a job's analysis, in place of any earlier partitions, findings and script (the text that
+        `JobStore.script` returns).
 
         This need not be atomic, since nobody works on partitions of an ANALYSING job. Raises LeaseLost, also when the
         job is no longer ANALYSING.

@@ -113,6 +113,7 @@ def analyse(
     return Analysis(
         partitions=cut_into_partitions(features, parts),
         findings=findings,
+        script=script if isinstance(request.script, Location) else None,
         hints=remarks,
         estimate=estimate(
             seen,

@@ -84,7 +84,8 @@ def _earlier(job_id: str, request: Request, services: Services) -> EarlierResult
 
 
 def _script(request: Request, services: Services) -> str:
-    """The script's text. Without it no feature can be computed, so a failure raises StorageFault."""
+    """The script's text, which is in the request if this version has analysed the job. Without it no feature can be
+    computed, so a failure raises StorageFault."""
     try:
         return script_of(request, services)
     except WorldError as error:

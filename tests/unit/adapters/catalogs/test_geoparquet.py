@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from threading import Event
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -206,6 +210,58 @@ def test_what_is_no_parquet_is_told(tmp_path: Path, content: bytes, told: str) -
     (tmp_path / "items.parquet").write_bytes(content)
     with pytest.raises(CatalogUnavailable, match=told):
         GeoParquetCatalog(str(tmp_path / "items.parquet")).search(COLLECTION, YEAR, WORLD)
+
+
+def age(path: Path, seconds: float = 3600.0) -> None:
+    """As if it had been written some time ago."""
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.3, 0.999])
+def test_a_file_that_is_rewritten_in_place_is_waited_for(tmp_path: Path, cut: float) -> None:
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, grid(60))
+    age(path)
+    whole = path.read_bytes()
+    catalog = GeoParquetCatalog(str(path), look_seconds=0)
+    assert len(catalog.search(COLLECTION, YEAR, WORLD)) == 60
+    path.write_bytes(whole[: int(cut * len(whole))])
+    with pytest.raises(CatalogUnavailable, match="cannot be read") as caught:
+        catalog.search(COLLECTION, YEAR, WORLD)
+    assert caught.value.transient
+    path.write_bytes(whole)
+    assert len(catalog.search(COLLECTION, YEAR, WORLD)) == 60
+    path.write_bytes(whole[: int(cut * len(whole))])
+    age(path)
+    for each in (catalog, GeoParquetCatalog(str(path))):
+        with suppress(CatalogUnavailable):
+            each.search(COLLECTION, YEAR, WORLD)
+        with pytest.raises(CatalogUnavailable, match="cannot be read") as caught:
+            each.search(COLLECTION, YEAR, WORLD)
+        assert not caught.value.transient, "it stays as it is"
+
+
+def test_a_file_that_is_replaced_under_a_search_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise rows at places of the old file would be read from the new one."""
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(1, 10, 10, 1)])
+    catalog = GeoParquetCatalog(str(path))
+    real, times = module.whole_rows, iter(range(1, 100))
+
+    def slow(*arguments: Any) -> Any:
+        yield from real(*arguments)
+        if (number := next(times)) <= most:
+            write_geoparquet(path, [item(10 * number, 10, 10, 1)])
+
+    monkeypatch.setattr(module, "whole_rows", slow)
+    most = 2
+    assert ids(catalog.search(COLLECTION, YEAR, WORLD)) == ["item 00020"]
+    most = 90
+    write_geoparquet(path, [item(5, 10, 10, 1)])
+    with pytest.raises(CatalogUnavailable, match="is being replaced while it is read") as caught:
+        GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)
+    assert caught.value.transient
 
 
 def test_other_parquet_is_told(tmp_path: Path) -> None:

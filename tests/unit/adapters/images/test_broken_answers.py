@@ -20,8 +20,12 @@ def reader_of(server: LoopbackS3, folder: Path) -> CogReader:
     path = folder / "a.tif"
     write(path, formula(64, 64), nodata=0)
     server.buckets["bucket"]["a.tif"] = path.read_bytes()
+    return CogReader(s3_options=reader_options(server), retry_seconds=20.0)
+
+
+def reader_options(server: LoopbackS3) -> dict[str, str]:
     keys = {"access_key_id": server.key, "secret_access_key": "secret", "region": "us-east-1"}
-    return CogReader(s3_options={"endpoint": server.url, **keys}, retry_seconds=20.0)
+    return {"endpoint": server.url, **keys}
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again(tmp_path: Path) -> None:
@@ -45,6 +49,27 @@ def test_a_store_that_fails_for_long_is_asked_once(tmp_path: Path, monkeypatch: 
         with pytest.raises(AssetUnreadable):
             reader.describe(HREF)
         assert 500 - len(server.faults) - first == 1 < first
+        reader.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "transient", "says"),
+    [
+        (400, "RequestTimeout", True, "answered 400"),
+        (403, "RequestTimeTooSkewed", True, "answered 403"),
+        (503, "SlowDown", True, "answered 503"),
+        (400, "InvalidRange", False, "answered 400"),
+        (501, "NotImplemented", False, "answered 501"),
+        (403, "AccessDenied", False, r"may not be read .* \(AccessDenied\), or does not exist"),
+    ],
+)
+def test_what_passes_is_transient(tmp_path: Path, status: int, code: str, transient: bool, says: str) -> None:
+    with loopback_s3() as server:
+        reader = CogReader(s3_options=reader_options(server), retry_seconds=0.1)
+        server.faults, server.code = [status] * 50, code
+        with pytest.raises(AssetUnreadable, match=says) as caught:
+            reader.describe(HREF)
+        assert caught.value.transient is transient
         reader.close()
 
 

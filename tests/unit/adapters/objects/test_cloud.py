@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from arpent.adapters.objects.cloud import IN_FLIGHT, CloudObjects
-from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable
+from arpent.domain.errors import (
+    BucketNotFound,
+    NameRefused,
+    StorageDenied,
+    StorageNotFound,
+    StorageUnavailable,
+    WorldError,
+)
 from arpent.domain.location import Credentials, Location
 from tests.support.loopback_s3 import LoopbackS3, loopback_s3
 
@@ -90,6 +97,46 @@ def test_a_long_fault_is_transient(server: LoopbackS3) -> None:
     with pytest.raises(StorageUnavailable, match="Injected") as caught:
         opened(server).read(PLACE)
     assert caught.value.transient
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "RequestTimeout"), (400, "IncompleteBody"), (400, "BadDigest"), (403, "RequestTimeTooSkewed"),
+        (404, "NoSuchUpload"), (408, "Injected"), (409, "OperationAborted"), (409, "ConditionalRequestConflict"),
+        (425, "Injected"), (429, "TooManyRequests"), (500, "InternalError"), (503, "SlowDown"), (507, "Injected"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("action", ["read", "write"])
+def test_what_passes_is_transient(server: LoopbackS3, status: int, code: str, action: str) -> None:
+    """Otherwise a name is called refused, a bucket missing, or keys wrong."""
+    server.faults, server.code = [status] * 20, code
+    with pytest.raises(StorageUnavailable, match=code) as caught:
+        opened(server).read(PLACE) if action == "read" else opened(server).write(PLACE, b"x")
+    assert caught.value.transient
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "KeyTooLongError", NameRefused), (403, "AccessDenied", StorageDenied),
+        (403, "SignatureDoesNotMatch", StorageDenied), (404, "NoSuchBucket", BucketNotFound),
+        (405, "MethodNotAllowed", StorageDenied), (501, "NotImplemented", StorageDenied),
+    ],
+)  # fmt: skip
+def test_what_stays_is_not(server: LoopbackS3, status: int, code: str, kind: type[WorldError]) -> None:
+    server.faults, server.code = [status] * 20, code
+    with pytest.raises(kind) as caught:
+        opened(server).write(PLACE, b"x")
+    assert type(caught.value) is kind
+    assert not caught.value.transient
+
+
+def test_a_wrong_clock_is_called_so(server: LoopbackS3) -> None:
+    server.faults, server.code = [403] * 20, "RequestTimeTooSkewed"
+    with pytest.raises(StorageUnavailable, match="the clocks of this machine and of the store differ") as caught:
+        opened(server).read(PLACE)
+    assert "Check the keys" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("method", "right"), [("GET", "s3:GetObject"), ("PUT", "s3:PutObject")])

@@ -6,6 +6,8 @@ import errno
 import math
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +16,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from arpent.adapters.objects import folder_batch
+from arpent.adapters.objects import folder, folder_batch
 from arpent.adapters.objects.folder import FolderObjects
-from arpent.adapters.objects.folder_batch import PARTIAL, Batch
+from arpent.adapters.objects.folder_batch import Batch
+from arpent.adapters.objects.partial_files import PARTIAL
 from arpent.domain.errors import BucketNotFound, StorageDenied, StorageNotFound, StorageUnavailable
 from arpent.domain.location import Location
 
@@ -170,6 +173,40 @@ def test_leftovers_of_a_crash_are_hidden_and_swept(store: FolderObjects, tmp_pat
     assert list(store.list(at(""))) == ["a"]
     assert fresh.exists()
     assert not stale.exists()
+
+
+UNFINISHED = """
+import sys
+from arpent.adapters.objects.partial_files import partial_prefix
+open(f"{sys.argv[1]}/{partial_prefix()}", "w").close()
+print("written", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_a_killed_process_was_writing_is_swept_at_once(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its partition is done again within minutes, and after that nobody may ever write there."""
+    bucket = tmp_path / "root" / "bucket"
+    monkeypatch.setattr(folder, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(folder, "SWEEP_SHARE", 1e9)
+    command = [sys.executable, "-c", UNFINISHED, str(bucket)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "written\n"
+        store.write(at("a"), b"")
+        assert len(list(bucket.glob(f"{PARTIAL}*"))) == 1, "it may still be finished"
+        writer.kill()
+    store.write_many(at(""), [("b", b"")])
+    assert sorted(path.name for path in bucket.iterdir()) == ["a", "b"]
+
+
+def test_what_another_machine_writes_is_left_alone(store: FolderObjects, tmp_path: Path) -> None:
+    theirs = tmp_path / "root" / "bucket" / f"{PARTIAL}00000000-999999999-1-abcdef"
+    theirs.write_bytes(b"x")
+    store.write(at("a"), b"")
+    assert theirs.exists()
 
 
 def test_a_large_folder_is_not_read_for_leftovers_again_and_again(store: FolderObjects, tmp_path: Path) -> None:

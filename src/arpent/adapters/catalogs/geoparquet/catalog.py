@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
@@ -57,6 +57,10 @@ MOST_DOCUMENTS = 5_000
 """Maximum number of items kept in memory."""
 MOST_OPEN = 4
 """Maximum number of files kept open, with their footers."""
+WRITTEN_SECONDS = 60.0
+"""Time after its last change for which an invalid file may still be being written, as in folders of items."""
+TRIES = 3
+"""Searches among files that are replaced under them, until the catalogue counts as unavailable for a while."""
 _FAULTS = (OSError, pa.ArrowException, BaseError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
 _NEVER = -math.inf
 _Place = tuple[FoundFile, int]
@@ -80,6 +84,8 @@ class GeoParquetCatalog:
         away = LOOK_SECONDS_AWAY if self._files.is_remote else LOOK_SECONDS
         self._look_seconds = away if look_seconds is None else look_seconds
         self._looked = _NEVER
+        self._listed: frozenset[FoundFile] = frozenset()
+        """The files of the last check."""
         self._open: OrderedDict[FoundFile, pq.ParquetFile] = OrderedDict()
         self._row_group_bounds: dict[FoundFile, tuple[RowGroupBounds, ...]] = {}
         """Replaced, never changed: searches read it while another one checks the files."""
@@ -98,11 +104,18 @@ class GeoParquetCatalog:
     ) -> tuple[Item, ...]:
         boxes = boxes_of(box)
         first, last = declared_times(collection, interval)
-        with self._faults():
-            self._look()
-        with self._lock, within(SECONDS), self._faults():
-            self._check_known(collection)
-            documents = list(self._matching(collection, boxes, first, last))
+        for _ in range(TRIES):
+            with self._faults():
+                self._look()
+            with self._lock, within(SECONDS), self._faults():
+                self._check_known(collection)
+                read: set[FoundFile] = set()
+                documents = list(self._matching(collection, boxes, first, last, read))
+                if self._is_unchanged(read):
+                    break
+                self._looked = _NEVER
+        else:
+            raise CatalogUnavailable(f"{self._name} is being replaced while it is read.", transient=True)
         areas = shapely.union_all([shapely.box(*part) for part in boxes])
         items = read_items(documents, collection, folder=True, access=self._access)
         return newest(
@@ -111,13 +124,15 @@ class GeoParquetCatalog:
         )  # fmt: skip
 
     def _matching(
-        self, collection: Collection, boxes: Sequence[Box], first: float, last: float
+        self, collection: Collection, boxes: Sequence[Box], first: float, last: float, read: set[FoundFile]
     ) -> Iterator[tuple[Document, str]]:
+        """The documents with the addresses of their files, which are added to `read`."""
         for file, groups in self._row_group_bounds.items():
             for number, group in enumerate(groups):
                 if not (_may_hold(group, collection) and group.may_meet(boxes, first, last)):
                     continue
                 self._check_time()
+                read.add(file)
                 columns = self._columns((file, number))
                 wanted = [_is_wanted(pair, collection) for pair in columns.pairs]
                 rows = columns.rows(boxes, first, last, wanted)
@@ -175,6 +190,21 @@ class GeoParquetCatalog:
         finally:
             self._looking.release()
 
+    def _is_unchanged(self, read: Iterable[FoundFile]) -> bool:
+        """Whether these files are still what they were. Others than those of this machine tell with each answer."""
+        return self._files.is_remote or all(self._files.is_still(file) for file in read)
+
+    def _is_changing(self) -> bool:
+        """Whether a file was replaced since the last check of the files, or may still be being written: what is wrong
+        with it then passes."""
+        self._looked = _NEVER
+        try:
+            now = self._files.list()
+        except _FAULTS:
+            return True
+        oldest = time.time() - WRITTEN_SECONDS
+        return frozenset(now) != self._listed or any(file.changed is not None and file.changed > oldest for file in now)
+
     def _is_fresh(self) -> bool:
         return time.monotonic() - self._looked < self._look_seconds
 
@@ -182,6 +212,7 @@ class GeoParquetCatalog:
         """Read the footers of new and changed files, and forget deleted ones."""
         now = time.monotonic()
         found = self._files.list()
+        self._listed = frozenset(found)
         if not found:
             raise CatalogUnavailable(f"{self._name} has no Parquet files: set `catalog` to theirs.")
         fresh = [file for file in found if file not in self._row_group_bounds]
@@ -214,7 +245,8 @@ class GeoParquetCatalog:
             if missing:
                 lacks = " and no column ".join(missing)
                 raise CatalogUnavailable(
-                    f"{public_name(file.href)} is no stac-geoparquet file: it has no column {lacks}."
+                    f"{public_name(file.href)} is no stac-geoparquet file: it has no column {lacks}.",
+                    transient=self._is_changing(),
                 )
             footers.append(opened.metadata)
         try:
@@ -222,7 +254,8 @@ class GeoParquetCatalog:
         except NotTried as error:
             raise CatalogUnavailable(f"{self._name} cannot be read: {error}.", transient=error.transient) from error
         if wrong:
-            raise CatalogUnavailable(f"{public_name(files[wrong[0]].href)} is damaged: its footer cannot be read.")
+            told = f"{public_name(files[wrong[0]].href)} is damaged: its footer cannot be read."
+            raise CatalogUnavailable(told, transient=self._is_changing())
         read = {file: row_group_bounds(one) for file, one in zip(files, footers, strict=False)}
         self._row_group_bounds = {**self._row_group_bounds, **read}
         if len(footers) < len(files):
@@ -274,7 +307,8 @@ class GeoParquetCatalog:
         except NoAnswer as error:
             raise CatalogUnavailable(f"{name} does not answer ({error}).", transient=error.passing) from error
         except pa.ArrowException as error:
-            raise CatalogUnavailable(f"{name} cannot be read: {str(error).splitlines()[0][:200]}.") from error
+            told = f"{name} cannot be read: {str(error).splitlines()[0][:200]}."
+            raise CatalogUnavailable(told, transient=self._is_changing()) from error
         except _FAULTS as error:
             if answer_of(error).denied or answer_of(error).misplaced:
                 raise CatalogUnavailable(f"{name} may not be read{self._advice(error)}.") from error

@@ -49,6 +49,8 @@ class FoundFile:
     """Size in bytes."""
     version: str
     """ETag or time of change."""
+    changed: float | None = None
+    """When it was last changed, in seconds since 1970; None: it is not on this machine."""
 
 
 class Files:
@@ -84,6 +86,13 @@ class Files:
             return pa.OSFile(file.href)
         fetch = self._fetch_object if scheme == "s3" else self._fetch_web
         return pa.PythonFile(Ranges(file.size, lambda start, end: fetch(file, start, end)), mode="r")
+
+    def is_still(self, file: FoundFile) -> bool:
+        """Whether a file of this machine is still that version."""
+        try:
+            return _local(file.href) == file
+        except OSError:
+            return False
 
     def _found(self) -> Iterator[FoundFile]:
         scheme = urlsplit(self._address).scheme if "://" in self._address else ""
@@ -189,7 +198,9 @@ def _found_below(folder: str) -> Iterator[FoundFile]:
 
 def _local(path: str) -> FoundFile:
     status = os.stat(path)
-    return FoundFile(href=os.path.abspath(path), size=status.st_size, version=str(status.st_mtime_ns))
+    return FoundFile(
+        href=os.path.abspath(path), size=status.st_size, version=str(status.st_mtime_ns), changed=status.st_mtime
+    )
 
 
 def _bucket(name: str, way: BucketAccess) -> S3Store:

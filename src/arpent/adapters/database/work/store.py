@@ -15,7 +15,7 @@ from sqlalchemy import Connection, CursorResult, Engine, Table, Update, delete, 
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.progress import progress_of
 from arpent.adapters.database.row_counts import note_reasons, values_of
-from arpent.adapters.database.schema import findings, jobs, partitions, payloads, reasons
+from arpent.adapters.database.schema import findings, jobs, partitions, payloads, reasons, scripts
 from arpent.adapters.database.upsert import insert_or_replace
 from arpent.adapters.database.usage import add_usage, take_turn
 from arpent.adapters.database.work import bisect as halves
@@ -90,10 +90,18 @@ class SqlWorkStore:
         with writing(self._engine) as connection:
             _held(connection.execute(_leased(lease).values(leased_until=now + timedelta(seconds=seconds))), lease)
 
-    def add(self, lease: Lease, partitions: Iterable[Partition], findings: Iterable[Finding]) -> None:
+    def add(
+        self,
+        lease: Lease,
+        partitions: Iterable[Partition],
+        findings: Iterable[Finding],
+        script: str | None = None,
+    ) -> None:
         with writing(self._engine) as connection:
             _check_analysing(connection, lease)
             _delete_work(connection, lease.job_id)
+            if script is not None:
+                connection.execute(scripts.insert(), {"job_id": lease.job_id, "text": script.encode()})
         # In chunks: one transaction over a lazy reader of a country's features would keep every other writer out.
         for chunk in _chunks(partitions, CHUNK):
             rows = [(_partition_row(lease.job_id, each), pack(each.features)) for each in chunk]
@@ -208,7 +216,7 @@ def _check_analysing(connection: Connection, lease: Lease) -> None:
 
 
 def _delete_work(connection: Connection, job_id: str) -> None:
-    for table in (payloads, partitions, findings, reasons):
+    for table in (payloads, partitions, findings, reasons, scripts):
         connection.execute(delete(table).where(table.c.job_id == job_id))
 
 

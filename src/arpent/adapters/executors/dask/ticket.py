@@ -46,6 +46,9 @@ class DaskTicket:
         self._waiting.cancel()
         self._future.client.loop.add_callback(_forget, self._future)
 
+    def hold(self, seconds: float) -> None:
+        """Do nothing: work that has begun cannot be ended in its worker."""
+
     def begin(self) -> None:
         """Note that a worker has begun the work."""
         self._begun = True

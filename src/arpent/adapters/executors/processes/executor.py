@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from threading import Lock
 
 from arpent.adapters.executors.processes.fork_server import Load
+from arpent.adapters.executors.processes.limits import NO_LIMITS, CallLimits
 from arpent.adapters.executors.processes.ticket import ProcessTicket
 from arpent.adapters.executors.processes.worker_thread import WorkerThread
 from arpent.domain.errors import WorldError
@@ -22,11 +23,16 @@ class ProcessExecutor:
     """At most a fixed number of workers, each started when there are more tickets than workers, and kept."""
 
     def __init__(
-        self, workers: int, prepare: Callable[[], None] | None = None, spare: int = 0, load: Load | None = None
+        self,
+        workers: int,
+        prepare: Callable[[], None] | None = None,
+        spare: int = 0,
+        load: Load | None = None,
+        limits: CallLimits = NO_LIMITS,
     ) -> None:
         """`prepare`: picklable, runs first in every worker (logging). `spare`: additional workers that `slots` does not
         count, for a runner that has one more ticket when one client has all places. `load`: picklable, runs once before
-        the first worker starts, in the process that they are forks of."""
+        the first worker starts, in the process that they are forks of. `limits` of each ticket."""
         self._lock = Lock()
         self._closed = False
         self._running: set[ProcessTicket[Outcome]] = set()
@@ -35,6 +41,7 @@ class ProcessExecutor:
         self._most = workers + spare
         self._prepare = prepare
         self._load = load
+        self._limits = limits
         self._threads: list[WorkerThread] = []
 
     @property
@@ -76,6 +83,6 @@ class ProcessExecutor:
             thread.join(CLOSE_SECONDS)
 
     def _begin(self, *, kept_ready: bool = False) -> None:
-        thread = WorkerThread(self._tickets, self._prepare, kept_ready=kept_ready, load=self._load)
+        thread = WorkerThread(self._tickets, self._prepare, self._limits, kept_ready=kept_ready, load=self._load)
         self._threads.append(thread)
         thread.start()

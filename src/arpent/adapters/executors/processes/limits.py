@@ -26,6 +26,8 @@ class CallLimits:
     """Time from handing the call to a worker until its answer."""
     memory_mib: int | None = None
     """Mebibytes of the worker, native code included; a script's interpreter is another process with its own limit."""
+    still_seconds: float | None = None
+    """Time without a sign that its work goes on: it hangs, and its worker counts as dead."""
     advice: str = ""
     """What the caller can do after a call that took too much, as a sentence."""
 

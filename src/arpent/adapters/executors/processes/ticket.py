@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import pickle
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any, Generic, TypeVar
 
-from arpent.domain.errors import WorldError
+from arpent.domain.errors import WorkLost, WorldError
 
 Answer = TypeVar("Answer")
 
@@ -21,6 +23,7 @@ class ProcessTicket(Generic[Answer]):
         self.seconds = seconds
         self._work = (function, argument)
         self._unwanted = False
+        self._held_until = math.inf
         self.future: Future[Answer] = Future()
 
     # ---- for the caller
@@ -41,12 +44,20 @@ class ProcessTicket(Generic[Answer]):
         self._unwanted = True
         self.future.cancel()
 
+    def hold(self, seconds: float) -> None:
+        self._held_until = time.monotonic() + seconds
+
     # ---- for the thread that has it done
 
     @property
     def wanted(self) -> bool:
         """Whether anybody waits for it."""
         return not self._unwanted
+
+    def check_held(self) -> None:
+        """Raises WorkLost if the work is no longer that of who gave it."""
+        if time.monotonic() > self._held_until:
+            raise WorkLost("The lease could not be renewed: others may do the work by now")
 
     def parcel(self) -> bytes:
         """The pickled work. Raises what pickle raises."""

@@ -9,16 +9,19 @@ import os
 import pickle
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from arpent.adapters.executors.processes.fork_server import POSSIBLE, UNKNOWN, ForkedProcess, Load, forked
 from arpent.adapters.executors.processes.limits import resident_mib
-from arpent.adapters.executors.processes.worker_life import READY, serve_parent, started
+from arpent.adapters.executors.processes.worker_life import PULSE, READY, serve_parent, started
 
 LOOK_SECONDS = 0.1
 """Pause between checks whether a worker lives and may go on, while waiting for it; an answer ends the wait at once."""
+MOST_STILL_SECONDS = 1.0
+"""Time that counts between two of these checks: more passes only where this process itself is stopped."""
 DEATH_SECONDS = 1.0
 """Seconds to wait for the end of a worker that closed its pipe, to learn the cause …"""
 KILL_SECONDS = 5.0
@@ -43,6 +46,8 @@ class Worker:
         with suppress(OSError):  # it is dead already, as the wait for its answer shows
             self._link.send_bytes(pickle.dumps((os.getpid(), prepare, memory_mib)))
         self._ready = False
+        self.still = 0.0
+        """Seconds since the work gave a sign that it goes on."""
 
     def make_ready(self, look: Callable[[], None]) -> None:
         """Wait until the worker is ready. Raises EOFError if it is dead, and what `look` raises."""
@@ -61,14 +66,22 @@ class Worker:
     def answer(self, look: Callable[[], None]) -> bytes:
         """Wait for the next message. `look` is called periodically and raises to end the wait. Raises EOFError if the
         worker is dead."""
+        self.still, looked = 0.0, time.monotonic()
         while True:
             look()
+            now = time.monotonic()
+            self.still += min(now - looked, MOST_STILL_SECONDS)
+            looked = now
             alive = self._process.poll() is None
             if self._link.poll(LOOK_SECONDS if alive else 0):  # last words count
                 try:
-                    return self._link.recv_bytes()
+                    message = self._link.recv_bytes()
                 except OSError as error:
                     raise EOFError from error
+                if message != PULSE:
+                    return message
+                self.still = 0.0
+                continue
             if not alive:
                 raise EOFError
 

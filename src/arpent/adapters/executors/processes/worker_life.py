@@ -11,15 +11,20 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
-from threading import Thread
+from threading import Lock, Thread
 from traceback import format_exc
 
 from arpent.adapters.executors.processes.limits import keep_memory, limit_memory
+from arpent.domain.boundary.span import hear_pulses
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
 
 READY = b"ready"
 """A worker's message before its first work."""
+PULSE = b"pulse"
+"""A worker's message that its work goes on; any number may come before an answer, and one after it."""
+PULSE_SECONDS = 1.0
+"""Least pause between two of these."""
 LAST_SECONDS = 0.5
 """Seconds in which a worker whose parent is gone may end by itself: one that waits for work does."""
 
@@ -65,8 +70,35 @@ def serve_parent(link: Connection) -> None:
         if prepare is not None:
             prepare()
         link.send_bytes(READY)
+        pulses = Pulses(link)
+        hear_pulses(pulses)
         while True:
-            link.send_bytes(_done(link.recv_bytes()))
+            answer = _done(link.recv_bytes())
+            with pulses.lock:
+                link.send_bytes(answer)
+
+
+class Pulses:
+    """Tells the parent that the work of this process goes on. Thread-safe."""
+
+    def __init__(self, link: Connection) -> None:
+        self.lock = Lock()
+        """Held by who sends through the pipe."""
+        self._link = link
+        self._space = select.poll()
+        self._space.register(link, select.POLLOUT)
+        self._next = 0.0
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now >= self._next and self.lock.acquire(blocking=False):
+            try:
+                self._next = now + PULSE_SECONDS
+                with suppress(OSError):  # the parent is gone, as others notice
+                    if self._space.poll(0):  # else it does not listen, and the work would wait for it
+                        self._link.send_bytes(PULSE)
+            finally:
+                self.lock.release()
 
 
 def _done(parcel: bytes) -> bytes:

@@ -93,6 +93,7 @@ class WorkerThread(Thread):
 
         def look() -> None:
             wanted()
+            ticket.check_held()
             self._hold(worker, began, ticket.seconds)
 
         try:
@@ -106,8 +107,10 @@ class WorkerThread(Thread):
             raise
 
     def _hold(self, worker: Worker, began: float, seconds: float | None) -> None:
-        """Check time and memory of the running call. Raises LimitExceeded."""
+        """Check time, progress and memory of the running call. Raises LimitExceeded or WorkerDied."""
         limits = self._limits
+        if limits.still_seconds is not None and worker.still > limits.still_seconds:
+            raise WorkerDied(f"A worker process hung: it did nothing new for {limits.still_seconds:g} s")
         seconds = limits.seconds if seconds is None else seconds
         if seconds is not None and time.monotonic() - began > seconds:
             raise _over(limits, f"It took longer than the allowed {seconds:g} s")

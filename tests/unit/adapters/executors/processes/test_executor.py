@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import pickle
@@ -25,7 +26,9 @@ import pytest
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes import fork_server, worker, worker_life
 from arpent.adapters.executors.processes.executor import ProcessExecutor
-from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, WorldError
+from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.domain.boundary.span import pulse
+from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, WorkLost, WorldError
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import Lease
@@ -220,6 +223,50 @@ class TestProcesses:
             with pytest.raises(WorldError, match="cancelled"):
                 wait_for(ticket)
         assert wait_for(executor.submit(count, lease())).done == 3
+
+
+def test_work_ends_when_it_is_no_longer_held() -> None:
+    executor = ProcessExecutor(2)
+    try:
+        held, kept = (executor.submit(sleep_long, lease(number)) for number in range(2))
+        for _ in range(8):
+            for ticket in (held, kept):
+                ticket.hold(2.0)
+            time.sleep(0.25)
+        assert not held.done(), "each call replaces the one before"
+        kept.hold(600.0)
+        with pytest.raises(WorkLost, match="could not be renewed"):
+            wait_for(held)
+        assert not kept.done()
+        kept.cancel()
+    finally:
+        executor.close()
+
+
+def hang(_: Lease) -> Outcome:
+    """In native code that lets no other thread run."""
+    ctypes.PyDLL(None).sleep(600)
+    raise AssertionError
+
+
+def go_on(_: Lease) -> Outcome:
+    for _ in range(25):
+        time.sleep(0.2)
+        pulse()
+    return Outcome(done=1, failed=0)
+
+
+def test_work_that_hangs_is_ended_and_work_that_goes_on_is_not() -> None:
+    """However long it takes."""
+    executor = ProcessExecutor(2, limits=CallLimits(still_seconds=3.0))
+    try:
+        busy, hung = executor.submit(go_on, lease(0)), executor.submit(hang, lease(1))
+        with pytest.raises(WorkerDied, match="hung: it did nothing new for 3 s"):
+            wait_for(hung)
+        assert wait_for(busy).done == 1
+        assert wait_for(executor.submit(count, lease(2))).done == 3, "with another worker"
+    finally:
+        executor.close()
 
 
 def test_the_death_of_idle_workers_is_survived() -> None:
