@@ -58,8 +58,8 @@ class Policy:
     lease_seconds: Annotated[float, Field(gt=0, le=DAY)] = 60.0
     """Seconds after which work whose lease is not renewed goes to somebody else."""
     stall_seconds: Annotated[float, Field(ge=0, le=100 * DAY)] = 1800.0
-    """Seconds after which a partition in which nothing new happens (no byte of an image arrives, no stage of the work
-    begins or ends) counts as hung: its worker is ended, and counts as dead. 0: never."""
+    """Seconds after which a partition in which nothing new happens (no server answers or fails, no block of an image is
+    decoded, no stage of the work begins or ends) counts as hung: its worker is ended, and counts as dead. 0: never."""
     processing_unit_budget: Annotated[float, Field(ge=0)] | None = None
     """Processing units a job may spend before it stops as OUT_OF_PU; None: no limit."""
     retention_days: Annotated[float, Field(ge=0, le=36_600)] | None = None

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
+from arpent.domain.boundary.span import pulse
+
 PATIENCE_SECONDS = 180.0
 """A host that has failed for so long, without one answer in between, gets one try for each request."""
 MOST_HOSTS = 1024
@@ -28,6 +30,7 @@ class Outages:
 
     def failed(self, host: str) -> None:
         """The host gave no answer, or one that it is busy or broken."""
+        pulse()  # who waits for many that fail, one after the other, does not hang
         with self._lock:
             if len(self._since) >= MOST_HOSTS:
                 self._since.clear()
@@ -35,6 +38,7 @@ class Outages:
 
     def answered(self, host: str) -> None:
         """The host gave an answer of any other kind."""
+        pulse()
         if host in self._since:
             with self._lock:
                 self._since.pop(host, None)

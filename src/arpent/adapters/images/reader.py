@@ -28,6 +28,7 @@ from arpent.adapters.images.served import check_served
 from arpent.adapters.images.tiff_directories import Oversized
 from arpent.adapters.images.zarr.store import forget_hierarchies, store_location
 from arpent.domain.boundary.address_names import public_name
+from arpent.domain.boundary.span import pulse
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
@@ -263,6 +264,7 @@ class CogReader:
 
     def _decode(self, one_block: _FetchedBlock, band: int) -> Piece:
         block = one_block.block
+        pulse()  # images whose bytes are here already may take long to decode
         try:
             return one_block.href, block, one_block.image.read(block, band, one_block.fetched)
         except Replaced:

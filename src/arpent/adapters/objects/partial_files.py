@@ -13,7 +13,7 @@ from pathlib import Path
 PARTIAL = ".arpent-partial-"
 """Prefix of the names of unfinished files."""
 LEFTOVER_SECONDS = 3600.0
-"""A partial file older than this was left by a crash, whoever wrote it."""
+"""A partial file older than this was left by a crash, if it cannot be known whether its process lives."""
 _OWNED = re.compile(re.escape(PARTIAL) + r"([0-9a-f]{8})-(\d{1,9})-(\d{1,20})-")
 _START_TIME = 19
 """Field of a process's status after its name: when it began, in ticks since the machine did."""
@@ -28,12 +28,11 @@ def partial_prefix() -> str:
 def is_left_over(path: Path, now: float) -> bool:
     """Whether a partial file will never be finished: its process is gone, or it is old. Raises OSError."""
     status = path.stat()
-    if status.st_mtime < now - LEFTOVER_SECONDS:
-        return True
     owner = _OWNED.match(path.name)
     if owner is None or owner[1] != _machine() or status.st_uid != os.geteuid():
-        return False  # processes of others, and of other machines, may not be seen from here
-    return not _lives(int(owner[2]), owner[3])
+        # Processes of others, and of other machines, may not be seen from here.
+        return status.st_mtime < now - LEFTOVER_SECONDS
+    return not _lives(int(owner[2]), owner[3])  # however old: it may have stood still, or the clock was set
 
 
 def _lives(number: int, beginning: str) -> bool:
@@ -44,7 +43,7 @@ def _lives(number: int, beginning: str) -> bool:
         return False
     except OSError:
         return True
-    return _beginning(number) in (beginning, "0")
+    return beginning == "0" or _beginning(number) in (beginning, "0")
 
 
 @lru_cache(maxsize=1)

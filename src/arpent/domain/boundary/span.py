@@ -84,6 +84,6 @@ def hear_pulses(listener: Callable[[], None]) -> None:
 
 
 def pulse() -> None:
-    """Something was done: bytes arrived, or a stage of the work began or ended."""
+    """Something was done: bytes arrived, a server answered or failed, or a stage of the work began or ended."""
     if (listener := _Heard.by) is not None:
         listener()

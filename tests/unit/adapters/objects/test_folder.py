@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 from arpent.adapters.objects import folder, folder_batch
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.folder_batch import Batch
-from arpent.adapters.objects.partial_files import PARTIAL
+from arpent.adapters.objects.partial_files import PARTIAL, partial_prefix
 from arpent.domain.errors import BucketNotFound, StorageDenied, StorageNotFound, StorageUnavailable
 from arpent.domain.location import Location
 
@@ -196,10 +197,23 @@ def test_what_a_killed_process_was_writing_is_swept_at_once(
         assert writer.stdout is not None
         assert writer.stdout.readline() == "written\n"
         store.write(at("a"), b"")
-        assert len(list(bucket.glob(f"{PARTIAL}*"))) == 1, "it may still be finished"
+        (partial,) = bucket.glob(f"{PARTIAL}*")
+        os.utime(partial, (time.time() - 7200,) * 2)
+        store.write(at("a"), b"")
+        assert partial.exists(), "it may still be finished, even if it stood still, or the clock was set"
         writer.kill()
     store.write_many(at(""), [("b", b"")])
     assert sorted(path.name for path in bucket.iterdir()) == ["a", "b"]
+
+
+def test_a_process_that_could_not_tell_when_it_began_may_live(store: FolderObjects, tmp_path: Path) -> None:
+    """As where it had too many open files for a moment."""
+    mine = partial_prefix()
+    theirs = tmp_path / "root" / "bucket" / re.sub(r"-\d+-([0-9a-f]{16})$", r"-0-\1", mine)
+    assert theirs.name != mine
+    theirs.write_bytes(b"x")
+    store.write(at("a"), b"")
+    assert theirs.exists()
 
 
 def test_what_another_machine_writes_is_left_alone(store: FolderObjects, tmp_path: Path) -> None:
