@@ -126,6 +126,7 @@ def prepare_process(log_format: Literal["text", "json"]) -> None:
 def prepare_guest(log_format: Literal["text", "json"]) -> None:
     """What arpent does first in a process of others, such as a worker of a cluster, where pandas is theirs to use."""
     configure(log_format, trace_fields)
+    tolerate_faults()
 
 
 def load_work() -> None:
@@ -233,9 +234,7 @@ def services_of(settings: Settings) -> Services:
 @lru_cache(maxsize=4)
 def _services(serialised: str) -> Services:
     settings = Settings.model_validate_json(serialised)
-    tolerate_faults()
-    # What is loaded by now stays for good; each full collection would walk over it again, a tenth of a second long.
-    gc.freeze()
+    gc.freeze()  # what is loaded stays for good; each full collection would walk over it, a tenth of a second long
     policy = egress_policy(settings)
     return Services(
         objects=objects(settings),
@@ -325,6 +324,7 @@ def egress_policy(settings: Settings) -> EgressPolicy:
 
 def direct_features(settings: Settings, store: ObjectStore) -> DirectFeatures:
     """A source of the store's files of features, for a process that may die."""
+    tolerate_faults()  # it checks outlines
     return DirectFeatures(
         objects=store,
         read=partial(read_file, most_bytes=settings.features_bytes),
