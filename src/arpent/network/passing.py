@@ -15,10 +15,10 @@ CODES = frozenset({
     "RequestThrottledException", "BandwidthLimitExceeded", "PriorRequestNotComplete", "IDPCommunicationError",
 })  # fmt: skip
 """Codes of errors that pass."""
-STATUSES = frozenset({408, 425, 429})
-"""HTTP statuses of 4xx that pass …"""
+STATUSES = frozenset({202, 408, 425, 429})
+"""HTTP statuses below 500 that pass (202: an archive is still fetching what was asked for) …"""
 LASTING = frozenset({501, 505})
-"""… and those of 5xx that do not: the server does not know the method, or the version of HTTP."""
+"""… and those from 500 on that do not: the server does not know the method, or the version of HTTP."""
 
 
 def is_passing(status: int, code: str = "") -> bool:
