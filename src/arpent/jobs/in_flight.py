@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Thread
 from typing import Generic, TypeVar
 
@@ -103,12 +103,13 @@ class InFlight:
     unwanted: bool = False
     """Whether its job was stopped before it began; a message that it began may still be on the way."""
 
-    def held(self, policy: Policy) -> InFlight:
-        """This work, whose lease was obtained or renewed just now. What its last attempt cannot read becomes errors in
-        files: if a runner that is cut off from the database loses the lease, these would replace what somebody else has
-        written. Other attempts may go on: their outcome is kept until the database is back."""
+    def held(self, policy: Policy, passed: timedelta) -> InFlight:
+        """This work, whose lease or its renewal was asked for so long ago: a store may be slow to answer. What its last
+        attempt cannot read becomes errors in files: if a runner that is cut off from the database loses the lease,
+        these would replace what somebody else has written. Other attempts may go on: their outcome is kept until the
+        database is back."""
         if self.lease.partition is not None and self.lease.attempt >= policy.attempts:
-            self.ticket.hold(HELD_SHARE * policy.lease_seconds)
+            self.ticket.hold(max(0.0, HELD_SHARE * policy.lease_seconds - max(0.0, passed.total_seconds())))
         return self
 
     def tell(self) -> None:

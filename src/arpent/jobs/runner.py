@@ -162,7 +162,7 @@ class Runner:
         """Whether the lease still holds."""
         try:
             self._work.renew(running.lease, now, self._policy.lease_seconds)
-            running.held(self._policy)
+            running.held(self._policy, self._now() - now)
         except LeaseLost as error:
             if running.lease.partition is not None:  # an analysis keeps its place until its thread ends
                 self._drop(running, error)
@@ -350,15 +350,15 @@ class Runner:
 
     def _claim_all(self) -> bool:
         moved = False
-        claim = partial(self._work.claim, self._now(), self._policy.lease_seconds)
+        claim = partial(self._work.claim, now := self._now(), self._policy.lease_seconds)
         while (lease := next_lease(claim, self._in_flight, self._executor.slots)) is not None:
-            self._take(lease)
+            self._take(lease, now)
             moved = True
         if not moved:
             self._look_at = time.monotonic() + self._pause
         return moved
 
-    def _take(self, lease: Lease) -> None:
+    def _take(self, lease: Lease, claimed: datetime) -> None:
         ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
         if lease.partition is None:
             ticket = BackgroundCall(lambda: self._analysis.perform(lease))
@@ -381,8 +381,8 @@ class Runner:
                     raise
                 # It costs this partition, like any other failure of it.
                 ticket = BackgroundCall(partial(raising, error))
-        running = InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now()))
-        self._in_flight.append(running.held(self._policy))
+        running = InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(claimed))
+        self._in_flight.append(running.held(self._policy, self._now() - claimed))
 
     def _suspected(self, lease: Lease) -> bool:
         """Whether the partition is not tried as it is, since its leases ran out too often."""

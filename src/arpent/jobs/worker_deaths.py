@@ -68,8 +68,8 @@ def reason(lease: Lease, error: WorkerDied) -> WorkerDied:
     if len(lease.partition.features) == 1:
         return WorkerDied(
             f"Every worker that computed this feature alone died; the last: {last}. It needs more memory than a worker "
-            "has, or crashes it: make it smaller, resx and resy larger or the intervals shorter, or give workers more "
-            "memory; then START the request again",
+            "has, crashes it or makes it hang: make it smaller, resx and resy larger or the intervals shorter, or give "
+            "workers more memory; then START the request again",
             transient=False,
         )
     return WorkerDied(

@@ -14,6 +14,7 @@ from itertools import count
 from math import ceil, log2
 from threading import Event as Flag
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -831,6 +832,31 @@ class TestRunning:
             site.clock.tick(policy.lease_seconds / 2)
             runner.turn()
         assert slow.held == ([] if attempts > 1 else [0.9 * policy.lease_seconds] * 3)
+
+    def test_a_last_attempt_is_held_from_when_its_lease_was_asked_for(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A store that is slow to answer has counted from the time it was told."""
+        slow, policy, held = SlowExecutor(), replace(POLICY, attempts=1), 0.9 * POLICY.lease_seconds
+
+        def late(call: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+            def answer(*arguments: Any) -> Any:
+                found = call(*arguments)
+                site.clock.tick(seconds)
+                return found
+
+            return answer
+
+        site.begin()
+        monkeypatch.setattr(site.jobs, "script", late(site.jobs.script, 7.0))
+        monkeypatch.setattr(site.work, "renew", late(site.work.renew, 10.0))
+        runner = Runner(site.jobs, site.work, slow, Engineer(cut(1, 1)).duties(), policy, now=site.clock, pause=0.0)
+        while not slow.submitted:
+            runner.turn()
+            time.sleep(0.001)
+        site.clock.tick(policy.lease_seconds / 2)
+        runner.turn()
+        assert slow.held == [held - 7.0, held - 10.0]
 
     def test_stop_takes_back_what_has_not_begun(self, live: Site) -> None:
         """Of another job nothing is touched; what has begun stays in hand, and START finds the rest free."""

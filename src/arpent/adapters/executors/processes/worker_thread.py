@@ -110,7 +110,8 @@ class WorkerThread(Thread):
         """Check time, progress and memory of the running call. Raises LimitExceeded or WorkerDied."""
         limits = self._limits
         if limits.still_seconds is not None and worker.still > limits.still_seconds:
-            raise WorkerDied(f"A worker process hung: it did nothing new for {limits.still_seconds:g} s")
+            still = f"it did nothing new for {limits.still_seconds:g} s, which ARPENT_POLICY__STALL_SECONDS can change"
+            raise WorkerDied(f"A worker process hung: {still}")
         seconds = limits.seconds if seconds is None else seconds
         if seconds is not None and time.monotonic() - began > seconds:
             raise _over(limits, f"It took longer than the allowed {seconds:g} s")

@@ -261,7 +261,7 @@ def test_work_that_hangs_is_ended_and_work_that_goes_on_is_not() -> None:
     executor = ProcessExecutor(2, limits=CallLimits(still_seconds=3.0))
     try:
         busy, hung = executor.submit(go_on, lease(0)), executor.submit(hang, lease(1))
-        with pytest.raises(WorkerDied, match="hung: it did nothing new for 3 s"):
+        with pytest.raises(WorkerDied, match="hung: it did nothing new for 3 s, which ARPENT_POLICY__STALL_SECONDS"):
             wait_for(hung)
         assert wait_for(busy).done == 1
         assert wait_for(executor.submit(count, lease(2))).done == 3, "with another worker"
