@@ -130,6 +130,25 @@ def test_a_sample_tells_that_an_outline_is_simple(monkeypatch: pytest.MonkeyPatc
     assert 0 < CountingTree.asked <= 2 * 100_000 // 16 + 64
 
 
+class HubFirst:
+    """An order of chance in which the last edge but one comes first."""
+
+    def permutation(self, count: int) -> Any:
+        order = np.arange(count)
+        order[[0, -2]] = order[[-2, 0]]
+        return order
+
+
+def test_one_edge_along_all_others_makes_no_outline_dense(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it was among the first that were looked at decided, by chance, whether its feature was valid."""
+    along = np.linspace(0.0, 1e5, 40_000)
+    coast = np.column_stack((along, along / 2 + 10 * np.sin(along / 5)))
+    outline = shapely.Polygon([*coast, (1e5, 3e4), (0.0, -2e4)])
+    monkeypatch.setattr(np.random, "default_rng", HubFirst)
+    assert outline.is_valid
+    assert not is_dense(outline, 400_000)
+
+
 @pytest.mark.parametrize("teeth", [3_500, 6_000])
 def test_a_dense_part_of_a_large_outline_is_found(teeth: int) -> None:
     """However its edges are distributed: at least a few hundred of them are in the sample."""

@@ -31,7 +31,8 @@ _NEIGHBOURS = 3
 _FIRST = 64
 """Edges that are looked at first."""
 _SLACK = 4
-"""Times the most that a sample of the edges must promise before the rest is not looked at."""
+"""Times the most that a sample of the edges must promise before the rest is not looked at. One edge promises a fourth
+of the first look's share at most: it may be the only one that lies along all others."""
 _SAMPLE, _SHARE = 4096, 16
 """At least so many edges, and one of so many, are looked at before few meetings are believed of the rest. Half of all
 meetings are those of edges that have no more than the others have on average, and there are thousands of these."""
@@ -119,12 +120,14 @@ def _exceeds(
     edges that are believed if they promise a quarter of `most` or less; None: all are looked at."""
     order = np.random.default_rng().permutation(len(edges))
     tree = shapely.STRtree(edges)
-    meetings, seen, step = 0, 0, _FIRST
+    meetings, promised, seen, step = 0, 0.0, 0, _FIRST
     while seen < len(order):
         some = edges[order[seen : seen + step]]
-        meetings += tree.query(some, predicate=predicate).shape[1]
+        found = np.bincount(tree.query(some, predicate=predicate)[0])
+        meetings += int(found.sum())
+        promised += float(np.minimum(found, most / _FIRST / _SLACK).sum())
         seen, step = seen + len(some), seen + len(some)
-        if meetings > most or (seen < len(order) and meetings > _SLACK * most * seen / len(order) + most / _FIRST):
+        if meetings > most or (seen < len(order) and promised > _SLACK * most * seen / len(order) + most / _FIRST):
             return True
         if enough is not None and seen >= enough and _SLACK * meetings < most * seen / len(order):
             return False
