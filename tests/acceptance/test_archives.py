@@ -19,6 +19,8 @@ from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import NDVI
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"access_key": "env:STORE_KEY", "secret_key": "env:STORE_SECRET"}
 VARIABLES = {"STORE_KEY": "testkey", "STORE_SECRET": "never-say-this-aloud", "CLIENT_SECRET": "good", "EARTH": "earth"}
 Place = tuple[str, str | None]

@@ -13,6 +13,8 @@ from tests.support import client
 from tests.support.middle import FIELDS, catch, check_the_same, serving, slow_body, stop
 from tests.support.server import Server, wait_for
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"PIXEL_BUDGET": "2000", "POLICY__LEASE_SECONDS": "3"}
 """Many small partitions, soon taken over."""
 BODY = slow_body("s3://results/crash", 10_000)

@@ -17,6 +17,8 @@ from tests.support.oracle import batch_answers
 from tests.support.scripts import SEED
 from tests.support.server import arpent
 
+pytestmark = pytest.mark.slow
+
 DEGREES_PER_METRE = 1 / 111_320
 
 

@@ -16,6 +16,8 @@ from arpent.evalscript.indices.script import IndexQuery, index_script
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 PAGES = ("from-earth-engine", "from-openeo", "from-rasterstats")
 
 

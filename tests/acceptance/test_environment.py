@@ -20,6 +20,8 @@ from tests.support import client
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import SEED
 
+pytestmark = pytest.mark.slow
+
 OWNER = "tests"
 PARCELS = good_parcels(6)
 

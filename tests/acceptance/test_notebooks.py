@@ -16,6 +16,8 @@ from PIL import Image
 from arpent.landscape.make import Landscape, make_landscape
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 RUN = """
 import json, sys
 import nbformat

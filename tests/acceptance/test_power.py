@@ -22,6 +22,8 @@ from tests.support.killer import DeadlySite
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import SEED
 
+pytestmark = pytest.mark.slow
+
 PARCELS = good_parcels(40)
 
 

@@ -334,6 +334,7 @@ def ended(ticket: Ticket) -> str:
         return type(error).__name__
 
 
+@pytest.mark.slow
 def test_whenever_workers_are_killed_every_ticket_ends() -> None:
     """Hundreds of tiny tasks; workers die by themselves between any two instructions, and are killed at any time."""
     dice = random.Random(5)

@@ -79,7 +79,10 @@ def test_a_far_tile_is_found_in_few_reads() -> None:
         assert len(file.read) <= before + 1
 
 
-@pytest.mark.parametrize(("least", "most", "across", "rounds"), [(450_000, 550_000, 8, 3), (200_000, 1_300_000, 11, 5)])
+@pytest.mark.parametrize(
+    ("least", "most", "across", "rounds"),
+    [(450_000, 550_000, 8, 3), pytest.param(200_000, 1_300_000, 11, 5, marks=pytest.mark.slow)],
+)
 def test_a_crop_is_found_in_few_rounds(least: int, most: int, across: int, rounds: int) -> None:
     """Tiles of about one length, and of very different ones. Each round takes the time of one request."""
     for seed in range(60):
