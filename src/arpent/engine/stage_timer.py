@@ -8,7 +8,7 @@ from itertools import islice
 from time import perf_counter
 from typing import TypeVar
 
-from arpent.domain.boundary.span import pulse
+from arpent.domain.boundary.pulse import pulse
 
 Entry = TypeVar("Entry")
 

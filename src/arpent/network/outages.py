@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-from arpent.domain.boundary.span import pulse
+from arpent.domain.boundary.pulse import pulse
 
 PATIENCE_SECONDS = 180.0
 """A host that has failed for so long, without one answer in between, gets one try for each request."""

@@ -31,8 +31,9 @@ TURNS = 8
 MOST = 4096
 """Samples of a segment that are summed at once."""
 HALF, REACH = 20, 17
-"""Bits, from that of the largest sample on, of the first half of a sample; and the bits by which the magnitudes of
-samples may differ. Then a double holds the sum of MOST products of both halves exactly: 52, 52 and 52 bits of it."""
+"""Bits of the first half of a sample, counted from that of the largest sample; and how many bits the magnitudes of
+samples may differ by. Then a double holds exactly what MOST samples, and the products of their halves, sum up to: the
+former needs 53 bits at most, the latter 52."""
 SPLITTER = 134217729.0
 """2**27 + 1: cuts a double into two halves whose products are exact (Veltkamp)."""
 
@@ -115,8 +116,8 @@ def _add_halves(
     samples: NDArray[np.float64], turns: int, parts: NDArray[np.float64], sums: NDArray[np.float64], k: int
 ) -> bool:
     """Add so many turns of samples to column `k` by sums of their halves, which are exact; False, and nothing is added,
-    if their magnitudes differ by too much. These are the sums of `_add_each`: exact ones have one form only. `parts`
-    (2, 4, LANES): scratch."""
+    if their magnitudes differ by too much. The sums have the same bits as those of `_add_each`: an exact sum can be
+    written in one way only. `parts` (2, 4, LANES): scratch for what `extremes` and `cut_sums` find."""
     found, halves = parts[0], parts[1]
     extremes(samples, turns, found)
     low, high, count, least = found[0, 0], found[1, 0], found[2, 0], found[3, 0]

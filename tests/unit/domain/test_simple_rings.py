@@ -7,8 +7,7 @@ import pytest
 import shapely
 from shapely import from_wkt
 
-from arpent.domain.boundary.outlines import valid_outlines
-from arpent.domain.boundary.simple_rings import MOST_VERTICES, surely_valid
+from arpent.domain.boundary.outlines import MOST_VERTICES, surely_valid, valid_outlines
 
 SURE = {
     "a square": "POLYGON ((0 0, 1 0, 1 1, 0 1, 0 0))",

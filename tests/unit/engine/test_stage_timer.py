@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from arpent.domain.boundary import span
+from arpent.domain.boundary import pulse
 from arpent.engine import stage_timer as stopwatch
 from arpent.engine.stage_timer import Stopwatch
 
@@ -55,7 +55,7 @@ def test_one_that_does_not_run_counts_nothing() -> None:
 def test_each_begin_and_end_of_a_stage_is_a_sign_that_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
     watch, done = Stopwatch(), "nothing"
-    monkeypatch.setattr(span._Heard, "by", lambda: heard.append(done))
+    monkeypatch.setattr(pulse._Heard, "by", lambda: heard.append(done))
     with watch.stage("script"):
         done = "some"
     assert heard == ["nothing", "some"]

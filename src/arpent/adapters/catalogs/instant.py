@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-_LEAP_SECOND = re.compile(r":60(\.\d+)?(?=[Z+-])")
+_LEAP_SECOND = re.compile(r"(?<=:\d\d):60(\.\d+)?(?=[Z+-]|$)")
 
 
 def instant_of(text: object) -> datetime:

@@ -8,7 +8,7 @@ from contextvars import ContextVar, copy_context
 from threading import Lock
 from typing import ParamSpec, TypeVar
 
-from arpent.domain.boundary.span import pulse
+from arpent.domain.boundary.pulse import pulse
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")

@@ -16,22 +16,23 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, NotSupportedError
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from arpent.adapters.images.byte_counter import ByteMeter
 from arpent.adapters.images.kept.ranges import KeptRanges
 from arpent.adapters.images.origin.file_version import Version, is_settled, is_telling, same_version
 from arpent.adapters.images.origin.href import local_path, unsigned_name
+from arpent.adapters.images.origin.unreadable import FAULTS, unreadable
 from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.boundary.address_names import public_name
 from arpent.domain.boundary.wanted import wanted_here
 from arpent.domain.errors import AssetUnreadable
-from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
+from arpent.network.access import BucketAccess, OpenAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of, complete
 from arpent.network.deadline import pause
 from arpent.network.policy import EgressPolicy, EgressRefused
-from arpent.network.web_files import Denied, NoAnswer, NoRanges, WebFiles, pause_seconds
+from arpent.network.web_files import WebFiles, pause_seconds
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -113,8 +114,8 @@ class ByteSources:
             else:
                 place = (unsigned_name(href) if version[0] else href, *version)
                 found = self._kept.complete(place, ranges, partial(self._remote, href, version))
-        except _FAULTS as error:
-            raise _unreadable(href, error, self.access) from None
+        except FAULTS as error:
+            raise unreadable(href, error, self.access) from None
         return found
 
     def is_still(self, href: str, version: Version) -> bool:
@@ -122,7 +123,7 @@ class ByteSources:
         path = local_path(href)
         try:
             found = _version_of(self._file(path).stat()) if path else self._piece(href, (0, 1))[1]
-        except _FAULTS:
+        except FAULTS:
             return False
         return is_telling(version) and same_version(found, version)
 
@@ -136,21 +137,21 @@ class ByteSources:
         """The file as a file object to read a header from. Raises AssetUnreadable."""
         try:
             piece, version = self._first(href, _HEAD)
-        except _FAULTS as error:
-            raise _unreadable(href, error, self.access) from None
+        except FAULTS as error:
+            raise unreadable(href, error, self.access) from None
         return HeaderBytes(self, href, bytes(piece), version)
 
     def beginning(self, href: str, length: int) -> tuple[memoryview, Version] | None:
         """The first bytes of a file, and which version it is; None if there is no such file. Raises AssetUnreadable."""
         try:
             return self._first(href, length)
-        except _FAULTS as error:
+        except FAULTS as error:
             if isinstance(error, FileNotFoundError | NotADirectoryError) and not answer_of(error).misplaced:
                 return None
-            raise _unreadable(href, error, self.access) from None
+            raise unreadable(href, error, self.access) from None
 
     def _first(self, href: str, length: int) -> tuple[memoryview, Version]:
-        """As `beginning`, but raises _FAULTS."""
+        """As `beginning`, but raises FAULTS."""
         path = local_path(href)
         if path is None:
             piece, version = self._piece(href, (0, length))
@@ -358,43 +359,3 @@ def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:
         else:
             spans.append((start, start + length))
     return spans
-
-
-_FAULTS = (OSError, BaseError, ValueError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
-
-
-def _unreadable(href: str, error: Exception, access: SourceAccess) -> AssetUnreadable:
-    """The error without the client's own text, which repeats the signed URL."""
-    text, transient = _described(href, error, access)
-    denied = isinstance(error, Denied) or answer_of(error).denied  # rights come back, keys are renewed
-    return AssetUnreadable(f"image {public_name(href)} {text}", transient=transient, href=href, passing=denied)
-
-
-def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, bool]:
-    """The error in words, and whether another try may help: the first row that applies."""
-    said = answer_of(error)
-    answer = error.answer if isinstance(error, Denied) else said.code
-    code = error.status if isinstance(error, NoAnswer) else said.status
-    advice = access.advice(href, answer or str(code))
-    credentials = "may not be read with the available credentials"
-    shown = f" ({answer})" if answer not in ("region", "keys", "whole", "") else ""
-    shown += ", or does not exist" if answer == "AccessDenied" else ""  # who may not list a bucket is not told
-    refused = isinstance(error, PermissionError) or said.denied or said.misplaced
-    local = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-    more = f"; {advice}" if advice else ""
-    rows: tuple[tuple[bool, str, bool], ...] = (
-        (isinstance(error, EgressRefused), f"may not be read: {error}", False),
-        (isinstance(error, AccessFailed), f"may not be read: {error}", getattr(error, "transient", False)),
-        (isinstance(error, FileNotFoundError) and answer != "NoSuchBucket", f"does not exist{more}", False),
-        (answer == "login", f"may not be read: its server shows a web page to log in in its place{more}", False),
-        (refused, f"{credentials}{shown}: {advice or 'see `sources` and the AWS_* variables'}", False),
-        (
-            isinstance(error, NotSupportedError | NoRanges),
-            "cannot be read in parts: its server does not support range requests", False,
-        ),
-        (answer == "whole", "cannot be read in parts: its server answered with the whole file, or a page", True),
-        (not isinstance(error, BaseError | NoAnswer), f"cannot be read: {local}", False),
-        (code > 0, f"cannot be read: its server answered {code}{more}", said.passing or NoAnswer(code).passing),
-    )  # fmt: skip
-    found = next(((text, transient) for applies, text, transient in rows if applies), None)
-    return found or ("cannot be read: its server does not answer", True)

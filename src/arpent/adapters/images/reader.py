@@ -28,7 +28,7 @@ from arpent.adapters.images.served import check_served
 from arpent.adapters.images.tiff_directories import Oversized
 from arpent.adapters.images.zarr.store import forget_hierarchies, store_location
 from arpent.domain.boundary.address_names import public_name
-from arpent.domain.boundary.span import pulse
+from arpent.domain.boundary.pulse import pulse
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster

@@ -1,10 +1,9 @@
-"""Span: a stretch of work for an HTTP request, as OpenTelemetry has it, and who hears of spans. Pulse: a sign that the
-work of this process goes on, and who hears it."""
+"""Span: a stretch of work for an HTTP request, as OpenTelemetry has it, and who hears of spans."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -70,20 +69,3 @@ def is_recording() -> bool:
 def recorder() -> Recorder:
     """Who hears of the spans of this process."""
     return _recorder
-
-
-class _Heard:
-    """By whom, in this process."""
-
-    by: Callable[[], None] | None = None
-
-
-def hear_pulses(listener: Callable[[], None]) -> None:
-    """Have `listener` called at each pulse from now on, by any thread and often, in place of any other."""
-    _Heard.by = listener
-
-
-def pulse() -> None:
-    """Something was done: bytes arrived, a server answered or failed, or a stage of the work began or ended."""
-    if (listener := _Heard.by) is not None:
-        listener()

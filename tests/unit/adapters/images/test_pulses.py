@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from arpent.adapters.images.reader import CogReader
-from arpent.domain.boundary import span
+from arpent.domain.boundary import pulse
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
 from tests.support.cogs import formula, write
@@ -18,7 +18,7 @@ from tests.support.loopback_s3 import loopback_s3
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     """One entry for each sign."""
     signs: list[None] = []
-    monkeypatch.setattr(span._Heard, "by", lambda: signs.append(None))
+    monkeypatch.setattr(pulse._Heard, "by", lambda: signs.append(None))
     return signs
 
 

@@ -196,7 +196,7 @@ class GeoParquetCatalog:
 
     def _is_changing(self) -> bool:
         """Whether a file was replaced since the last check of the files, or may still be being written: what is wrong
-        with it then passes."""
+        with it then passes. The next search checks all files anew."""
         self._looked = _NEVER
         try:
             now = self._files.list()

@@ -15,7 +15,7 @@ from threading import Lock, Thread
 from traceback import format_exc
 
 from arpent.adapters.executors.processes.limits import keep_memory, limit_memory
-from arpent.domain.boundary.span import hear_pulses
+from arpent.domain.boundary.pulse import hear_pulses
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
 

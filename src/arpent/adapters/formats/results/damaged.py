@@ -15,8 +15,7 @@ from arpent.domain.errors import ArpentError, InvalidRequest
 
 DAMAGED = (
     pa.ArrowException, ProjError, shapely.errors.ShapelyError, AttributeError, LookupError, OSError, OverflowError,
-    RecursionError,
-    TypeError, ValueError,
+    RecursionError, TypeError, ValueError,
 )  # fmt: skip
 """What reading and using such a file raises."""
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes import fork_server, worker, worker_life
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
-from arpent.domain.boundary.span import pulse
+from arpent.domain.boundary.pulse import pulse
 from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, WorkLost, WorldError
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
