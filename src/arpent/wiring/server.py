@@ -15,6 +15,7 @@ from sqlalchemy import Engine, make_url
 
 from arpent import __version__
 from arpent.adapters.database.clients import SqlClientStore
+from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
 from arpent.adapters.database.jobs import SqlJobStore
@@ -52,7 +53,6 @@ from arpent.wiring.local import (
     header_reader,
     isolated_catalog,
     isolated_features,
-    now,
     operator_limits,
 )
 from arpent.wiring.metrics import metrics
@@ -199,7 +199,8 @@ def service(settings: Settings, engine: Engine) -> JobService:
         check_request(known, request)
         grants(owner, settings).check(request)
 
-    return JobService(job_store(settings, engine), settings.policy, check, now, partial(quota_of, settings.quotas))
+    now, quota = clock_of(engine), partial(quota_of, settings.quotas)
+    return JobService(job_store(settings, engine), settings.policy, check, now, quota)
 
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
@@ -242,7 +243,8 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
         exhausted=partial(is_exhausted, settings, engine),
         close=close,
     )
-    return Runner(jobs, work_store(settings, engine), executor, functions, settings.policy)
+    now = clock_of(engine)
+    return Runner(jobs, work_store(settings, engine), executor, functions, settings.policy, now=now)
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
@@ -264,7 +266,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
     """The periodic tasks of a runner."""
-    retention = SqlRetention(engine, request_cipher(settings, engine))
+    now, retention = clock_of(engine), SqlRetention(engine, request_cipher(settings, engine))
     keep = timedelta(hours=settings.policy.failed_keys_hours)
     found = [
         PeriodicTask(
