@@ -42,7 +42,7 @@ from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
-from arpent.wiring.keys import opening_keys, request_cipher
+from arpent.wiring.keys import check_keys, opening_keys, request_cipher
 from arpent.wiring.local import (
     analysis,
     catalog_processes,
@@ -137,6 +137,7 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
     check_traces(settings.otlp_endpoint)
     export_traces(settings.otlp_endpoint, "server")
     engine = database(settings)
+    check_keys(settings, engine)
     jobs = service(settings, engine)
     bulkhead = bulkhead or bulkhead_of(settings)
     warn_of_shared_buckets(settings, engine)
@@ -254,6 +255,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     check_traces(settings.otlp_endpoint)
     export_traces(settings.otlp_endpoint, "runner")
     engine = database(settings)
+    check_keys(settings, engine)
     run_metrics = RunMetrics()
     executor = executor_of(settings)
     periodic = PeriodicTasks(periodic_tasks(settings, engine, run_metrics))
