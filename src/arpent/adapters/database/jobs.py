@@ -13,9 +13,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, exists, fun
 
 from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.connection import reading, writing
+from arpent.adapters.database.counts.progress import progress_of
+from arpent.adapters.database.counts.row_counts import with_reasons
 from arpent.adapters.database.keys import seal, unseal
-from arpent.adapters.database.progress import progress_of
-from arpent.adapters.database.row_counts import with_reasons
 from arpent.adapters.database.schema import findings, jobs, partitions, scripts
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError, Conflict, JobNotFound

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, CursorResult, Engine, Table, Update, delete, 
 
 from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.connection import reading, writing
-from arpent.adapters.database.progress import progress_of
-from arpent.adapters.database.row_counts import note_reasons, values_of
+from arpent.adapters.database.counts.progress import progress_of
+from arpent.adapters.database.counts.row_counts import note_reasons, values_of
 from arpent.adapters.database.schema import findings, jobs, partitions, payloads, reasons, scripts
 from arpent.adapters.database.upsert import insert_or_replace
 from arpent.adapters.database.usage import add_usage, take_turn
