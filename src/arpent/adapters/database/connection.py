@@ -74,8 +74,9 @@ def _postgresql(url: URL) -> Engine:
     # Poolers such as PgBouncer give each transaction another connection, which knows no statement prepared before.
     unprepared = {"prepare_threshold": None}
     engine = create_engine(
-        url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=unprepared
-    )
+        url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=unprepared,
+        isolation_level="READ COMMITTED",  # for which the stores are written, whatever the database's default
+    )  # fmt: skip
     event.listen(engine, "handle_error", _leave_read_only)
     return engine
 

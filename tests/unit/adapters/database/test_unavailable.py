@@ -33,14 +33,16 @@ def engine(url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
+def with_default(url: str, option: str) -> Engine:
+    """The database with another default of its administrator."""
+    options = make_url(url).query["options"]
+    changed = make_url(url).update_query_dict({"options": f"{options} -c{option}"})
+    return make_engine(changed.render_as_string(hide_password=False))
+
+
 def test_a_server_that_takes_no_changes_is_waited_for(url: str, engine: Engine) -> None:
     """As one whose place another has taken, or whose disk is nearly full; a new connection may reach the other."""
-    options = make_url(url).query["options"]
-    standby = make_engine(
-        make_url(url)
-        .update_query_dict({"options": f"{options} -cdefault_transaction_read_only=on"})
-        .render_as_string(hide_password=False)
-    )
+    standby = with_default(url, "default_transaction_read_only=on")
     with reading(standby) as connection:
         first = connection.execute(text("SELECT pg_backend_pid()")).scalar()
     with pytest.raises(WorldError, match="read-only") as waited:
@@ -79,3 +81,11 @@ def test_no_statement_is_prepared(engine: Engine) -> None:
         for _ in range(20):
             connection.execute(text("SELECT 1"))
         assert connection.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar() == 0
+
+
+def test_transactions_are_isolated_as_the_stores_expect(url: str) -> None:
+    """Else who changes a job beside another is answered 503."""
+    engine = with_default(url, "default_transaction_isolation=serializable")
+    with reading(engine) as connection:
+        assert connection.execute(text("SHOW transaction_isolation")).scalar() == "read committed"
+    engine.dispose()
