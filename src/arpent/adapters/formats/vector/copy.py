@@ -97,7 +97,7 @@ def boxes(bounds: NDArray[np.float64]) -> pa.Array:
     """(n,): bounding boxes (n, 4) as structs; null for what has none."""
     mask = ~np.isfinite(bounds).all(axis=1)
     parts = [pa.array(bounds[:, place]) for place in range(4)]
-    return pa.StructArray.from_arrays(parts, fields=list(BOX), mask=pa.array(mask))
+    return pa.StructArray.from_arrays(parts, fields=list(BOX), mask=pa.array(mask) if mask.any() else None)
 
 
 def geo(crs: CRS, kinds: set[str], bounds: NDArray[np.float64]) -> bytes:
@@ -126,5 +126,5 @@ def _clean(column: pa.Array) -> pa.Array:
             column.validate(full=True)
         except pa.ArrowInvalid:
             return pa.array([None if each is None else each.decode("utf-8", "replace") for each in as_bytes(column)])
-        return column.cast(pa.string())
+        return column if pa.types.is_string(column.type) else column.cast(pa.string())
     return column

@@ -98,6 +98,8 @@ def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:
         return tuple(None if each is None else each.decode("utf-8", "replace") for each in as_bytes(found))
     if pa.types.is_floating(found.type) and _greatest(found) >= EXACT:
         raise FeaturesUnreadable(f"The column `{column}` holds numbers that are too large to be exact; make it text.")
+    if pa.types.is_integer(found.type):
+        return tuple(None if each is None else str(each) for each in found.to_pylist())
     try:
         texts: list[str | None] = found.cast(pa.string()).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -115,5 +117,6 @@ def _greatest(numbers: pa.Array) -> float:
 def as_bytes(column: pa.Array) -> list[bytes | None]:
     """The bytes of texts, unchecked: a file may hold any."""
     large = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)
-    found: list[bytes | None] = column.cast(pa.large_binary() if large else pa.binary()).to_pylist()
+    same = pa.large_binary() if large else pa.binary()
+    found: list[bytes | None] = column.view(same).to_pylist()  # a cast would load Arrow's functions, which takes long
     return found
