@@ -10,8 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from arpent.adapters.formats.geometries import geometries_of, iso_wkb
-from arpent.adapters.formats.wkb import flaws_of
+from arpent.adapters.formats.geometries import read_column
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
 
@@ -70,23 +69,9 @@ def batches_with_ids(opened: OpenFile) -> Iterator[tuple[NDArray[np.int64], pa.R
 
 def features_of(opened: OpenFile, ids: NDArray[np.int64], rows: pa.RecordBatch, identifier: str | None) -> Features:
     """One batch; a geometry that cannot be read is None, with its reason in `flaws`."""
-    geometries, flaws, wkb = geometries_in(opened, ids, rows)
+    geometries, flaws, wkb = read_column(ids, rows.column(opened.geometry), opened.linear)
     identifiers = texts_of(rows, IDENTIFIER if identifier is None else identifier)
     return Features(crs=opened.crs, ids=ids, identifiers=identifiers, geometries=geometries, flaws=flaws, wkb=wkb)
-
-
-def geometries_in(
-    opened: OpenFile, ids: NDArray[np.int64], rows: pa.RecordBatch
-) -> tuple[NDArray[np.object_], dict[int, str], NDArray[np.object_]]:
-    """(n,): geometries, two-dimensional; primary key → why one is missing although there are bytes; and (n,): the
-    geometries as ISO WKB."""
-    column = rows.column(opened.geometry)
-    column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
-    wkb = np.array(column.to_numpy(zero_copy_only=False), np.object_)
-    refused = flaws_of(ids, wkb)
-    wkb[np.isin(ids, list(refused))] = None
-    geometries, flaws = geometries_of(ids.tolist(), wkb, opened.linear)
-    return geometries, flaws | refused, iso_wkb(wkb, geometries)
 
 
 def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:
@@ -95,6 +80,9 @@ def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:
         return (None,) * int(rows.num_rows)
     found = rows.column(column)
     if any(is_kind(found.type) for is_kind in TEXTS):
+        plain = plain_texts(found)
+        if plain is not None:
+            return plain
         return tuple(None if each is None else each.decode("utf-8", "replace") for each in as_bytes(found))
     if pa.types.is_floating(found.type) and _greatest(found) >= EXACT:
         raise FeaturesUnreadable(f"The column `{column}` holds numbers that are too large to be exact; make it text.")
@@ -112,6 +100,17 @@ def _greatest(numbers: pa.Array) -> float:
     import pyarrow.compute as pc  # takes long to load, and such columns are rare
 
     return pc.max(pc.abs(numbers.cast(pa.float64()))).as_py() or 0.0
+
+
+def plain_texts(column: pa.Array) -> tuple[str | None, ...] | None:
+    """Texts that are UTF-8; None if one is not, or may be none."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return None
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return None
+    return tuple(column.to_pylist())
 
 
 def as_bytes(column: pa.Array) -> list[bytes | None]:
