@@ -180,6 +180,7 @@ class Reduction:
             for name, found in more.items():
                 found.append(from_samples(name, kept))
             begin = mine.stop
+        self._kept.clear()  # the next interval needs the memory
         return (
             np.concatenate(percentiles) if percentiles else None,
             joined_histograms(histograms) if histograms else None,
