@@ -221,9 +221,8 @@ def for_workers(settings: Settings) -> Settings:
     """The settings for workers, without the database's password and the server's key. Where this process cannot send
     traces its workers cannot either, and need not say so again; those of a cluster may."""
     heard = settings.executor.startswith("dask") or can_export(settings.otlp_endpoint)
-    return settings.model_copy(
-        update={"database_url": "", "secret_key": ()} | ({} if heard else {"otlp_endpoint": None})
-    )
+    dropped = {"database_url": "", "secret_key": ()} | ({} if heard else {"otlp_endpoint": None})
+    return settings.model_copy(update=dropped)
 
 
 def services_of(settings: Settings) -> Services:
@@ -233,7 +232,6 @@ def services_of(settings: Settings) -> Services:
 
 @lru_cache(maxsize=4)
 def _services(serialised: str) -> Services:
-    tolerate_faults()
     settings = Settings.model_validate_json(serialised)
     gc.freeze()  # what is loaded stays for good; each full collection would walk over it, a tenth of a second long
     policy = egress_policy(settings)
