@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from arpent.adapters.scripts.jit import kernel_folder
 from tests.support.bounds import CHECKED, told
 from tests.support.loopback import only_loopback
 from tests.support.server import revive
@@ -39,6 +40,8 @@ def pytest_configure() -> None:
         pytest.exit("NUMBA_BOUNDSCHECK needs a cache of its own, NUMBA_CACHE_DIR: use `make test-bounds`", returncode=4)
     if (fault := misspelt(os.environ)) is not None:
         raise pytest.UsageError(fault)
+    kernel_folder.tolerate_faults()  # as processes of arpent do: a test would replace their kernels by its own
+    kernel_folder.version()  # it reads sources, which some tests must not
 
 
 def pytest_report_header() -> str:

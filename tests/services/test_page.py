@@ -486,3 +486,35 @@ def test_the_api_is_documented_without_a_network(page: Any, server: Server) -> N
     page.goto(f"{server.url}/docs")
     page.get_by_text("Create a request").first.wait_for()
     assert len(np.unique(pixels(page.screenshot()).reshape(-1, 3), axis=0)) > 50
+
+
+LONG = """//VERSION=3
+function setup() {{
+  return {{ input: ["B04", "dataMask"],
+            output: [{{ id: "{0}", bands: ["{1}", "{2}"] }}, {{ id: "dataMask", bands: 1 }}] }};
+}}
+function evaluatePixel(s) {{ return {{ "{0}": [s.B04, 1], dataMask: [s.dataMask] }}; }}""".format(
+    "output" * 30, "first" * 40, "second" * 40
+)
+
+
+def test_long_names_make_no_page_wider(page: Any, server: Server, credentials: tuple[str, str]) -> None:
+    def wider() -> int:
+        settle(page)
+        return int(page.evaluate("document.scrollingElement.scrollWidth - innerWidth"))
+
+    enter(page, server, credentials)
+    ask_for_more(page)
+    page.get_by_label("Evalscript").fill(LONG)
+    page.get_by_label("Shares of classes").fill("")
+    assert wider() <= 0, "the new request"
+    page.get_by_role("button", name="Start").click()
+    page.locator(".status.DONE").wait_for()
+    page.locator(".map[data-ready]").wait_for()
+    page.get_by_role("button", name="Show feature 5", exact=True).click()
+    page.locator("section.feature svg").first.wait_for()
+    for width in (1280, 600, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        wide = page.evaluate("""[...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right
+            > innerWidth && !one.closest('.wide, .map, pre, svg')).map((one) => one.outerHTML.slice(0, 150))""")
+        assert wider() <= 0, f"at {width} pixels {wide[:4]}"

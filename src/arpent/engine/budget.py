@@ -16,6 +16,7 @@ from arpent.domain.grid import Grids
 from arpent.domain.result import PLAIN_STATISTICS
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.services import Services, SynchronousLimits
+from arpent.zonal.statistics import keeps_samples
 
 MEBIBYTE = 1 << 20
 BASE_MIB = 400
@@ -32,6 +33,12 @@ PLAIN_BANDS = 3
 """Bands in and out of the script by which samples are counted where a setting speaks of samples."""
 PLAIN_BYTES = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYTES * PLAIN_BANDS
 """Bytes of such a sample."""
+KEPT_PER_SAMPLE = 64
+"""Samples of bounding boxes that may keep a number, for each sample that is worked on: it takes four bytes if it lies
+inside the polygon and counts, which half of them do at most, mostly."""
+KEPT_AT_ONCE = 16
+"""Numbers that samples of bounding boxes may keep in several intervals that are worked on at once, for each sample
+that fits into memory."""
 UPDATED_BANDS = 2
 """Bands for each scene that updateOutput is expected to make."""
 NUMBER_BYTES = 8
@@ -79,6 +86,18 @@ def answer_numbers(evalscript: Evalscript, calculations: Calculations) -> int:
             bins = 0 if wish.histogram is None else _bins(wish.histogram.bin_count, len(wish.histogram.bins or ()))
             count += PLAIN_STATISTICS + len(wish.percentiles) + len(wish.more) + len(wish.shares) + BIN_NUMBERS * bins
     return count
+
+
+def kept_numbers(evalscript: Evalscript, calculations: Calculations) -> int:
+    """How many numbers a sample leaves behind in one interval until all of its feature's samples are there."""
+    bands = [calculations.of(output.id, band) for output in evalscript.outputs for band in output.bands]
+    kept = sum(map(keeps_samples, bands))
+    return max(kept, PLAIN_BANDS) if kept and "updateOutput" in evalscript.functions else kept
+
+
+def intervals_at_once(samples: int, kept: int, pixel_budget: int) -> int:
+    """In how many intervals so many samples may be worked on at once, if each keeps so many numbers."""
+    return MOST_AT_ONCE if not kept else max(1, pixel_budget * KEPT_AT_ONCE // (samples * kept))
 
 
 def numbers_as_samples(numbers: int, budgets: int) -> int:

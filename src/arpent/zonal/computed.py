@@ -30,12 +30,16 @@ class ComputedBand:
     """Row that tells which samples count: where it is neither 0 nor NaN; None: all do."""
     sample_type: SampleType
     """Type to which the values are converted first."""
+    kept: bool = False
+    """Whether the samples are wanted, too."""
 
 
-def computed_sums(code: MachineCode, offsets: NDArray[np.int64], bands: Sequence[ComputedBand]) -> NDArray[np.float64]:
-    """(bands, ROWS, k): the sums (see `moments`) of each segment of the samples that the code computes. `offsets`
-    (k + 1,), from 0 to N, delimit the segments. Raises IndexError if checked code stopped before memory that is not its
-    own."""
+def computed_sums(
+    code: MachineCode, offsets: NDArray[np.int64], bands: Sequence[ComputedBand]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float32] | None]]:
+    """Of each band the sums (ROWS, k; see `moments`) of each segment of the samples that the code computes, and those
+    that count, converted, one segment behind the other; None if they are not wanted. `offsets` (k + 1,), from 0 to N,
+    delimit the segments. Raises IndexError if checked code stopped before memory that is not its own."""
     width = code.rows.stop - code.rows.start
     if offsets[0] != 0 or offsets[-1] != code.count or not all(0 <= band.row < width for band in bands):
         raise ValueError("the segments must be those of the samples, and the bands those of the code")
@@ -44,12 +48,19 @@ def computed_sums(code: MachineCode, offsets: NDArray[np.int64], bands: Sequence
     targets = [type_limits(band.sample_type) for band in bands]
     limits, integer = np.array([each[:2] for each in targets]), np.array([each[2] for each in targets])
     place = (code.rows.start, width, code.most)
+    wanted = np.array([band.kept for band in bands])
+    samples, held = np.empty((int(wanted.sum()), code.count), np.float32), np.zeros(len(bands), np.int64)
     fault = _add_computed(
-        _Function(code.address), code.arguments, code.steps, place, offsets, rows, limits, integer, sums
-    )
+        _Function(code.address), code.arguments, code.steps, place, offsets, rows, limits, integer, sums,
+        np.where(wanted, np.cumsum(wanted) - 1, -1), samples, held,
+    )  # fmt: skip
     if fault:
         raise IndexError(f"index is out of bounds in {f'column {fault}' if fault > 0 else 'the answer'}")
-    return sums
+    kept = iter(samples)
+    return [
+        (each, next(kept)[:count] if band.kept else None)
+        for each, band, count in zip(sums, bands, held.tolist(), strict=True)
+    ]
 
 
 class _Function(types.WrapperAddressProtocol):
@@ -78,33 +89,39 @@ def _add_computed(  # noqa: PLR0913, PLR0917
     limits: NDArray[np.float64],
     integer: NDArray[np.bool_],
     sums: NDArray[np.float64],
+    keepers: NDArray[np.int64],
+    kept: NDArray[np.float32],
+    held: NDArray[np.int64],
 ) -> int:
     """Fill the sums; returns what the code returned if that is not 0. `place`: where the addresses of the filled rows
-    belong among the arguments, how many there are, and how many samples fit into them."""
+    belong among the arguments, how many there are, and how many samples fit into them. `keepers`: the row of `kept` in
+    which samples of each band go behind those that it has `held`; -1: none."""
     begin, width, most = place
     values = np.empty((width + 1, most))
     values[width] = 1.0  # the mask of bands that have none
     arguments = arguments.copy()
     for row in range(width):
         arguments[begin + row] = values[row].ctypes.data
-    local, held = np.empty(len(offsets), np.int64), np.int64(0)  # the segments, counted from `first`
+    local, begun = np.empty(len(offsets), np.int64), np.int64(0)  # the segments, counted from `first`
+    nothing = np.empty(0, np.float32)
     for first in range(0, offsets[-1], most):
         count = min(most, offsets[-1] - first)
         fault = function(count, np.int64(arguments.ctypes.data))
         if fault != 0:
             return int(fault)
         arguments += steps * most
-        while offsets[held + 1] <= first:
-            held += 1  # it ends: a segment goes on beyond `first`
-        last = held
+        while offsets[begun + 1] <= first:
+            begun += 1  # it ends: a segment goes on beyond `first`
+        last = begun
         while offsets[last] < first + count:
             local[last] = max(offsets[last] - first, 0)
             last += 1
         local[last] = count
         for band in range(len(rows)):
             target = (limits[band, 0], limits[band, 1], integer[band])
-            add_samples(
-                values[rows[band, 0]], values[rows[band, 1]], local[held : last + 1], target,
-                sums[band, :, held:last],
+            room = kept[keepers[band], held[band] :] if keepers[band] >= 0 else nothing
+            held[band] += add_samples(
+                values[rows[band, 0]], values[rows[band, 1]], local[begun : last + 1], target,
+                sums[band, :, begun:last], room,
             )  # fmt: skip
     return 0

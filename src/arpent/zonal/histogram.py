@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from arpent.domain.calculation import MAXIMUM_BINS, Histogram
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import HistogramCounts
-from arpent.zonal.histogram_edges import between, prints_integers, shared
+from arpent.zonal.bins.counts import count_in_bins
+from arpent.zonal.bins.edges import between, prints_integers, shared
 from arpent.zonal.reductions import Segments
 
 
@@ -99,6 +101,24 @@ def histogram_of_samples(
     )
 
 
+def joined_histograms(parts: Sequence[HistogramCounts]) -> HistogramCounts:
+    """The histograms of several groups of features, each of which has edges of its own, as those of all."""
+    return HistogramCounts(
+        edges=np.concatenate([part.edges for part in parts]),
+        counts=np.concatenate([part.counts for part in parts]),
+        edge_offsets=_joined_offsets([part.edge_offsets for part in parts]),
+        count_offsets=_joined_offsets([part.count_offsets for part in parts]),
+        underflow=np.concatenate([part.underflow for part in parts]),
+        overflow=np.concatenate([part.overflow for part in parts]),
+        integer=parts[0].integer,
+    )
+
+
+def _joined_offsets(parts: Sequence[NDArray[np.int64] | None]) -> NDArray[np.int64]:
+    lengths = [np.diff(part) for part in parts if part is not None]
+    return np.append(0, np.cumsum(np.concatenate(lengths)))
+
+
 def _finite(
     segments: Segments, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -128,56 +148,8 @@ def _count(
     """Count the samples inside the polygons, then those outside: a segment of one sample with a weight."""
     ones = np.ones_like(segments.counts)
     inside = (segments.samples, segments.offsets, segments.counts, ones)
-    _count_segments(inside, edges, edge_offsets, count_offsets, counts, tails)
+    count_in_bins(inside, edges, edge_offsets, count_offsets, counts, tails)
     if segments.weights.any():
         single = segments.extra.astype(np.float32)
         outside = (single, np.arange(len(ones) + 1), np.minimum(segments.weights, 1), segments.weights)
-        _count_segments(outside, edges, edge_offsets, count_offsets, counts, tails)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _bin(x: float, edges: NDArray[np.float64], start: int, bins: int, per_unit: float) -> int:
-    """Index of the bin of x, which lies between the edges. The guess from equal widths may be off by rounding, so it is
-    compared with the edges themselves."""
-    place = (x - edges[start]) * per_unit
-    place = place if place > 0.0 else 0.0  # NaN, too: an infinite extent makes it
-    guess = int(place) if place < bins else bins - 1
-    if edges[start + guess] <= x and (x < edges[start + guess + 1] or guess == bins - 1):
-        return guess
-    low, high = 0, bins
-    while high - low > 1:
-        middle = (low + high) // 2
-        if x >= edges[start + middle]:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _count_segments(
-    slices: tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-    edges: NDArray[np.float64],
-    edge_offsets: NDArray[np.int64],
-    count_offsets: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    tails: NDArray[np.int64],
-) -> None:
-    """Add the samples of each segment to its bins and tails. `slices`: samples, offsets, lengths, and how often each
-    sample of a segment counts."""
-    samples, offsets, lengths, weights = slices
-    for k in range(len(lengths)):
-        begin, start, first, weight = offsets[k], edge_offsets[k], count_offsets[k], weights[k]
-        bins = count_offsets[k + 1] - first
-        if bins <= 0 and edge_offsets[k + 1] <= start:
-            continue
-        low, high = edges[start], edges[start + bins]
-        per_unit = bins / (high - low) if high > low else 0.0
-        for i in range(begin, begin + lengths[k]):
-            x = np.float64(samples[i])
-            if x < low:
-                tails[0, k] += weight
-            elif x > high:
-                tails[1, k] += weight
-            else:
-                counts[first + _bin(x, edges, start, bins, per_unit)] += weight
+        count_in_bins(outside, edges, edge_offsets, count_offsets, counts, tails)

@@ -80,18 +80,21 @@ def add_samples(
     offsets: NDArray[np.int64],
     target: tuple[float, float, bool],
     sums: NDArray[np.float64],
-) -> None:
+    kept: NDArray[np.float32],
+) -> int:
     """Add the valid samples `[offsets[k]:offsets[k + 1]]` of each segment, converted to `target`, to its column of
     `sums` (ROWS, n); as `sample_type.compact` converts them. `valid` (N,): a sample counts where it is neither 0 nor
-    NaN."""
-    scratch = np.empty(MOST), np.empty((2, 4, LANES)), np.empty((ROWS, LANES))
+    NaN. `kept`, (0,) if none is, receives those that count, one behind the other; there must be room for all. Returns
+    how many it received."""
+    scratch, held = (np.empty(MOST), np.empty((2, 4, LANES)), np.empty((ROWS, LANES))), 0
     for k in range(len(offsets) - 1):
         if offsets[k] < offsets[k + 1]:
-            _add_segment(values, valid, (offsets[k], offsets[k + 1]), target, scratch, sums, k)
+            held = _add_segment(values, valid, (offsets[k], offsets[k + 1]), target, scratch, sums, k, kept, held)
+    return held
 
 
 @inner
-def _add_segment(
+def _add_segment(  # noqa: PLR0913, PLR0917
     values: NDArray[np.float64],
     valid: NDArray[np.number],
     place: tuple[int, int],
@@ -99,16 +102,33 @@ def _add_segment(
     scratch: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     sums: NDArray[np.float64],
     k: int,
-) -> None:
-    """Add the samples from the first of `place` to before the second to column `k` of the sums."""
+    kept: NDArray[np.float32],
+    held: int,
+) -> int:
+    """Add the samples from the first of `place` to before the second to column `k` of the sums, and to the `held` ones
+    of `kept`; returns how many it holds."""
     (begin, end), (samples, parts, lanes) = place, scratch
     for first in range(begin, end, MOST):
         count = min(MOST, end - first)
         _convert(values[first : first + count], valid[first : first + count], target, samples)
+        if len(kept) > 0:
+            held = _keep(samples[:count], kept, held)
         turns = (count + LANES - 1) // LANES
         samples[count : turns * LANES] = np.nan
         if not _add_halves(samples, turns, parts, sums, k):
             _add_each(samples, turns, lanes, sums, k)
+    return held
+
+
+@inner
+def _keep(samples: NDArray[np.float64], kept: NDArray[np.float32], held: int) -> int:
+    """Write the samples that are not NaN behind the `held` ones; returns how many there are then. Each is written, and
+    overwritten if it does not count: at most as many are held as were seen."""
+    end = np.uint64(held)
+    for i in range(len(samples)):
+        kept[end] = np.float32(samples[i])
+        end += np.uint64(samples[i] == samples[i])
+    return int(np.int64(end))
 
 
 @inner

@@ -16,8 +16,6 @@ from arpent.zonal.sample_type import counts_in
 
 FROM_SAMPLES = frozenset({"median", "mode"})
 """Statistics that need the samples themselves."""
-FROM_SUMS = frozenset({"sum", "count", "variance"})
-"""Statistics that need nothing but the sums that every band has."""
 WEIGHT, WEIGHT_REST, TOTAL, TOTAL_REST, SQUARE, SQUARE_REST = range(6)
 """Rows of the weighted sums of many segments: of weights, of weighted samples, of their weighted squares."""
 
@@ -56,7 +54,6 @@ def plain_statistics(
     sums: NDArray[np.float64],
     outside: tuple[NDArray[np.int64], NDArray[np.float64]],
     numbers: NDArray[np.float64],
-    kept: Segments | None,
 ) -> dict[str, NDArray[np.float64]]:
     """Name → (n,), of samples that count once each; NaN where there is none, but for sum and count. `sums`: see
     `moments`; `outside`: how many samples count outside each polygon, and their value; `numbers` (4, n): what `moments`
@@ -72,11 +69,15 @@ def plain_statistics(
             found[name] = np.where(counts > 0, _with_infinite(total, numbers), total)
         elif name == "variance":
             found[name] = numbers[3] * numbers[3]
-        elif name == "median" and kept is not None:
-            found[name] = _median(kept)
-        elif name == "mode" and kept is not None:
-            found[name] = np.empty(len(counts))
-            _mode(kept.samples, kept.offsets, kept.counts, kept.weights, kept.extra, found[name])
+    return found
+
+
+def from_samples(name: str, kept: Segments) -> NDArray[np.float64]:
+    """(n,): one of FROM_SAMPLES; NaN where there is no sample. Reorders the samples."""
+    if name == "median":
+        return _median(kept)
+    found = np.empty(len(kept.counts))
+    _mode(kept.samples, kept.offsets, kept.counts, kept.weights, kept.extra, found)
     return found
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from arpent.zonal.candidates import candidates
 from arpent.zonal.sort import sort_few
 
 SMALL = 24
 """Segments up to this length are sorted by insertion."""
 DEPTH = 64
 """Maximum number of waiting slices in `_select`; beyond it a slice is sorted completely."""
+LARGE = 1 << 14
+"""Segments from this length on are not reordered: only the candidates for the ranks are."""
+TIGHT = 0.9
+"""Share of its memory that is used where samples lie in memory of their own."""
+JOINED = 1 << 22
+"""Samples that are joined at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +40,18 @@ class Segments:
     extra: NDArray[np.float64]
     """(n,): value of the samples outside the polygon."""
 
+    def tight(self) -> Segments:
+        """These segments, with the samples in an array that holds little else."""
+        whole = self.samples.base
+        if whole is None or len(self.samples) >= TIGHT * whole.size:
+            return self
+        return replace(self, samples=self.samples.copy())
 
-def unweighted(samples: NDArray[np.float32], offsets: NDArray[np.int64], counts: NDArray[np.int64]) -> Segments:
-    """Samples of which none lies outside the polygons."""
+
+def contiguous(samples: NDArray[np.float32], counts: NDArray[np.int64]) -> Segments:
+    """Samples of which none lies outside the polygons: `counts` (n,) of each feature, one feature after the other."""
     n = len(counts)
+    offsets = np.append(0, np.cumsum(counts))
     return Segments(samples=samples, offsets=offsets, counts=counts, weights=np.zeros(n, np.int64), extra=np.zeros(n))
 
 
@@ -53,21 +68,40 @@ def no_samples(weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segmen
 
 
 def join_parts(
-    parts: Sequence[tuple[Segments, NDArray[np.int64]]], weights: NDArray[np.int64], extra: NDArray[np.float64]
-) -> Segments:
-    """The samples of all parts, and what lies outside the polygons. Each part has segments (k,) and the features (k,),
-    of n, ascending, whose they are."""
+    parts: Sequence[tuple[Segments, NDArray[np.int64]]],
+    weights: NDArray[np.int64],
+    extra: NDArray[np.float64],
+    most: int = JOINED,
+) -> Iterator[Segments]:
+    """The samples of all parts, and what lies outside the polygons: of some features after the other, of about `most`
+    samples at a time, so that few are held twice. Each part has segments (k,) and the features (k,), of n, ascending,
+    whose they are."""
     counts = np.zeros_like(weights)
     for part, rows in parts:
         counts[rows] += part.counts
+    if not len(counts):
+        yield no_samples(weights, extra)
     if len(parts) == 1 and len(parts[0][1]) == len(counts):
-        return replace(parts[0][0], weights=weights, extra=extra)
-    offsets = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    samples, ends = np.empty(int(offsets[-1]), np.float32), offsets[:-1].copy()
-    for part, rows in parts:
-        _append(part.samples, part.offsets, part.counts, rows, samples, ends)
-    return Segments(samples=samples, offsets=offsets, counts=counts, weights=weights, extra=extra)
+        yield replace(parts[0][0], weights=weights, extra=extra)
+        return
+    ends, first = np.cumsum(counts), 0
+    while first < len(counts):
+        before = ends[first] - counts[first]
+        last = max(first + 1, int(np.searchsorted(ends, before + most, side="right")))
+        offsets = np.append(0, ends[first:last] - before)
+        samples, filled = np.empty(int(offsets[-1]), np.float32), offsets[:-1].copy()
+        for part, rows in parts:
+            low, high = np.searchsorted(rows, (first, last))
+            mine = slice(low, high)
+            _append(part.samples, part.offsets[mine], part.counts[mine], rows[mine] - first, samples, filled)
+        yield Segments(
+            samples=samples,
+            offsets=offsets,
+            counts=counts[first:last],
+            weights=weights[first:last],
+            extra=extra[first:last],
+        )
+        first = last
 
 
 # The kernels below trust the segments: `compact` made counts that fit their slices.
@@ -178,7 +212,7 @@ def pick(
     out: NDArray[np.float64],
 ) -> None:
     """`sorted[rank]` of each segment for every column of `ranks` (n, k), ascending within a row, 0-based; NaN where
-    a segment is empty; `extra[k]` counts `weights[k]` times. Reorders each segment's samples. A rank is below
+    a segment is empty; `extra[k]` counts `weights[k]` times. Reorders samples within segments. A rank is below
     `counts + weights`, so without the weight it lies in the slice."""
     todo = np.empty((DEPTH, 4), np.int64)
     wanted = np.empty(ranks.shape[1], np.int64)
@@ -200,15 +234,20 @@ def pick(
             elif rank >= below + weight:
                 wanted[count] = begin + rank - weight
                 count += 1
+        chosen = samples
+        if count > 0 and end - begin >= LARGE:
+            wanted[:count] -= begin
+            chosen = candidates(samples[begin:end], wanted[:count])
+            begin, end = 0, len(chosen)
         if count > 0:
-            _select(samples, begin, end, wanted[:count], todo)
+            _select(chosen, begin, end, wanted[:count], todo)
         count = 0
         for j in range(ranks.shape[1]):
             rank = ranks[k, j]
             if weight > 0 and below <= rank < below + weight:
                 out[k, j] = extra[k]
             else:
-                out[k, j] = samples[wanted[count]]
+                out[k, j] = chosen[wanted[count]]
                 count += 1
 
 

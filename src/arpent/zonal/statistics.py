@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from arpent.domain.calculation import CLOUDY_SHARE, Calculation, share_column
 from arpent.domain.evalscript import SampleType
-from arpent.domain.result import BandStatistics
-from arpent.zonal.histogram import fixed_histogram, histogram_of_samples
+from arpent.domain.result import BandStatistics, HistogramCounts
+from arpent.zonal.histogram import fixed_histogram, histogram_of_samples, joined_histograms
 from arpent.zonal.moments import COUNT, add_samples, add_sums, moments, no_sums
 from arpent.zonal.more_statistics import (
     FROM_SAMPLES,
-    FROM_SUMS,
     add_weighted,
     add_weighted_sums,
     classes,
+    from_samples,
     masked_counts,
     plain_statistics,
     shares,
     weighted_statistics,
 )
-from arpent.zonal.reductions import OutsideSample, Segments, join_parts, no_samples, pick, unweighted
+from arpent.zonal.reductions import OutsideSample, Segments, contiguous, join_parts, no_samples, pick
 from arpent.zonal.sample_type import compact, type_limits
 
 
@@ -45,10 +45,22 @@ class ReductionPart:
     """(k,): how many samples have imagery, and a mask that leaves them out; None where nobody asked."""
 
 
-def sums_suffice(wish: Calculation) -> bool:
-    """Whether all that is asked for follows from a part's sums, so that nobody needs its samples."""
-    needs = (wish.percentiles, wish.histogram, wish.shares, wish.weighted)
-    return not any(needs) and FROM_SUMS.issuperset(wish.more)
+def part_of(inside: NDArray[np.int64], sums: NDArray[np.float64], samples: NDArray[np.float32] | None) -> ReductionPart:
+    """`inside` and `sums` as in the part; `samples`: those that count, one feature behind the other."""
+    segments = None if samples is None else contiguous(samples, sums[COUNT].astype(np.int64))
+    return ReductionPart(inside=inside, sums=sums, segments=segments)
+
+
+def keeps_samples(wish: Calculation) -> bool:
+    """Whether all samples that count must be kept until the last one is there."""
+    bins = wish.histogram
+    open_edges = bins is not None and bins.bins is None and (bins.low_edge is None or bins.high_edge is None)
+    return bool(wish.percentiles) or open_edges or not FROM_SAMPLES.isdisjoint(wish.more)
+
+
+def values_suffice(wish: Calculation) -> bool:
+    """Whether all that is asked for follows from the values that count, whatever else is known of the samples."""
+    return not wish.weighted and not {"weightedMean", CLOUDY_SHARE}.intersection(wish.more)
 
 
 class Reduction:
@@ -63,8 +75,7 @@ class Reduction:
         self._inside = np.zeros(count, np.int64)
         self._sums = no_sums(count)
         self._fixed = fixed_histogram(wish, sample_type, count) if wish else None
-        self._keeps = bool(calculation.percentiles) or (wish is not None and self._fixed is None)
-        self._keeps |= not FROM_SAMPLES.isdisjoint(calculation.more)
+        self._keeps = keeps_samples(calculation)
         counted = classes(calculation) if sample_type.integer else None
         self._classes = fixed_histogram(counted, sample_type, count) if counted else None
         weighs = calculation.weighted or "weightedMean" in calculation.more
@@ -72,6 +83,11 @@ class Reduction:
         self._cloudy = np.zeros(count, np.int64) if CLOUDY_SHARE in calculation.more else None
         self._masked = True
         self._kept: list[tuple[Segments, NDArray[np.int64]]] = []
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether sums are not enough."""
+        return self._keeps or self._fixed is not None or self._classes is not None
 
     def part(
         self,
@@ -93,18 +109,15 @@ class Reduction:
         elif valid.dtype == np.bool_:
             valid = valid.view(np.uint8)
         sums, target = no_sums(len(offsets) - 1), type_limits(self._sample_type)
-        add_samples(values, valid, offsets, target, sums)
-        segments = None
-        if self._keeps or self._fixed is not None or self._classes is not None:
-            samples, counts = np.empty(len(values), np.float32), np.empty(len(offsets) - 1, np.int64)
-            compact(values, valid, offsets, target, samples, counts)
-            segments = unweighted(samples, offsets, counts)
+        samples = np.empty(len(values) if self.needs_samples else 0, np.float32)
+        held = add_samples(values, valid, offsets, target, sums, samples)
         weighted = None
         if self._weighted is not None:
             assert shares is not None, "shares are wanted"
             weighted = np.zeros((6, len(offsets) - 1))
             add_weighted(values, valid, shares, offsets, target, weighted)
-        return ReductionPart(inside=np.diff(offsets), sums=sums, segments=segments, weighted=weighted, cloudy=cloudy)
+        found = part_of(np.diff(offsets), sums, samples[:held] if self.needs_samples else None)
+        return replace(found, weighted=weighted, cloudy=cloudy)
 
     def add(self, part: ReductionPart, rows: NDArray[np.int64]) -> None:
         """Add what `part` made of samples of the features `rows` (k,); each sample comes once, in all."""
@@ -120,7 +133,7 @@ class Reduction:
         if part.segments is not None and self._fixed is not None:
             self._fixed.add(part.segments, rows)
         if part.segments is not None and self._keeps:
-            self._kept.append((part.segments, rows))
+            self._kept.append((part.segments.tight(), rows))
 
     def finish(self, sample_count: NDArray[np.int64], outside: OutsideSample | None = None) -> BandStatistics:
         """Everything that one band reports (sentinelhub.md 3.3). `sample_count` (n,) counts all samples of each grid;
@@ -129,15 +142,11 @@ class Reduction:
         weights, extra = self._outside(sample_count, None if self._calculation.weighted else outside)
         counts, numbers = self._sums[COUNT].astype(np.int64) + weights, np.empty((4, len(weights)), np.float64)
         moments(self._sums, weights, extra, numbers)
-        wish, percentiles = self._calculation.histogram, self._calculation.percentiles
-        kept = join_parts(self._kept, weights, extra) if self._keeps else None
-        histogram = None
+        percentiles, histogram, found = self._from_kept(weights, extra, numbers)
         if self._fixed is not None:
             self._fixed.add(no_samples(weights, extra), np.arange(len(weights)))
             histogram = self._fixed.finish()
-        elif wish is not None and kept is not None:
-            histogram = histogram_of_samples(wish, self._sample_type, kept, (numbers[0], numbers[1]))
-        more = self._more(counts, numbers, (weights, extra), kept)
+        more = self._more(counts, numbers, (weights, extra), found)
         return BandStatistics(
             minimum=numbers[0],
             maximum=numbers[1],
@@ -146,9 +155,36 @@ class Reduction:
             more=more,
             sample_count=sample_count,
             no_data_count=sample_count - counts,
-            percentiles=_percentiles(kept, percentiles) if percentiles and kept is not None else None,
-            ranks=percentiles,
+            percentiles=percentiles,
+            ranks=self._calculation.percentiles,
             histogram=histogram,
+        )
+
+    def _from_kept(
+        self, weights: NDArray[np.int64], extra: NDArray[np.float64], numbers: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64] | None, HistogramCounts | None, dict[str, NDArray[np.float64]]]:
+        """Percentiles (n, k), the histogram whose edges are left to the samples, and further statistics (n,): what of
+        them is asked for. `weights`, `extra`: what lies outside the polygons; `numbers` (4, n): what `moments` gave."""
+        wish, begin = self._calculation, 0
+        open_edges = wish.histogram if self._fixed is None else None
+        percentiles: list[NDArray[np.float64]] = []
+        histograms: list[HistogramCounts] = []
+        more: dict[str, list[NDArray[np.float64]]] = {name: [] for name in FROM_SAMPLES.intersection(wish.more)}
+        for kept in join_parts(self._kept, weights, extra) if self._keeps else ():
+            mine = slice(begin, begin + len(kept.counts))
+            if open_edges is not None:
+                extremes = numbers[0, mine], numbers[1, mine]
+                histograms.append(histogram_of_samples(open_edges, self._sample_type, kept, extremes))
+            if wish.percentiles:
+                percentiles.append(_percentiles(kept, wish.percentiles))
+            for name, found in more.items():
+                found.append(from_samples(name, kept))
+            begin = mine.stop
+        self._kept.clear()  # the next interval needs the memory
+        return (
+            np.concatenate(percentiles) if percentiles else None,
+            joined_histograms(histograms) if histograms else None,
+            {name: np.concatenate(found) for name, found in more.items()},
         )
 
     def _more(
@@ -156,12 +192,11 @@ class Reduction:
         counts: NDArray[np.int64],
         numbers: NDArray[np.float64],
         outside: tuple[NDArray[np.int64], NDArray[np.float64]],
-        kept: Segments | None,
+        found: dict[str, NDArray[np.float64]],
     ) -> dict[str, NDArray[np.float64]]:
-        """Further statistics that are asked for, in their order. Where samples count by shares, mean and deviation in
-        `numbers` are replaced, too."""
+        """Further statistics that are asked for, in their order, with those that were `found` from kept samples. Where
+        samples count by shares, mean and deviation in `numbers` are replaced, too."""
         wish = self._calculation
-        found: dict[str, NDArray[np.float64]] = {}
         if self._weighted is not None:
             mean, deviation, weighted = weighted_statistics(wish, self._weighted, numbers)
             found |= {name: each for name, each in weighted.items() if wish.weighted or name == "weightedMean"}
@@ -169,7 +204,7 @@ class Reduction:
             if wish.weighted:
                 numbers[2], numbers[3] = np.where(finite, (mean, deviation), numbers[2:])
         if not wish.weighted:
-            found |= plain_statistics(wish, self._sums, outside, numbers, kept)
+            found |= plain_statistics(wish, self._sums, outside, numbers)
         if self._cloudy is not None:
             share = np.full(len(counts), np.nan)
             if self._masked:

@@ -113,26 +113,34 @@ def test_the_bytes_do_not_depend_on_the_cut(folder: Path, epsg: int, script: str
     assert cut[2] == whole[2]
 
 
+@pytest.mark.parametrize("calculations", [{}, EVERYTHING, BINS], ids=["moments", "percentiles", "bins"])
 @pytest.mark.parametrize("script", [SEED.text, GREENEST_DAY.text], ids=["SIMPLE", "ORBIT"])
 def test_sums_of_machine_code_give_the_same_bytes(
-    folder: Path, script: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    folder: Path,
+    script: str,
+    calculations: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Samples that no interpreter sees any more are evaluated and summed in one step, cut or whole."""
     summed: list[int] = []
 
-    def sums(code: MachineCode, offsets: NDArray[np.int64], bands: Sequence[ComputedBand]) -> NDArray[np.float64]:
+    def sums(code: MachineCode, offsets: NDArray[np.int64], bands: Sequence[ComputedBand]) -> Any:
         summed.append(code.count)
         return computed_sums(code, offsets, bands)
 
-    some, where = features(PARCELS, 32633), f"code-{len(script)}"
+    some, where = features(PARCELS, 32633), f"code-{len(script)}-{len(str(calculations))}"
+    if script == GREENEST_DAY.text:
+        calculations = {name.replace("default", "greenest"): wish for name, wish in calculations.items()}
+    more = {"calculations": calculations} if calculations else {}
     with V8Runtime(20, 128) as plain:
-        interpreted = run(folder, some, script, ALL, f"{where}-plain", plain)
+        interpreted = run(folder, some, script, ALL, f"{where}-plain", plain, **more)
         monkeypatch.setattr(totals, "computed_sums", sums)
         compiled = CompiledRuntime(plain, least=0)
         for number in range(ALWAYS + 1):  # the last one asks no interpreter
             summed.clear()
             for most in (ALL, FEW) if number == ALWAYS else (ALL,):
-                found = run(folder, some, script, most, f"{where}-{number}-{most}", compiled)
+                found = run(folder, some, script, most, f"{where}-{number}-{most}", compiled, **more)
                 assert found[0] == interpreted[0]
     assert len(set(summed)) > 1
     assert "disagreed" not in caplog.text

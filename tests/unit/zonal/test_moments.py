@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from arpent.domain.evalscript import SampleType
 from arpent.zonal.moments import COUNT, HIGH, LOW, SQUARES, SQUARES_REST, SUM, SUM_REST, add_samples, no_sums
-from arpent.zonal.sample_type import type_limits
+from arpent.zonal.sample_type import converted, type_limits
 
 FULL = float(np.nextafter(np.float32(2), np.float32(0)))
 """The largest float32 below 2: all bits of it are set."""
 
 
 def summed(values: NDArray[np.float64], sample_type: SampleType = SampleType.FLOAT32) -> NDArray[np.float64]:
-    sums = no_sums(1)
-    add_samples(values, np.ones(len(values)), np.array([0, len(values)]), type_limits(sample_type), sums)
+    sums, kept = no_sums(1), np.full(len(values), np.nan, np.float32)
+    held = add_samples(values, np.ones(len(values)), np.array([0, len(values)]), type_limits(sample_type), sums, kept)
+    counted = converted(values, sample_type)
+    np.testing.assert_array_equal(kept[:held], counted[~np.isnan(counted)])
     return sums[:, 0]
 
 

@@ -16,7 +16,7 @@ from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.sample_type import compact, converted
-from arpent.zonal.statistics import Reduction, ranks, summarise, sums_suffice
+from arpent.zonal.statistics import Reduction, ranks, summarise, values_suffice
 
 MEDIAN = Calculation(percentiles=(50,))
 
@@ -257,9 +257,9 @@ WISHES = {
 
 
 @pytest.mark.parametrize("wish", WISHES.values(), ids=WISHES)
-def test_sums_suffice_where_a_part_holds_nothing_else(wish: Calculation) -> None:
+def test_values_suffice_where_a_part_holds_nothing_of_shares_or_imagery(wish: Calculation) -> None:
     part = Reduction(1, wish, SampleType.UINT8).part(
         np.ones(3), np.ones(3), np.array([0, 3]), shares=np.ones(3), seen=np.ones(3, bool)
     )
-    more = {field.name for field in fields(part)} - {"inside", "sums"}
-    assert sums_suffice(wish) == all(getattr(part, name) is None for name in more)
+    more = {field.name for field in fields(part)} - {"inside", "sums", "segments"}
+    assert values_suffice(wish) == all(getattr(part, name) is None for name in more)

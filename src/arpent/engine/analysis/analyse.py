@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.boundary.wanted import Wanted
-from arpent.domain.calculation import OutputCalculations
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, PixelRule
@@ -33,7 +32,7 @@ from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitio
 from arpent.engine.analysis.read_features import load_features, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands, has_scenes
-from arpent.engine.budget import MOST_FEATURE_NUMBERS, PLAIN_BANDS, answer_numbers, check_numbers
+from arpent.engine.budget import MOST_FEATURE_NUMBERS, answer_numbers, check_numbers, kept_numbers
 from arpent.engine.geometry_checks import check_geometries, usable_rows
 from arpent.engine.guards import check_wanted, guarded
 from arpent.engine.hints import Filtered
@@ -45,7 +44,6 @@ from arpent.engine.services import Limits, Services
 from arpent.evalscript.lint import script_hints
 from arpent.wire.origin import origin
 from arpent.wire.result.report import render_report
-from arpent.zonal.more_statistics import FROM_SAMPLES
 from arpent.zonal.pixel_rules import check_metres
 
 Answer = TypeVar("Answer")
@@ -63,7 +61,7 @@ def analyse(
     services = guarded(services, wanted)
     check_update(request, services.objects)
     script = script_of(request, services)
-    bindings, remarks, numbers = _twice(lambda: _understood(script, request, services, limits))
+    bindings, remarks, numbers, kept = _twice(lambda: _understood(script, request, services, limits))
     features = load_features(request.features, services, limits)
     features = features if features.valid is not None else features.checked()
     check_resolution(features, request.sampling, bindings)
@@ -106,7 +104,7 @@ def analyse(
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
     weight[rows] = grids.sample_count
-    kept, scenes = _kept_numbers(request), has_scenes(bindings)
+    scenes = has_scenes(bindings)
     size = partition_size(weight, layout, limits.pixel_budget, kept, scenes=scenes, numbers=numbers)
     parts = runs(weight, layout, size, limits.parallelism)
     volume = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
@@ -124,20 +122,6 @@ def analyse(
             seconds=seconds_of(volume, len(usable) * len(request.intervals), len(parts), limits.parallelism),
         ),
     )
-
-
-def _kept_numbers(request: Request) -> int:
-    """Numbers that a sample leaves behind until its partition is done, at most about."""
-    options = request.calculations.outputs.values()
-    return (
-        len(request.intervals) * PLAIN_BANDS
-        if any(one.percentiles or one.histograms or _from_samples(one) for one in options)
-        else 0
-    )
-
-
-def _from_samples(wish: OutputCalculations) -> bool:
-    return any(not FROM_SAMPLES.isdisjoint(more) for more in wish.more.values())
 
 
 def _geometry_faults(features: Features, grids: Grids, rule: PixelRule) -> dict[int, tuple[str, str]]:
@@ -168,9 +152,9 @@ def _twice(step: Callable[[], Answer]) -> Answer:
 
 def _understood(
     script: str, request: Request, services: Services, limits: Limits
-) -> tuple[tuple[BandBinding, ...], tuple[str, ...], int]:
-    """Band bindings of the script, hints about its text, and how many numbers a feature has. A script without scenes
-    is also dry-run, since that needs nothing else."""
+) -> tuple[tuple[BandBinding, ...], tuple[str, ...], int, int]:
+    """Band bindings of the script, hints about its text, how many numbers a feature has, and how many each sample
+    leaves behind in an interval. A script without scenes is also dry-run, since that needs nothing else."""
     with services.runtime.open(script) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
@@ -178,7 +162,8 @@ def _understood(
         if not has_scenes(bindings):
             dry_run(session, bindings, ())
         numbers = answer_numbers(session.evalscript, request.calculations) * len(request.intervals)
-        return bindings, script_hints(session.evalscript), numbers
+        kept = kept_numbers(session.evalscript, request.calculations)
+        return bindings, script_hints(session.evalscript), numbers, kept
 
 
 def _tried(

@@ -14,7 +14,7 @@ from pyproj import CRS, Transformer
 from arpent.domain.feature import Features
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.partition import Partition
-from arpent.engine.budget import numbers_as_samples
+from arpent.engine.budget import KEPT_PER_SAMPLE, numbers_as_samples
 
 PARTITIONS_PER_WORKER = 2
 """Partitions per worker of a small job, where there are several, so that none idles while another finishes."""
@@ -30,8 +30,6 @@ pixel budget of samples (chunks are cut finer): it is what a worker that dies co
 FEW_NUMBERS = 500
 """… others only if each feature has at most so many numbers in all intervals: all are kept until they are written.
 Features and their numbers count, too (`engine.budget.numbers_as_samples`): small ones are many."""
-KEPT_PER_SAMPLE = 32
-"""Numbers of four bytes that take as much memory as the work on one sample."""
 MANY = 4
 """SLACK applies up to this many partitions per worker, LARGE_SLACK above: with more partitions differences even out."""
 
@@ -117,7 +115,7 @@ def partition_size(
     weight: NDArray[np.int64],
     layout: BlockAssignment,
     pixel_budget: int,
-    kept_numbers: int,
+    kept: int,
     *,
     scenes: bool = False,
     numbers: int = 0,
@@ -127,9 +125,9 @@ def partition_size(
     Features as large as blocks share blocks with many neighbours: the fewer partitions, the fewer blocks are decoded
     twice. So do those that are read in many `scenes`, which are worked on in chunks, however few they are; and a few
     features at the edges of every partition do.
-    `kept_numbers`: per sample, what is kept until all chunks of a partition are done (percentiles, histograms
-    over all intervals), and must fit into memory, too. `numbers`: of each feature in all intervals, which are not done
-    in chunks: those of a partition fit into one pixel budget, however many it has.
+    `kept`: numbers that each sample leaves behind in an interval until all chunks of a partition are done (percentiles,
+    histograms); those of one interval must fit into memory, too. `numbers`: of each feature in all intervals, which are
+    not done in chunks: those of a partition fit into one pixel budget, however many it has.
     """
     large = layout.inside & (weight > LARGE_FEATURE * layout.pixels)
     budgets, per_worker, least = PLAIN_BUDGETS if numbers <= FEW_NUMBERS else 1, PARTITIONS_PER_WORKER, pixel_budget
@@ -138,8 +136,8 @@ def partition_size(
     elif scenes:
         budgets, least = SCENE_BUDGETS, 1
     most = budgets * pixel_budget
-    if kept_numbers:  # of plain features nothing is kept where they fit into memory at once
-        most = max(least, min(most, pixel_budget * KEPT_PER_SAMPLE // kept_numbers))
+    if kept:  # of plain features nothing is kept where they fit into memory at once
+        most = max(least, min(most, pixel_budget * KEPT_PER_SAMPLE // kept))
     results = numbers_as_samples(numbers, -(-most // pixel_budget))
     return PartitionSize(samples=most, per_worker=per_worker, results=results)
 

@@ -14,12 +14,12 @@ from arpent.domain.grid import Grids
 from arpent.domain.request import Request
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
 from arpent.engine.band_bindings import BandBinding, bind_bands, has_scenes
-from arpent.engine.budget import samples_at_once
+from arpent.engine.budget import intervals_at_once, kept_numbers, samples_at_once
 from arpent.engine.geometry_checks import as_failures, check_geometries, smaller_than_a_sample, usable_rows
 from arpent.engine.guards import guarded
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions, intervals_with_acquisitions
-from arpent.engine.processing.chunks import chunks, raster_of_blocks
+from arpent.engine.processing.chunks import Chunk, chunks, raster_of_blocks
 from arpent.engine.processing.history import History, history_of
 from arpent.engine.processing.interval import Computation, add_new
 from arpent.engine.processing.sample_geometry import SampleGeometry, sample_geometry, without_samples
@@ -121,6 +121,11 @@ class _Work:
         """How many samples fit into memory, each in so many scenes."""
         return samples_at_once(self.session.evalscript, self.bindings, scenes, self.services)
 
+    def intervals_at_once(self) -> int:
+        """In how many intervals the partition may be worked on at once, chunk by chunk."""
+        kept = kept_numbers(self.session.evalscript, self.request.calculations)
+        return intervals_at_once(int(self.grids.sample_count.sum()), kept, self.services.samples_at_once)
+
     def acquisitions(self, geometry: SampleGeometry) -> Iterator[IntervalAcquisitions]:
         """What reaches the features, interval by interval."""
         return intervals_with_acquisitions(
@@ -181,18 +186,26 @@ def _in_one_chunk(work: _Work, geometry: SampleGeometry, found: Iterable[Interva
 
 
 def _in_chunks(work: _Work, found: Sequence[IntervalAcquisitions], most: int) -> PartitionResult:
-    """About `most` samples at once, for all intervals: each block of the imagery is decoded for one chunk only."""
-    totals = [work.totals(one) for one in found]
+    """About `most` samples at once: each block of the imagery is decoded for one chunk only. Chunks are worked on in
+    all intervals, or in as many as fit into memory where samples must be kept until all chunks are done."""
     counts, isolation = np.zeros(len(work.features), np.int64), Isolation()
     raster = raster_of_blocks(work.bindings, found, work.features, work.grids, work.services.reader)
-    for chunk in chunks(work.features, work.grids, raster, most, work.request.pixels):
-        counts[chunk.rows] += chunk.geometry.samples.counts
-        computation = work.computation(chunk.geometry)
-        for one, total in zip(found, totals, strict=True):
-            add_new(computation, chunk.rows, one.take(chunk.rows), total, isolation)
-    results = [
-        result for one, total in zip(found, totals, strict=True) for result in (*work.earlier(one), *total.results())
-    ]
+    cut: Iterable[Chunk] = chunks(work.features, work.grids, raster, most, work.request.pixels)
+    several = work.intervals_at_once()
+    if several < len(found):
+        cut = list(cut)
+    results: list[IntervalResult] = []
+    for first in range(0, len(found), several):
+        some = found[first : first + several]
+        totals = [work.totals(one) for one in some]
+        for chunk in cut:
+            if not first:
+                counts[chunk.rows] += chunk.geometry.samples.counts
+            computation = work.computation(chunk.geometry.anew())
+            for one, total in zip(some, totals, strict=True):
+                add_new(computation, chunk.rows, one.take(chunk.rows), total, isolation)
+        for one, total in zip(some, totals, strict=True):
+            results += [*work.earlier(one), *total.results()]
     return work.result(results, counts)
 
 

@@ -23,7 +23,7 @@ from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.services import Services
 from arpent.raster.mosaic import bands_read
-from arpent.zonal.histogram_edges import prints_integers
+from arpent.zonal.bins.edges import prints_integers
 
 SIZE = 16
 """Bytes of a feature's fingerprint."""

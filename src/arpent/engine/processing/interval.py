@@ -108,7 +108,7 @@ def _add(
     try:
         prepared = read_samples(computation, found)
         most = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // prepared.evalscript.width))
-        sums, known = totals.needs_sums_only(prepared.evalscript), totals.knows_outside(found)
+        sums, known = totals.takes_code(prepared.evalscript), totals.knows_outside(found)
         answered = answers(computation, prepared, most, sums=sums, outside=not known)
         totals.add(chosen, found, prepared, answered, computation.shares)
     except ScriptError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -51,6 +51,10 @@ class SampleGeometry:
                 rule=self.rule,
             )
         return self._parts[key]
+
+    def anew(self) -> SampleGeometry:
+        """This geometry without what it has cached, which may take more memory than its samples."""
+        return replace(self, samples=replace(self.samples))
 
     @cached_property
     def _parts(self) -> dict[bytes, SampleGeometry]:

@@ -19,7 +19,7 @@ from arpent.engine.processing.inputs import Prepared, ScriptCall
 from arpent.engine.processing_units import band_samples, fusion
 from arpent.zonal.computed import ComputedBand, computed_sums
 from arpent.zonal.reductions import OutsideSample
-from arpent.zonal.statistics import Reduction, ReductionPart, sums_suffice
+from arpent.zonal.statistics import Reduction, ReductionPart, part_of, values_suffice
 
 Entry = TypeVar("Entry", bound=np.generic)
 Key = tuple[object, ...]
@@ -54,7 +54,7 @@ class IntervalTotals:
     ) -> None:
         """Add samples of the features `rows` (n,), ascending, none of which was added before; nothing is added if
         `answers` raises an error. `reaching`: what reaches them; `answers`: the calls that are prepared, each with its
-        answer, or with what computes it (see `needs_sums_only`), but for the sample outside, which has an answer unless
+        answer, or with what computes it (see `takes_code`), but for the sample outside, which has an answer unless
         it is known (see `knows_outside`); `shares` (N,): of each sample that is covered, where that counts."""
         key = self._key(reaching)
         group = self._groups.get(key) or _Group(
@@ -63,10 +63,10 @@ class IntervalTotals:
         group.add(rows, reaching, prepared, answers, shares)
         self._groups[key] = group
 
-    def needs_sums_only(self, evalscript: Evalscript) -> bool:
+    def takes_code(self, evalscript: Evalscript) -> bool:
         """Whether `add` takes machine code in place of answers."""
         bands = ((output.id, band) for output in evalscript.outputs for band in output.bands)
-        return all(sums_suffice(self._calculations.of(*band)) for band in bands)
+        return all(values_suffice(self._calculations.of(*band)) for band in bands)
 
     def knows_outside(self, reaching: IntervalAcquisitions) -> bool:
         """Whether features that see the same scenes have brought the answer for the sample outside."""
@@ -188,14 +188,14 @@ class _Group:
         first_mask = self._evalscript.width - self._evalscript.mask_bands
         bands = [
             ComputedBand(
-                row=row, mask=None if output.mask is None else first_mask + output.mask, sample_type=output.sample_type
+                row=row,
+                mask=None if output.mask is None else first_mask + output.mask,
+                sample_type=output.sample_type,
+                kept=self._reductions[output.id, band].needs_samples,
             )
-            for row, (output, _) in enumerate(self._bands())
+            for row, (output, band) in enumerate(self._bands())
         ]
-        return [
-            ReductionPart(inside=np.diff(offsets), sums=sums, segments=None)
-            for sums in computed_sums(code, offsets, bands)
-        ]
+        return [part_of(np.diff(offsets), *found) for found in computed_sums(code, offsets, bands)]
 
     def result(self, well: NDArray[np.bool_]) -> IntervalResult:
         items = tuple(item.id for one in self._found.inputs for item in one.items)

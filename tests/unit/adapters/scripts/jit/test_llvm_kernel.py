@@ -78,14 +78,19 @@ def test_bound_code_sums_what_the_rows_of_an_answer_hold(checked: bool, order: i
     offsets = np.array(CUTS)
     bands = [
         ComputedBand(row=0, mask=None, sample_type=SampleType.FLOAT32),
-        ComputedBand(row=1, mask=0, sample_type=SampleType.UINT8),
+        ComputedBand(row=1, mask=0, sample_type=SampleType.UINT8, kept=True),
+        ComputedBand(row=0, mask=1, sample_type=SampleType.INT16, kept=True),
     ]
     found = computed_sums(code.bound([stored], 2), offsets, bands)
-    for band, sums in zip(bands, found, strict=True):
+    for band, (sums, samples) in zip(bands, found, strict=True):
         mask = np.ones(CUTS[-1]) if band.mask is None else answer[band.mask]
-        expected = no_sums(len(offsets) - 1)
-        add_samples(answer[band.row], mask, offsets, type_limits(band.sample_type), expected)
+        expected, kept = no_sums(len(offsets) - 1), np.empty(CUTS[-1] if band.kept else 0, np.float32)
+        held = add_samples(answer[band.row], mask, offsets, type_limits(band.sample_type), expected, kept)
         np.testing.assert_array_equal(sums, expected)
+        if samples is None:
+            assert not band.kept
+        else:
+            np.testing.assert_array_equal(samples, kept[:held])
 
 
 def test_bound_code_stops_a_planted_fault_in_any_call():

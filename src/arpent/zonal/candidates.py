@@ -1,0 +1,96 @@
+"""Candidates: which of many samples may have some ranks, found by counting them in equal ranges of values, called
+cells."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from arpent.domain.boundary.kernel import inner
+
+CELLS = 1024
+"""Ranges of values."""
+TABLES = 4
+"""Counts of each cell that are kept apart: neighbours are alike, and a count waits for the one before."""
+PIECE = 1024
+"""Samples that are placed at once; a multiple of TABLES."""
+TRIED = 256
+"""Samples, about, between whose extremes the cells lie; the first and the last cell reach on without end."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def candidates(samples: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Copies of samples, in any order, among which are those that a sort would put to the places `wanted` (k,),
+    ascending, of `samples` (n,), none of which is NaN. `wanted` becomes their places in these copies, were they
+    sorted."""
+    low, per_unit = _range(samples)
+    if not per_unit > 0.0:
+        return samples.copy()
+    places, counts = np.empty(PIECE, np.uint16), np.zeros((TABLES, CELLS), np.int64)
+    for first in range(0, len(samples), PIECE):
+        piece = samples[first : first + PIECE]
+        _place(piece, low, per_unit, places)
+        _count(places, len(piece), counts)
+    chosen = np.zeros(CELLS, np.uint8)
+    many = _choose(counts, wanted, chosen)
+    found, end = np.empty(many + 1, np.float32), np.uint64(0)  # one more: each sample is written before it is chosen
+    for first in range(0, len(samples), PIECE):
+        piece = samples[first : first + PIECE]
+        _place(piece, low, per_unit, places)
+        for i in range(len(piece)):
+            found[end] = piece[i]
+            end += np.uint64(chosen[places[i]])
+    return found[:many]
+
+
+@inner
+def _range(samples: NDArray[np.float32]) -> tuple[float, float]:
+    """Where the cells begin, and how many there are per unit; 0.0 if the samples that are tried do not tell."""
+    low, high = math.inf, -math.inf
+    for i in range(0, len(samples), max(1, len(samples) // TRIED)):
+        x = np.float64(samples[i])
+        if math.isfinite(x):
+            low, high = min(low, x), max(high, x)
+    return (low, CELLS / (high - low)) if low < high else (0.0, 0.0)
+
+
+@inner
+def _place(piece: NDArray[np.float32], low: float, per_unit: float, places: NDArray[np.uint16]) -> None:
+    """Write the cell of each sample to `places` (PIECE,): of two samples the larger never has the lower cell."""
+    for i in range(len(piece)):
+        place = (np.float64(piece[i]) - low) * per_unit
+        places[i] = np.uint16(np.int32(min(max(place, 0.0), CELLS - 1.0)))
+
+
+@inner
+def _count(places: NDArray[np.uint16], count: int, counts: NDArray[np.int64]) -> None:
+    """Add the first `count` places to `counts` (TABLES, CELLS)."""
+    whole = count - count % TABLES
+    for i in range(0, whole, TABLES):
+        for table in range(TABLES):
+            counts[table, places[i + table]] += 1
+    for i in range(whole, count):
+        counts[0, places[i]] += 1
+
+
+@inner
+def _choose(counts: NDArray[np.int64], wanted: NDArray[np.int64], chosen: NDArray[np.uint8]) -> int:
+    """Mark the cells (CELLS,) in which the wanted places lie, make these places those in the chosen cells alone, and
+    return how many samples are there."""
+    below, left_out, column = np.int64(0), np.int64(0), 0
+    for cell in range(CELLS):
+        count = np.int64(0)
+        for table in range(TABLES):
+            count += counts[table, cell]
+        below += count
+        if column < len(wanted) and wanted[column] < below:
+            chosen[cell] = 1
+            while column < len(wanted) and wanted[column] < below:
+                wanted[column] -= left_out
+                column += 1
+        else:
+            left_out += count
+    return int(below - left_out)
