@@ -170,6 +170,30 @@ def test_an_inner_part_has_the_samples_of_the_smaller_polygon() -> None:
         samples_inside(features_of([shapely.box(14, 45, 15, 46)], 4326), grid, rule)
 
 
+@pytest.mark.parametrize("gap", [0.0, 1e-9, -1e-9, 1e-4])
+@pytest.mark.parametrize("rule", [rule for rule in Rule if rule is not Rule.SERVICE])
+def test_where_parts_meet_nothing_is_taken_away(rule: Rule, gap: float) -> None:
+    """A field that is cut in three, as at 180 degrees or by an overlay, and one part in the hole of another."""
+    left, bottom = 5e5, 5e6
+    cut = [shapely.box(left, bottom, left + 50, bottom + 90), shapely.box(left + 50 + gap, bottom, left + 130, bottom + 40),
+           shapely.box(left + 50 + gap, bottom + 40 + gap, left + 130, bottom + 90)]  # fmt: skip
+    ring = shapely.box(left, bottom, left + 130, bottom + 90).difference(
+        shapely.box(left + 40, bottom + 30, left + 90, bottom + 60)
+    )
+    island = shapely.box(left + 40 + gap, bottom + 30 + gap, left + 90 - gap, bottom + 60 - gap)
+    apart = shapely.MultiPolygon(
+        [shapely.box(left, bottom, left + 60, bottom + 90), shapely.box(left + 70, bottom, left + 130, bottom + 90)]
+    )
+    whole = shapely.box(left, bottom, left + 130, bottom + 90)
+    features = features_of([shapely.MultiPolygon(cut), shapely.MultiPolygon([ring, island]), whole, apart])
+    grids = Grids.over(features.bounds, Resolution(x=STEP, y=STEP))
+    asked = PixelRule(kind=rule, inner=10.0)
+    samples = samples_inside(features, grids, asked)
+    assert samples.counts.tolist() == [77, 77, 77, 2 * 28]
+    sums = np.add.reduceat(covered_shares(features, grids, samples, asked), samples.offsets[:-1])
+    np.testing.assert_allclose(sums, [77, 77, 77, 56], atol=1e-3)
+
+
 def test_a_polygon_without_samples_has_the_nearest() -> None:
     polygons = [shapely.box(5e5 + 1, 5e6 + 1, 5e5 + 3, 5e6 + 39), shapely.box(5e5, 5e6, 5e5 + 40, 5e6 + 40)]
     features = features_of(polygons)
