@@ -175,17 +175,17 @@ def test_an_inner_part_has_the_samples_of_the_smaller_polygon() -> None:
 def test_where_parts_meet_nothing_is_taken_away(rule: Rule, gap: float) -> None:
     """A field that is cut in three, as at 180 degrees or by an overlay, and one part in the hole of another."""
     left, bottom = 5e5, 5e6
-    cut = [shapely.box(left, bottom, left + 50, bottom + 90), shapely.box(left + 50 + gap, bottom, left + 130, bottom + 40),
-           shapely.box(left + 50 + gap, bottom + 40 + gap, left + 130, bottom + 90)]  # fmt: skip
-    ring = shapely.box(left, bottom, left + 130, bottom + 90).difference(
-        shapely.box(left + 40, bottom + 30, left + 90, bottom + 60)
-    )
-    island = shapely.box(left + 40 + gap, bottom + 30 + gap, left + 90 - gap, bottom + 60 - gap)
-    apart = shapely.MultiPolygon(
-        [shapely.box(left, bottom, left + 60, bottom + 90), shapely.box(left + 70, bottom, left + 130, bottom + 90)]
-    )
-    whole = shapely.box(left, bottom, left + 130, bottom + 90)
-    features = features_of([shapely.MultiPolygon(cut), shapely.MultiPolygon([ring, island]), whole, apart])
+    middle = left + 50 + gap
+
+    def box(west: float, south: float, east: float, north: float) -> shapely.Polygon:
+        return shapely.box(west, bottom + south, east, bottom + north)
+
+    whole, west = box(left, 0, left + 130, 90), box(left, 0, left + 50, 90)
+    cut = [west, box(middle, 0, left + 130, 40), box(middle, 40 + gap, left + 130, 90)]
+    ring = whole.difference(box(left + 40, 30, left + 90, 60))
+    island = box(left + 40 + gap, 30 + gap, left + 90 - gap, 60 - gap)
+    apart = [box(left, 0, left + 60, 90), box(left + 70, 0, left + 130, 90)]
+    features = features_of([*map(shapely.MultiPolygon, (cut, [ring, island], [whole], apart))])
     grids = Grids.over(features.bounds, Resolution(x=STEP, y=STEP))
     asked = PixelRule(kind=rule, inner=10.0)
     samples = samples_inside(features, grids, asked)
