@@ -22,7 +22,6 @@ from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
 from arpent.adapters.images.kept.blocks import KeptBlocks
 from arpent.adapters.images.kept.ranges import FOLDER, KeptRanges
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folded import FoldedObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.granted import GrantedObjects
@@ -353,9 +352,11 @@ def interpreters(settings: Settings, *, require_mask: bool = True) -> V8Runtime:
 
 def objects(settings: Settings, client: str = LOCAL) -> ObjectStore:
     """The store of buckets: a folder, or real buckets."""
-    if settings.buckets is None:
-        return CloudObjects(access=access_of(settings))
-    return FolderObjects(Path(client_folder(str(settings.buckets), client)))
+    if settings.buckets is not None:
+        return FolderObjects(Path(client_folder(str(settings.buckets), client)))
+    from arpent.adapters.objects.cloud import CloudObjects  # takes long to load: clients of token services come with it
+
+    return CloudObjects(access=access_of(settings))
 
 
 def collections(settings: Settings) -> Mapping[str, Collection]:
@@ -385,9 +386,8 @@ def check_places(settings: Settings) -> None:
         own = folder / FOLDER  # which is made if it is not there
         for place in (folder, own) if os.path.lexists(own) else (folder,):
             if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
-                raise InvalidSetting(
-                    f"ARPENT_CACHE needs {place}, which is not a folder that this user may write: create or change it"
-                )
+                needs = f"ARPENT_CACHE needs {place}, which is not a folder that this user may write"
+                raise InvalidSetting(f"{needs}: create or change it")
     access_of(settings)
     default, others = catalog_addresses(settings)
     named = {"ARPENT_CATALOG": default} if default else {}

@@ -110,6 +110,16 @@ def pixels(shot: bytes) -> Pixels:
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
 
+def settle(page: Any) -> None:
+    """Wait until what the last action set off is drawn: effects run after a frame, and may set off another."""
+    page.evaluate(
+        """async () => {
+          for (let frames = 0; frames < 3; frames++)
+            await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+        }"""
+    )
+
+
 def seen(canvas: Any, looks: Callable[[Pixels], bool], what: str) -> Pixels:
     """The pixels of the map once they look like that: tiles come one by one."""
     return wait_for(lambda: [shot] if looks(shot := pixels(canvas.screenshot())) else None, 60, what, pause=0.5)[0]
@@ -200,12 +210,14 @@ def test_everything_is_reached_by_keyboard(page: Any, server: Server, credential
     page.get_by_role("button", name="Show feature 5").focus()
     page.keyboard.press("Enter")
     page.locator("section.feature svg").wait_for()
+    settle(page)
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Feature 5"
     page.get_by_role("slider").focus()
     before = page.get_by_role("slider").get_attribute("aria-valuetext")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowRight")
+    settle(page)
     assert page.get_by_role("slider").get_attribute("aria-valuetext") != before
     bare = page.evaluate(
         """[...document.querySelectorAll('button, a, input, select, textarea')].filter((each) =>
@@ -217,6 +229,7 @@ def test_everything_is_reached_by_keyboard(page: Any, server: Server, credential
 def test_dark_is_dark(page: Any, server: Server, credentials: tuple[str, str], done: str) -> None:
     enter(page, server, credentials)
     page.get_by_role("button", name="Dark").click()
+    settle(page)
     assert pixels(page.screenshot()).mean() < 60
     page.goto(f"{server.url}/#/jobs/{done}")
     canvas = page.locator(".map[data-ready] canvas")
@@ -239,7 +252,7 @@ def test_a_new_request_from_a_file(
     page.get_by_label("To (not included)").fill("2020-06-15")
     page.get_by_label("Percentiles").fill("5, 50")
     page.wait_for_function("document.querySelector('[name=evalscript]').value.includes('ndvi')")
-    told = json.loads(page.get_by_label("The request as JSON").inner_text())
+    told = as_json(page)
     python = page.get_by_label("A Python program that sends the request").inner_text()
     assert len(np.unique(pixels(page.screenshot()).reshape(-1, 3), axis=0)) > 20
     names: dict[str, Any] = {}
@@ -294,6 +307,7 @@ def ask_for_more(page: Any) -> None:
 
 
 def as_json(page: Any) -> dict[str, Any]:
+    settle(page)
     found: dict[str, Any] = json.loads(page.get_by_label("The request as JSON").inner_text())
     return found
 
@@ -365,6 +379,7 @@ def test_what_an_update_kept_is_told(page: Any, server: Server, credentials: tup
     ask_for_more(page)
     page.get_by_label("Results go to").fill("s3://elsewhere")
     page.get_by_label("Update the request").fill(further)
+    settle(page)
     assert page.get_by_label("Results go to").input_value() == "s3://fields/results"
     assert as_json(page)["update"] == further
     page.get_by_role("button", name="Start").click()
@@ -396,7 +411,7 @@ def test_the_sample_size_waits_for_the_unit_of_the_file(
             route.fulfill(json={"features": 2, "crs": "EPSG:4326", "name": "WGS 84", "metresPerUnit": None})
 
     def size() -> Any:
-        return json.loads(page.get_by_label("The request as JSON").inner_text())["aggregation"].get("resx")
+        return as_json(page)["aggregation"].get("resx")
 
     page.route("**/page/features?*", look)
     enter(page, server, credentials)
@@ -471,3 +486,35 @@ def test_the_api_is_documented_without_a_network(page: Any, server: Server) -> N
     page.goto(f"{server.url}/docs")
     page.get_by_text("Create a request").first.wait_for()
     assert len(np.unique(pixels(page.screenshot()).reshape(-1, 3), axis=0)) > 50
+
+
+LONG = """//VERSION=3
+function setup() {{
+  return {{ input: ["B04", "dataMask"],
+            output: [{{ id: "{0}", bands: ["{1}", "{2}"] }}, {{ id: "dataMask", bands: 1 }}] }};
+}}
+function evaluatePixel(s) {{ return {{ "{0}": [s.B04, 1], dataMask: [s.dataMask] }}; }}""".format(
+    "output" * 30, "first" * 40, "second" * 40
+)
+
+
+def test_long_names_make_no_page_wider(page: Any, server: Server, credentials: tuple[str, str]) -> None:
+    def wider() -> int:
+        settle(page)
+        return int(page.evaluate("document.scrollingElement.scrollWidth - innerWidth"))
+
+    enter(page, server, credentials)
+    ask_for_more(page)
+    page.get_by_label("Evalscript").fill(LONG)
+    page.get_by_label("Shares of classes").fill("")
+    assert wider() <= 0, "the new request"
+    page.get_by_role("button", name="Start").click()
+    page.locator(".status.DONE").wait_for()
+    page.locator(".map[data-ready]").wait_for()
+    page.get_by_role("button", name="Show feature 5", exact=True).click()
+    page.locator("section.feature svg").first.wait_for()
+    for width in (1280, 600, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        wide = page.evaluate("""[...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right
+            > innerWidth && !one.closest('.wide, .map, pre, svg')).map((one) => one.outerHTML.slice(0, 150))""")
+        assert wider() <= 0, f"at {width} pixels {wide[:4]}"

@@ -22,8 +22,9 @@ RARE = {"rasterio", "PIL", "spyndex", "obstore.fsspec", "distributed", "joserfc"
 """What only unusual images, pictures, indices, clusters and servers need."""
 SELDOM = {
     "pyarrow.dataset", "arpent.adapters.formats.job_files.earlier", "arpent.engine.catalog_search", "arpent.api.local",
+    "requests", "tifffile.geodb",
 }  # fmt: skip
-"""What only updates, searches, catalogues of Parquet and the Python API need."""
+"""What only updates, searches, catalogues of Parquet and behind a network, keys and the Python API need, and nobody."""
 WORK = {"numpy", "numba", "pyarrow", "pyogrio", "pyproj", "shapely", "pydantic", "tifffile", "rasterio"}
 CASES = {
     "the command line": ("import arpent.cli.main", SERVER | DATABASE | PANDAS | RARE | WORK),

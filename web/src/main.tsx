@@ -1,6 +1,6 @@
 // The page: which view is seen, by the part of the address after #.
 import { render } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import * as api from "./api";
 import { CreateView } from "./views/create";
 import { JobView } from "./views/job";
@@ -15,8 +15,8 @@ function useTheme(): [Theme, () => void] {
       (sessionStorage.getItem("arpent-theme") as Theme | null) ??
       (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"),
   );
-  useEffect(() => {
-    document.documentElement.dataset.theme = theme;
+  useLayoutEffect(() => {
+    document.documentElement.dataset.theme = theme; // before anything is painted in the other theme's colours
   }, [theme]);
   return [
     theme,

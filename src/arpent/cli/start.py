@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
+
 from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
 
 
 def start() -> None:
     """Run the command that the arguments name, and end the process."""
+    ending: list[int] = []
+    atexit.register(_end_at_once, ending)  # first of all, so that it is called last
     leave_pandas_out()
     from arpent.cli.main import app
 
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        if ended.code is None or isinstance(ended.code, int):
+            ending.append(ended.code or 0)
+        raise
+
+
+def _end_at_once(ending: list[int]) -> None:
+    """End a process whose command is done, and which all others have left that asked to be called at its end. Python
+    would take its modules apart one by one for a tenth of a second."""
+    if not ending:
+        return
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        return  # Python says what went wrong
+    os._exit(ending[0])

@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from requests import Response, Session
 from urllib3 import PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -22,6 +21,9 @@ from urllib3.util.connection import create_connection
 
 from arpent.network.deadline import DeadlineConnection, addresses_of
 from arpent.network.policy import PORTS, EgressPolicy, EgressRefused, check_url
+
+if TYPE_CHECKING:
+    from requests import Response, Session  # takes long to load
 
 MOST_HOPS = 5
 """Maximum number of redirects of one request."""

@@ -6,8 +6,12 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
+
+from arpent.adapters.formats.plain_polygons import WkbColumn
+from arpent.adapters.formats.wkb import flaws_of
 
 Linear = Callable[[Sequence[int]], Mapping[int, bytes]]
 """Primary keys → WKB of those features with curves as straight segments, as GDAL makes them; unreadable ones are
@@ -36,6 +40,24 @@ _POLYGON, _MULTIPOLYGON = struct.pack("<BI", 1, 3), struct.pack("<BI", 1, 6)
 _HEAD = np.dtype([("start", "V5"), ("parts", "<u4"), ("inner", "V5"), ("rings", "<u4")])
 """The first bytes of a MultiPolygon's; of a Polygon's, `parts` is the number of rings."""
 NO_BLOB = BROKEN.format(reason="its bytes are not a geometry of a GeoPackage")
+
+
+def read_column(
+    ids: NDArray[np.int64], column: pa.Array, linear: Linear
+) -> tuple[NDArray[np.object_], dict[int, str], NDArray[np.object_]]:
+    """(n,): the geometries of a column of WKB, two-dimensional, None where there is none; primary key (n,) → why one is
+    None although there are bytes; and (n,): the geometries as ISO WKB."""
+    column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
+    stored = WkbColumn(column=column)
+    plain = stored.plain()[0] > 0
+    wkb = np.array(column.to_numpy(zero_copy_only=False), np.object_)
+    refused = flaws_of(ids, wkb, stored.sizes, plain)
+    wkb[np.isin(ids, list(refused))] = None
+    geometries, flaws = geometries_of(ids.tolist(), wkb, linear)
+    rest = np.flatnonzero(~plain)
+    iso = wkb.copy()
+    iso[rest] = iso_wkb(wkb[rest], geometries[rest])
+    return geometries, flaws | refused, iso
 
 
 def geometries_of(

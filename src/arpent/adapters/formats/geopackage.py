@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyogrio
+import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 from pyogrio.raw import open_arrow
@@ -17,11 +18,10 @@ from pyogrio.raw import read as read_raw
 from pyproj import CRS
 
 from arpent.adapters.formats.crs import crs_of_features
-from arpent.adapters.formats.geometries import NO_BLOB, geometries_of, iso_wkb
+from arpent.adapters.formats.geometries import NO_BLOB, read_column
 from arpent.adapters.formats.geopackage_rows import Rows
 from arpent.adapters.formats.geopackage_schema import check_tables
-from arpent.adapters.formats.vector.open_file import IDENTIFIER, TEXTS, as_bytes
-from arpent.adapters.formats.wkb import flaws_of
+from arpent.adapters.formats.vector.open_file import IDENTIFIER, TEXTS, as_bytes, plain_texts
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
 from arpent.domain.location import FeatureFile
@@ -173,22 +173,17 @@ class _Table:
     def features(self, rows: pa.RecordBatch) -> Features:
         """The features of one batch of rows."""
         ids = np.asarray(rows.column(self.key).to_numpy(zero_copy_only=False), np.int64)
-        wkb = rows.column(self.geometry).to_numpy(zero_copy_only=False)
-        refused = flaws_of(ids, wkb)
-        if refused:
-            wkb = np.where(np.isin(ids, list(refused)), None, wkb)
-        geometries, flaws = geometries_of(ids.tolist(), wkb, self._linear)
-        missing = [int(key) for key, one in zip(ids, wkb, strict=True) if one is None]
+        geometries, flaws, wkb = read_column(ids, rows.column(self.geometry), self._linear)
+        missing = ids[shapely.is_missing(geometries)].tolist()
         if missing:
-            flaws |= dict.fromkeys(self.rows.broken(self.geometry, missing), NO_BLOB)
-        flaws |= refused
+            flaws = dict.fromkeys(self.rows.broken(self.geometry, missing), NO_BLOB) | flaws
         return Features(
             crs=self.crs,
             ids=ids,
             identifiers=self._identifiers(ids, rows),
             geometries=geometries,
             flaws=flaws,
-            wkb=iso_wkb(wkb, geometries),
+            wkb=wkb,
         )
 
     def _identifiers(self, ids: NDArray[np.int64], rows: pa.RecordBatch) -> tuple[str | None, ...]:
@@ -198,18 +193,20 @@ class _Table:
             return (None,) * int(rows.num_rows)
         column = rows.column(self.identifier)
         if any(is_kind(column.type) for is_kind in TEXTS):
+            if not self.cut_off and (texts := plain_texts(column)) is not None:
+                return texts
             return tuple(
                 None if each is None else self.cut_off.get(key) or each.decode("utf-8", "replace")
                 for key, each in zip(ids.tolist(), as_bytes(column), strict=True)
             )
         try:
-            texts: list[str | None] = column.cast(pa.string()).to_pylist()
+            told: list[str | None] = column.cast(pa.string()).to_pylist()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise FeaturesUnreadable(f"The column `{self.identifier}` is {column.type}; make it text.") from error
         numbers = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
         return tuple(
             self.texts.get(key, each) if numbers or each is None else each
-            for key, each in zip(ids.tolist(), texts, strict=True)
+            for key, each in zip(ids.tolist(), told, strict=True)
         )
 
     def _linear(self, keys: Sequence[int]) -> dict[int, bytes]:

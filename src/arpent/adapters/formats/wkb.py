@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
 
 MOST_GEOMETRY_BYTES = 64 << 20
 """Maximum size of one geometry: about four million vertices."""
@@ -32,11 +34,14 @@ def flaw_of(wkb: bytes) -> str | None:
     return TOO_DEEP.format(limit=MOST_LEVELS) if _too_deep(wkb) else None
 
 
-def flaws_of(ids: Iterable[int], wkbs: Iterable[bytes | None]) -> dict[int, str]:
-    """Primary key → reason, for the geometries that no library may parse."""
-    long = ((key, wkb) for key, wkb in zip(ids, wkbs, strict=True) if wkb is not None and len(wkb) > _SHORT)
-    found = ((key, flaw_of(wkb)) for key, wkb in long)
-    return {int(key): flaw for key, flaw in found if flaw is not None}
+def flaws_of(
+    ids: NDArray[np.int64], wkbs: NDArray[np.object_], sizes: NDArray[np.int64], plain: NDArray[np.bool_]
+) -> dict[int, str]:
+    """Primary key (n,) → reason, for the geometries (n,) that no library may parse. `sizes` (n,): their bytes; `plain`
+    (n,): those that are known to be neither large nor nested."""
+    doubtful = np.flatnonzero((sizes > _SHORT) & ~plain).tolist()
+    found = ((int(ids[row]), flaw_of(wkbs[row])) for row in doubtful)
+    return {key: flaw for key, flaw in found if flaw is not None}
 
 
 _SIMPLE = _POSITIONS | _RINGS | {_POINT}

@@ -27,19 +27,25 @@ _REDUCED, _MASK = 1, 4
 _ALPHAS = (1, 2)
 """Extra samples that are alpha, premultiplied or not."""
 _USER_DEFINED = 32767
-_CODES = {"ProjectedCSTypeGeoKey": 1, "GeographicTypeGeoKey": 2}
+_MODEL_TYPE, _RASTER_TYPE = 1024, 1025
+_GEODETIC_CRS, _ANGULAR_UNITS = 2048, 2054
+_PROJECTED_CRS, _LINEAR_UNITS = 3072, 3076
+"""Keys of OGC's GeoTIFF."""
+_MODELS = {_PROJECTED_CRS: 1, _GEODETIC_CRS: 2}
 """Key with an EPSG code → the model type of such a CRS."""
-_UNITS = (("ProjLinearUnitsGeoKey", 9001), ("GeogAngularUnitsGeoKey", 9102, 9122))
+_UNITS = ((_LINEAR_UNITS, 9001), (_ANGULAR_UNITS, 9102, 9122))
 """Key → codes of metre and degree, which need no look at the CRS."""
 _PIXEL_IS_POINT = 2
+_SCALE, _TIE_POINTS, _MATRIX, _KEY_DIRECTORY = 33550, 33922, 34264, 34735
+"""Codes of TIFF tags that place an image."""
 _MICROSOFT = {
     "1.#QNAN": math.nan, "-1.#QNAN": math.nan, "1.#SNAN": math.nan, "-1.#IND": math.nan, "1.#INF": math.inf,
     "-1.#INF": -math.inf,
 }  # fmt: skip
 """How programs of older compilers of Microsoft's write what is no number, or infinite."""
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan\b|inf)", re.ASCII | re.IGNORECASE)
-_PLACE_TAGS = (33550, 33922, 34264, 34735, 50844)
-"""Scale, tie points, matrix, keys of the CRS, rational polynomials."""
+_PLACE_TAGS = (_SCALE, _TIE_POINTS, _MATRIX, _KEY_DIRECTORY, 50844)
+"""What places an image; the last: rational polynomials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +90,7 @@ def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None
         if (alpha := _alpha(first)) is not None:
             masks.append(Mask(href=href, version=file.version, tables=tables, band=alpha))
         tables, masks = _common_levels(tables, masks)
-        keys = cast("Mapping[str, object]", first.geotiff_tags or {})
+        keys = _geo_keys(first)
         tells = any(code in first.tags for code in _PLACE_TAGS)
         raster = Raster(
             href=href,
@@ -153,29 +159,37 @@ def _overview_of(first: TiffPage, page: TiffPage) -> bool:
     )  # fmt: skip
 
 
-def _crs(keys: Mapping[str, object]) -> CRS:
+def _geo_keys(page: TiffPage) -> dict[int, int]:
+    """The keys that have a number, which is all that is needed. tifffile knows the keys' names, too, and takes long to
+    load them."""
+    directory = page.tags.valueof(_KEY_DIRECTORY)
+    if not isinstance(directory, tuple) or len(directory) < 4 or directory[0] != 1:
+        return {}
+    entries = (directory[begin : begin + 4] for begin in range(4, min(4 + 4 * directory[3], len(directory) - 3), 4))
+    return {key: value for key, tag, _, value in entries if tag == 0}
+
+
+def _crs(keys: Mapping[int, int]) -> CRS:
     """The CRS whose code the keys tell. Raises NeedsGdal if they tell more: a projection over that geographic CRS, or
     other units than its own may be."""
-    for key, model in _CODES.items():
+    for key, model in _MODELS.items():
         code = keys.get(key)
         if code is None:
             continue
-        told = int(cast(int, keys.get("GTModelTypeGeoKey", model)))
-        units = [int(cast(int, keys.get(name, usual))) in (usual, *same) for name, usual, *same in _UNITS]
-        if int(cast(int, code)) == _USER_DEFINED or told != model or not all(units):
+        units = [keys.get(name, usual) in (usual, *same) for name, usual, *same in _UNITS]
+        if code == _USER_DEFINED or keys.get(_MODEL_TYPE, model) != model or not all(units):
             break
         try:
-            return CRS.from_epsg(int(cast(int, code)))
+            return CRS.from_epsg(code)
         except CRSError:
             break
     raise NeedsGdal("its CRS is not an EPSG code")
 
 
-def _transform(page: TiffPage, keys: Mapping[str, object]) -> Affine:
+def _transform(page: TiffPage, keys: Mapping[int, int]) -> Affine:
     """As GDAL does: scale and tie point before the matrix, and a negative scale along y for a positive one."""
-    scale, tie = keys.get("ModelPixelScale"), keys.get("ModelTiepoint")
-    matrix = keys.get("ModelTransformation")
-    if scale is not None and tie is not None and np.size(cast("list[float]", tie)) == 6:
+    scale, tie, matrix = (page.tags.valueof(tag) for tag in (_SCALE, _TIE_POINTS, _MATRIX))
+    if scale is not None and tie is not None and np.size(tie) == 6:
         step_x, step_y = np.asarray(scale, np.float64)[:2].tolist()
         column, row, _, x, y, _ = np.asarray(tie, np.float64).ravel().tolist()
         transform = Affine(step_x, 0.0, x - column * step_x, 0.0, -abs(step_y), y + row * abs(step_y))
@@ -186,7 +200,7 @@ def _transform(page: TiffPage, keys: Mapping[str, object]) -> Affine:
             raise NeedsGdal("its pixels lie where their columns and rows say")
     else:
         raise NeedsGdal("it is not georeferenced by a scale and one point")
-    if int(cast(int, keys.get("GTRasterTypeGeoKey", 1))) == _PIXEL_IS_POINT:
+    if keys.get(_RASTER_TYPE, 1) == _PIXEL_IS_POINT:
         transform = transform @ Affine.translation(-0.5, -0.5)
     return transform
 

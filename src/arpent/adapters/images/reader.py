@@ -116,7 +116,7 @@ class CogReader:
 
     def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
         for href in dict.fromkeys(hrefs):
-            if local_path(href) is None:
+            if self._threads > 1 or local_path(href) is None:  # headers are parsed while other threads decode
                 self._images.begin(href, partial(self._fetchers().submit, on_behalf(self._open), href))
         for href in dict.fromkeys(file.href for file in files):
             if local_path(href) is None:

@@ -12,7 +12,6 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-import requests
 from obstore.auth.earthdata import NasaEarthdataCredentialProvider
 
 from arpent.adapters.sources.aws_chain import CHAINS, chain_keys
@@ -115,11 +114,13 @@ def _of_earthdata(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKe
     who = secret_of(source.token) or pair_of(source, host)
     if who is None:
         raise AccessFailed(f"its source {source.name} cannot log in at {host}: set {missing(source)}")
+    from requests.exceptions import JSONDecodeError  # takes long to load, and few processes ask for keys
+
     with asking(f"keys of source {source.name}", url, policy, redirects=True) as session:
         provider = NasaEarthdataCredentialProvider(url, host=host.partition(":")[0], auth=who, session=session)
         try:
             answered = provider()
-        except requests.exceptions.JSONDecodeError:
+        except JSONDecodeError:
             raise AccessFailed(f"keys of source {source.name} cannot be had from {host}: it shows a page to log in; "
                                f"check {missing(source)}") from None  # fmt: skip
         expires = answered["expires_at"]

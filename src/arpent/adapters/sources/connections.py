@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from arpent.network.deadline import LOOK_SECONDS, Deadline, current
 
 PAUSE = 0.02
 """Seconds between two looks for a slot."""
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class ConnectionSlots:
@@ -71,6 +73,14 @@ class ConnectionSlots:
         )  # fmt: skip
 
     def _folder(self) -> Path:
+        """Where the locks of this user lie. Raises AccessFailed if others may write there, who could hold them all."""
         folder = Path(tempfile.gettempdir()) / f"arpent-slots-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & _OTHERS_WRITE:
+            raise AccessFailed(
+                f"{folder}, for the locks of `connections`, is not a folder that only this user may write: remove it, or"
+                " set TMPDIR", transient=True,
+            )  # fmt: skip
         return folder

@@ -6,8 +6,6 @@ import base64
 from collections.abc import Callable
 from functools import partial
 
-import requests
-
 from arpent.adapters.sources.secrets import is_there, needed, places, secret_of
 from arpent.adapters.sources.token_service import asking
 from arpent.network.access import AccessFailed
@@ -92,6 +90,8 @@ def _bearer(source: ArchiveSource) -> TimedKey[str]:
 
 def _openid(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKey[str]:
     """OpenID Connect's client credentials; with a user, its password grant."""
+    from requests import TooManyRedirects  # takes long to load, and few processes ask for keys
+
     found = dict(zip(_secrets(source), needed(source, *_secrets(source)), strict=True))
     form = {"grant_type": "client_credentials", "client_id": str(source.client_id)}
     if "client_secret" in found:
@@ -104,7 +104,7 @@ def _openid(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKey[str]
     with asking(f"a token of source {source.name}", url, policy) as session:
         answer = session.post(url, data=form, allow_redirects=False)
         if answer.is_redirect:
-            raise requests.TooManyRedirects
+            raise TooManyRedirects
         answer.raise_for_status()
         answered = answer.json()
         seconds = float(answered.get("expires_in", DEFAULT))
@@ -124,7 +124,9 @@ def _netrc(source: ArchiveSource, url: str) -> TimedKey[str]:
 
 
 def _netrc_pair(url: str) -> tuple[str, str] | None:
-    return requests.utils.get_netrc_auth(url)
+    from requests.utils import get_netrc_auth  # takes long to load, and few sources have such a file
+
+    return get_netrc_auth(url)
 
 
 def _header(user: str, password: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-import requests
 from obstore.auth.planetary_computer import PlanetaryComputerCredentialProvider
 
 from arpent.adapters.sources.token_service import asking
@@ -37,6 +36,8 @@ def container_of(source: ArchiveSource, url: str) -> tuple[str, str]:
 
 def token_for(source: ArchiveSource, account: str, container: str, policy: EgressPolicy | None) -> TimedKey[str]:
     """A token for a container; empty for one that the service does not know: it is open. Raises AccessFailed."""
+    import requests  # takes long to load, and few processes ask for keys
+
     url = str(source.sas_url).rstrip("/")
     with asking(f"the signature of container {account}/{container}", url, policy) as session:
         provider = PlanetaryComputerCredentialProvider(

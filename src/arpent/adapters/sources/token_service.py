@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import requests
 
 from arpent.network.access import AccessFailed
 from arpent.network.deadline import within
 from arpent.network.passing import is_passing
 from arpent.network.policy import EgressPolicy, EgressRefused
-from arpent.network.sessions import MOST_KEY_BYTES, PatientRetry, session
+
+if TYPE_CHECKING:
+    import requests
 
 SECONDS = 60.0
 """Longest that keys may take to come, with all tries and pauses."""
@@ -27,6 +28,10 @@ HOPS = 5
 def asking(what: str, url: str, policy: EgressPolicy | None, *, redirects: bool = False) -> Iterator[requests.Session]:
     """A session to ask the service at `url` for `what` (words for messages). Whatever is raised inside becomes
     AccessFailed; its text is ours, for that of a client repeats URLs and headers."""
+    import requests  # takes long to load, and few processes ask for keys
+
+    from arpent.network.sessions import MOST_KEY_BYTES, PatientRetry, session
+
     retry = PatientRetry(
         total=RETRIES, backoff_factor=BACKOFF, backoff_jitter=BACKOFF, status_forcelist=(429, 500, 502, 503, 504),
         allowed_methods=None, raise_on_status=False,

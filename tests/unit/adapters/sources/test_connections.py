@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -103,3 +104,18 @@ def test_who_is_no_longer_wanted_waits_for_no_slot(same: bool) -> None:
     with mine.take():
         Thread(target=take, daemon=True).start()
         assert refused.wait(60)
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link", "a folder for all"])
+def test_a_folder_of_somebody_else_is_not_used(folder: Path, kind: str) -> None:
+    place = folder / f"arpent-slots-{os.getuid()}"
+    if kind == "a file":
+        place.write_bytes(b"")
+    elif kind == "a link":
+        place.symlink_to(folder)
+    else:
+        place.mkdir()
+        place.chmod(0o777)
+    told = r"arpent-slots-.* is not a folder that only this user may write"
+    with pytest.raises(AccessFailed, match=told), ConnectionSlots("archive", 2).take():
+        pass

@@ -13,14 +13,15 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from arpent.adapters.formats.geometries import Linear, read_column
 from arpent.adapters.formats.parquet_columns import ABOUT
+from arpent.adapters.formats.plain_polygons import PLAIN, WkbColumn
 from arpent.adapters.formats.vector.open_file import (
     IDENTIFIER,
     TEXTS,
     OpenFile,
     as_bytes,
     batches_with_ids,
-    geometries_in,
     texts_of,
 )
 from arpent.domain.location import FeatureFile
@@ -60,18 +61,17 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
     writer: pq.ParquetWriter | None = None
     try:
         for ids, rows in batches_with_ids(opened):
-            geometries, _, wkb = geometries_in(opened, ids, rows)
-            bounds = shapely.bounds(geometries)
+            wkb, bounds, found = _outlines(ids, rows.column(opened.geometry), opened.linear)
             taken = pa.table(
                 {
                     "id": pa.array(ids),
                     IDENTIFIER: _texts(rows, identifier),
                     **{own: _clean(rows.column(name)) for name, own in names.items()},
-                    "geometry": pa.array(wkb, pa.binary()),
+                    "geometry": wkb,
                     "bbox": boxes(bounds),
                 }
             )
-            kinds |= kinds_of(geometries)
+            kinds |= found
             whole.append(bounds)
             if writer is None:
                 writer = pq.ParquetWriter(target, taken.schema, compression="zstd", store_schema=False)
@@ -87,6 +87,24 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
             writer.close()
 
 
+def _outlines(
+    ids: NDArray[np.int64], column: pa.Array, linear: Linear
+) -> tuple[pa.Array, NDArray[np.float64], set[str]]:
+    """(n,): a column of WKB as ISO WKB; (n, 4): bounding boxes, NaN where there is none; names of the types. What is
+    plain is not parsed, and no object is made of it."""
+    column.validate(full=True)
+    plain, bounds = WkbColumn(column=column).plain()
+    kinds, rest = {PLAIN[kind] for kind in np.unique(plain).tolist() if kind}, np.flatnonzero(plain == 0)
+    if not len(rest):
+        return column if pa.types.is_binary(column.type) else column.cast(pa.binary()), bounds, kinds
+    doubtful = column if len(rest) == len(column) else column.take(pa.array(rest))
+    geometries, _, written = read_column(ids[rest], doubtful, linear)
+    bounds[rest] = shapely.bounds(geometries)
+    wkb = np.array(column.to_numpy(zero_copy_only=False), np.object_)
+    wkb[rest] = written
+    return pa.array(wkb, pa.binary()), bounds, kinds | kinds_of(geometries)
+
+
 def kinds_of(geometries: NDArray[np.object_]) -> set[str]:
     """Names of the types of geometries (n,), without those that are missing."""
     _, firsts = np.unique(shapely.get_type_id(geometries), return_index=True)
@@ -97,7 +115,7 @@ def boxes(bounds: NDArray[np.float64]) -> pa.Array:
     """(n,): bounding boxes (n, 4) as structs; null for what has none."""
     mask = ~np.isfinite(bounds).all(axis=1)
     parts = [pa.array(bounds[:, place]) for place in range(4)]
-    return pa.StructArray.from_arrays(parts, fields=list(BOX), mask=pa.array(mask))
+    return pa.StructArray.from_arrays(parts, fields=list(BOX), mask=pa.array(mask) if mask.any() else None)
 
 
 def geo(crs: CRS, kinds: set[str], bounds: NDArray[np.float64]) -> bytes:
@@ -126,5 +144,5 @@ def _clean(column: pa.Array) -> pa.Array:
             column.validate(full=True)
         except pa.ArrowInvalid:
             return pa.array([None if each is None else each.decode("utf-8", "replace") for each in as_bytes(column)])
-        return column.cast(pa.string())
+        return column if pa.types.is_string(column.type) else column.cast(pa.string())
     return column

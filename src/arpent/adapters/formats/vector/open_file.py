@@ -10,8 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from arpent.adapters.formats.geometries import geometries_of, iso_wkb
-from arpent.adapters.formats.wkb import flaws_of
+from arpent.adapters.formats.geometries import read_column
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
 
@@ -70,23 +69,9 @@ def batches_with_ids(opened: OpenFile) -> Iterator[tuple[NDArray[np.int64], pa.R
 
 def features_of(opened: OpenFile, ids: NDArray[np.int64], rows: pa.RecordBatch, identifier: str | None) -> Features:
     """One batch; a geometry that cannot be read is None, with its reason in `flaws`."""
-    geometries, flaws, wkb = geometries_in(opened, ids, rows)
+    geometries, flaws, wkb = read_column(ids, rows.column(opened.geometry), opened.linear)
     identifiers = texts_of(rows, IDENTIFIER if identifier is None else identifier)
     return Features(crs=opened.crs, ids=ids, identifiers=identifiers, geometries=geometries, flaws=flaws, wkb=wkb)
-
-
-def geometries_in(
-    opened: OpenFile, ids: NDArray[np.int64], rows: pa.RecordBatch
-) -> tuple[NDArray[np.object_], dict[int, str], NDArray[np.object_]]:
-    """(n,): geometries, two-dimensional; primary key → why one is missing although there are bytes; and (n,): the
-    geometries as ISO WKB."""
-    column = rows.column(opened.geometry)
-    column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
-    wkb = np.array(column.to_numpy(zero_copy_only=False), np.object_)
-    refused = flaws_of(ids, wkb)
-    wkb[np.isin(ids, list(refused))] = None
-    geometries, flaws = geometries_of(ids.tolist(), wkb, opened.linear)
-    return geometries, flaws | refused, iso_wkb(wkb, geometries)
 
 
 def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:
@@ -95,9 +80,14 @@ def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:
         return (None,) * int(rows.num_rows)
     found = rows.column(column)
     if any(is_kind(found.type) for is_kind in TEXTS):
+        plain = plain_texts(found)
+        if plain is not None:
+            return plain
         return tuple(None if each is None else each.decode("utf-8", "replace") for each in as_bytes(found))
     if pa.types.is_floating(found.type) and _greatest(found) >= EXACT:
         raise FeaturesUnreadable(f"The column `{column}` holds numbers that are too large to be exact; make it text.")
+    if pa.types.is_integer(found.type):
+        return tuple(None if each is None else str(each) for each in found.to_pylist())
     try:
         texts: list[str | None] = found.cast(pa.string()).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -112,8 +102,20 @@ def _greatest(numbers: pa.Array) -> float:
     return pc.max(pc.abs(numbers.cast(pa.float64()))).as_py() or 0.0
 
 
+def plain_texts(column: pa.Array) -> tuple[str | None, ...] | None:
+    """Texts that are UTF-8; None if one is not, or may be none."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return None
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return None
+    return tuple(column.to_pylist())
+
+
 def as_bytes(column: pa.Array) -> list[bytes | None]:
     """The bytes of texts, unchecked: a file may hold any."""
     large = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)
-    found: list[bytes | None] = column.cast(pa.large_binary() if large else pa.binary()).to_pylist()
+    same = pa.large_binary() if large else pa.binary()
+    found: list[bytes | None] = column.view(same).to_pylist()  # a cast would load Arrow's functions, which takes long
     return found

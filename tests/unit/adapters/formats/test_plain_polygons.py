@@ -1,0 +1,108 @@
+"""What is taken for a plain polygon is one to GEOS, and the same bytes that shapely writes."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arpent.adapters.formats import plain_polygons
+from arpent.adapters.formats.geometries import read_column
+from arpent.adapters.formats.plain_polygons import MULTIPOLYGON, POLYGON, WkbColumn
+from arpent.adapters.formats.wkb import MOST_GEOMETRY_BYTES, TOO_LARGE
+
+SQUARE = shapely.box(0, 0, 1, 1)
+HOLED = shapely.Polygon([(0, 0), (9, 0), (9, -9), (0, 9)], [[(1, 1), (2, 1), (2, 2)], [(4, 4), (5, 4), (5, 5)]])
+PLAIN = {
+    shapely.to_wkb(SQUARE): POLYGON,
+    shapely.to_wkb(HOLED): POLYGON,
+    shapely.to_wkb(shapely.MultiPolygon([SQUARE])): MULTIPOLYGON,
+    shapely.to_wkb(shapely.MultiPolygon([HOLED, SQUARE])): MULTIPOLYGON,
+}
+with np.errstate(invalid="ignore"):
+    NOWHERE = shapely.to_wkb(SQUARE).replace(struct.pack("<d", 1), struct.pack("<d", np.nan))
+OTHERS = (
+    None,
+    b"",
+    b"\1",
+    NOWHERE,
+    shapely.to_wkb(SQUARE, byte_order=0),
+    shapely.to_wkb(shapely.set_srid(SQUARE, 4326), include_srid=True),
+    shapely.to_wkb(shapely.force_3d(SQUARE, 7)),
+    shapely.to_wkb(shapely.Polygon()),
+    shapely.to_wkb(shapely.MultiPolygon()),
+    shapely.to_wkb(shapely.MultiPolygon([SQUARE, shapely.Polygon()])),
+    shapely.to_wkb(shapely.GeometryCollection([SQUARE])),
+    shapely.to_wkb(SQUARE.exterior),
+    shapely.to_wkb(SQUARE)[:-1],
+    shapely.to_wkb(SQUARE) + b"\0",
+    struct.pack("<BIII", 1, 3, 1, 3) + struct.pack("<6d", 0, 0, 1, 1, 0, 0),
+    struct.pack("<BIII", 1, 3, 1, 4) + struct.pack("<8d", 0, 0, 1, 1, 0, 1, 0, 2),
+    struct.pack("<BIII", 1, 3, 1, 2**32 - 1) + bytes(64),
+    struct.pack("<BII", 1, 6, 2**32 - 1) + shapely.to_wkb(SQUARE),
+    struct.pack("<BII", 1, 3, 2**32 - 1) + bytes(64),
+)
+
+
+@pytest.fixture(autouse=True)
+def _however_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_polygons, "FEW", 0)
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+def test_kinds_and_boxes(kind: pa.DataType) -> None:
+    rows = [*OTHERS, *PLAIN, *OTHERS[:2]]
+    column = pa.array([b"before", *rows], kind).slice(1)
+    kinds, boxes = WkbColumn(column=column).plain()
+    assert kinds.tolist() == [PLAIN.get(row, 0) for row in rows]
+    expected = [shapely.bounds(shapely.from_wkb(row)) if row in PLAIN else np.full(4, np.nan) for row in rows]
+    assert np.array_equal(boxes, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("rows", [[], [None], [None, b""]])
+def test_nothing_to_find(rows: list[bytes | None]) -> None:
+    kinds, _ = WkbColumn(column=pa.array(rows, pa.binary())).plain()
+    assert kinds.tolist() == [0] * len(rows)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_whatever_is_changed_what_is_plain_is_what_shapely_writes(data: st.DataObject) -> None:
+    rows = []
+    for whole in PLAIN:
+        changed = bytearray(whole)
+        for _ in range(data.draw(st.integers(0, 3))):
+            changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+        rows.append(bytes(changed[: data.draw(st.sampled_from((None, None, len(changed) - 1, 20)))]))
+    kinds, boxes = WkbColumn(column=pa.array(rows, pa.binary())).plain()
+    for row, kind, box in zip(rows, kinds.tolist(), boxes, strict=True):
+        if kind:
+            parsed = shapely.from_wkb(row)
+            assert shapely.to_wkb(parsed, flavor="iso") == row
+            assert shapely.bounds(parsed).tolist() == box.tolist()
+
+
+def test_columns_are_read_as_geos_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [*PLAIN, *OTHERS] * 3
+    ids, column = np.arange(len(rows)), pa.array(rows, pa.binary())
+    with np.errstate(invalid="ignore"):
+        quick = read_column(ids, column, lambda _: {})
+        monkeypatch.setattr(plain_polygons, "FEW", len(rows) + 1)
+        slow = read_column(ids, column, lambda _: {})
+        assert shapely.to_wkb(quick[0]).tolist() == shapely.to_wkb(slow[0]).tolist()
+    assert quick[1] == slow[1]
+    assert quick[2].tolist() == slow[2].tolist()
+
+
+def test_what_is_too_large_is_refused() -> None:
+    count = MOST_GEOMETRY_BYTES // 16 + 1
+    ring = np.zeros((count, 2))
+    ring[1:-1] = np.random.default_rng(0).random((count - 2, 2))
+    row = struct.pack("<BIII", 1, 3, 1, count) + ring.tobytes()
+    _, flaws, _ = read_column(np.array([7]), pa.array([row], pa.binary()), lambda _: {})
+    assert flaws == {7: TOO_LARGE.format(size=len(row), limit=MOST_GEOMETRY_BYTES)}

@@ -1,0 +1,44 @@
+"""The end of a command: at once, but with all that was written, its exit code, and what others do at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = """
+import atexit, sys, types
+main = types.ModuleType("arpent.cli.main")
+def app():
+    atexit.register(print, "left")
+    print("done")
+    raise SystemExit({code!r})
+main.app = app
+sys.modules["arpent.cli.main"] = main
+from arpent.cli.start import start
+start()
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "ends_with", "says"), [(None, 0, ""), (0, 0, ""), (3, 3, ""), ("a sentence", 1, "a sentence")]
+)
+def test_what_was_written_is_there_and_the_code_is_the_command_s(
+    code: int | str | None, ends_with: int, says: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND.format(code=code)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (ends_with, "done\nleft\n", says)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_what_could_not_be_written_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", COMMAND.format(code=0)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode != 0
+    assert "No space left" in done.stderr
