@@ -170,6 +170,30 @@ def test_an_inner_part_has_the_samples_of_the_smaller_polygon() -> None:
         samples_inside(features_of([shapely.box(14, 45, 15, 46)], 4326), grid, rule)
 
 
+@pytest.mark.parametrize("gap", [0.0, 1e-9, -1e-9, 1e-4])
+@pytest.mark.parametrize("rule", [rule for rule in Rule if rule is not Rule.SERVICE])
+def test_where_parts_meet_nothing_is_taken_away(rule: Rule, gap: float) -> None:
+    """A field that is cut in three, as at 180 degrees or by an overlay, and one part in the hole of another."""
+    left, bottom = 5e5, 5e6
+    middle = left + 50 + gap
+
+    def box(west: float, south: float, east: float, north: float) -> shapely.Polygon:
+        return shapely.box(west, bottom + south, east, bottom + north)
+
+    whole, west = box(left, 0, left + 130, 90), box(left, 0, left + 50, 90)
+    cut = [west, box(middle, 0, left + 130, 40), box(middle, 40 + gap, left + 130, 90)]
+    ring = whole.difference(box(left + 40, 30, left + 90, 60))
+    island = box(left + 40 + gap, 30 + gap, left + 90 - gap, 60 - gap)
+    apart = [box(left, 0, left + 60, 90), box(left + 70, 0, left + 130, 90)]
+    features = features_of([*map(shapely.MultiPolygon, (cut, [ring, island], [whole], apart))])
+    grids = Grids.over(features.bounds, Resolution(x=STEP, y=STEP))
+    asked = PixelRule(kind=rule, inner=10.0)
+    samples = samples_inside(features, grids, asked)
+    assert samples.counts.tolist() == [77, 77, 77, 2 * 28]
+    sums = np.add.reduceat(covered_shares(features, grids, samples, asked), samples.offsets[:-1])
+    np.testing.assert_allclose(sums, [77, 77, 77, 56], atol=1e-3)
+
+
 def test_a_polygon_without_samples_has_the_nearest() -> None:
     polygons = [shapely.box(5e5 + 1, 5e6 + 1, 5e5 + 3, 5e6 + 39), shapely.box(5e5, 5e6, 5e5 + 40, 5e6 + 40)]
     features = features_of(polygons)

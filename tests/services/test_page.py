@@ -515,6 +515,4 @@ def test_long_names_make_no_page_wider(page: Any, server: Server, credentials: t
     page.locator("section.feature svg").first.wait_for()
     for width in (1280, 600, 360):
         page.set_viewport_size({"width": width, "height": 900})
-        wide = page.evaluate("""[...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right
-            > innerWidth && !one.closest('.wide, .map, pre, svg')).map((one) => one.outerHTML.slice(0, 150))""")
-        assert wider() <= 0, f"at {width} pixels {wide[:4]}"
+        assert wider() <= 0, f"at {width} pixels"

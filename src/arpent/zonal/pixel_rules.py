@@ -19,6 +19,9 @@ from arpent.zonal.rasterize import longer, to_grid
 
 LEAST = 1e-9
 """Share of a sample that must be covered for it to be touched: less is rounding."""
+SEAM = 0.002
+"""Metres: parts of a polygon that lie nearer to each other are not parted where it is made smaller. They share edges,
+as at the 180th meridian, where many formats have polygons cut."""
 WHOLE = (1, 1)
 """Parts of a sample along x and y: none."""
 
@@ -69,7 +72,18 @@ def _inner(features: Features, rule: PixelRule) -> Features:
         return features
     check_metres(features.crs, rule)
     distance = inner_distance(features.crs, rule)
-    return features.reshaped(np.asarray(shapely.buffer(features.geometries, -distance), np.object_))
+    outlines = _without_seams(features.geometries, SEAM / rule.inner * distance)
+    return features.reshaped(np.asarray(shapely.buffer(outlines, -distance), np.object_))
+
+
+def _without_seams(outlines: NDArray[np.object_], width: float) -> NDArray[np.object_]:
+    """The outlines; where parts of one are nearer to each other than `width`, what lies between them is filled."""
+    found = outlines.copy()
+    for row in np.flatnonzero(shapely.get_num_geometries(outlines) > 1):
+        wider = shapely.buffer(outlines[row], width / 2, join_style="mitre")
+        if shapely.get_num_geometries(wider) < shapely.get_num_geometries(outlines[row]):
+            found[row] = shapely.buffer(wider, -width / 2, join_style="mitre")
+    return found
 
 
 def inner_distance(crs: CRS, rule: PixelRule) -> float:

@@ -38,7 +38,8 @@ def _whole(items: Iterable[Item]) -> Iterable[Item]:
         parts = found.setdefault(item.id, [])
         for place, part in enumerate(parts):
             if part.instant == item.instant and _complete_each_other(part.assets, item.assets):
-                parts[place] = replace(part, assets={**part.assets, **item.assets})
+                assets = {**part.assets, **item.assets}
+                parts[place] = replace(part, assets=assets, joined=(*part.joined, item))
                 break
         else:
             parts.append(item)

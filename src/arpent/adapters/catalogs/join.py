@@ -42,7 +42,9 @@ def with_bands(items: Sequence[Item], others: Sequence[Item], join: Join) -> tup
         near = (others[row] for row in tree.query(item.footprint, predicate="intersects").tolist())
         fitting = (other for other in near if abs(other.instant - item.instant) <= slack and _same(item, other))
         best = max(fitting, key=lambda other: _closeness(item, other), default=None)
-        return item if best is None else replace(item, assets={**item.assets, **best.assets})
+        if best is None:
+            return item
+        return replace(item, assets={**item.assets, **best.assets}, joined=(*item.joined, best))
 
     return tuple(whole(item) for item in items)
 

@@ -80,7 +80,7 @@ class ConnectionSlots:
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & _OTHERS_WRITE:
             raise AccessFailed(
-                f"{folder}, for the locks of `connections`, is not a folder that only this user may write: remove it, or"
-                " set TMPDIR", transient=True,
+                f"{folder}, for the locks of `connections`, is not a folder that only this user may write: remove it,"
+                " or set TMPDIR", transient=True,
             )  # fmt: skip
         return folder

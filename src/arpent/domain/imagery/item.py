@@ -103,6 +103,8 @@ class Item:
     """End of a time range; aware, UTC. None if the item has one instant."""
     variant: str = ""
     """Which of the collection's variants it is of; empty: it has none."""
+    joined: tuple[Item, ...] = ()
+    """Further items, some of whose assets it has: cloud masks of its acquisition, its surface temperature."""
 
     def within(self, interval: Interval) -> bool:
         """Whether the item belongs to the interval: its instant, or any part of its time range, lies inside."""

@@ -153,12 +153,14 @@ def _spread(number: np.uint64) -> np.uint64:
 
 
 def _described(item: Item, binding: BandBinding) -> bytes:
-    """All that may change the numbers, or what the script sees of the item."""
-    read = bands_read(binding.requests, binding.collection)
-    assets = [(one.band.name, item.assets.get(one.band.name)) for one in read]
+    """All that may change the numbers, or what the script sees of the item; of joined items those with a band that is
+    read, since nobody else sees them."""
+    read = [one.band.name for one in bands_read(binding.requests, binding.collection)]
+    assets = [(name, item.assets.get(name)) for name in read]
+    joined = [_described(one, binding) for one in item.joined if any(name in one.assets for name in read)]
     told = (
         item.id, item.collection, item.instant, item.created, item.last, item.cloud_cover, item.variant, item.href,
-        assets, sorted(item.properties.items()),
+        assets, sorted(item.properties.items()), joined,
     )  # fmt: skip
     return repr(told).encode(errors="surrogatepass") + shapely.to_wkb(item.footprint)
 

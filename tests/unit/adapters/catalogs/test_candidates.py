@@ -91,6 +91,8 @@ def test_two_items_of_usgs_are_one_image(opened: Callable[[Sequence[Document]], 
     )  # fmt: skip
     (found,) = catalog.search(COLLECTIONS["landsat-ot-l2"], ALWAYS, WORLD)
     assert {"B04", "B10"} <= found.assets.keys()
+    (other,) = found.joined
+    assert len(other.assets.keys() & {"B04", "B10"}) == 1
 
 
 def test_a_day_in_the_id_counts_before_the_times(opened: Callable[[Sequence[Document]], Catalog]) -> None:

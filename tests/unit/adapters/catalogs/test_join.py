@@ -50,6 +50,9 @@ def masks(folder: Path, box: tuple[float, float, float, float] = BOX, **catalogs
     collection = load_collections(folder / "toml")["sentinel-2-l2a"]
     catalog = open_catalog(str(folder / "images"), catalogs or {"clouds": str(folder / "masks")})
     found = catalog.search(collection, DAY, box)
+    for item in found:  # what it says of its image can be seen
+        assert all(item.assets["OCM"] == one.assets["OCM"] for one in item.joined)
+        assert len(item.joined) == ("OCM" in item.assets)
     return {item.id: Path(item.assets["OCM"].href).stem if "OCM" in item.assets else None for item in found}
 
 

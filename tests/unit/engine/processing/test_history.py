@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,18 @@ def test_another_file_of_a_band_that_is_read(bands: tuple[str, ...], changed: st
     """A script that asks for dataMask only reads the band that decides it."""
     other = replace(ITEM, assets={**ITEM.assets, changed: Asset(href="new.tif")})
     assert (state(ITEM, *bands) != state(other, *bands)) == noticed
+
+
+@pytest.mark.parametrize(("bands", "noticed"), [(("B08", "CLD"), True), (("B08",), False)])
+@pytest.mark.parametrize("change", [{"properties": {"updated": "2023-09-01"}}, {"created": JUNE.end}, {"id": "other"}])
+def test_what_the_catalogue_says_of_a_joined_item(
+    bands: tuple[str, ...], noticed: bool, change: dict[str, Any]
+) -> None:
+    """A cloud mask that is made anew under the same address, where a script reads it."""
+    mask = replace(ITEM, id="mask", assets={"CLD": Asset(href="mask.tif")})
+    whole = {**ITEM.assets, **mask.assets}
+    before, after = (replace(ITEM, assets=whole, joined=(one,)) for one in (mask, replace(mask, **change)))
+    assert (state(before, *bands) != state(after, *bands)) == noticed
 
 
 SQUARE, HOLE = shapely.box(0, 0, 100, 100), shapely.box(40, 40, 60, 60)

@@ -79,6 +79,23 @@ INTERPRETED = [
     "let t = 0; for (let i = 0; i < 999; i++) for (let k = 0; k < 999; k++) t = k; return [t]",
     "return [" + "(" * 900 + "s.a" + ")" * 900 + "]",
 ]  # fmt: skip
+MISREAD = [
+    # What the grammar takes for one statement, and the language for two.
+    *(f"function g() {{ return{end}{value} }} return [g() === undefined ? 1 : 2]"
+      for end in ("\n", "\r", "\u2028", "\u2029", " /* \n */ ", " // a\n")
+      for value in ("(s.a)", "-s.a", "[s.a]", "+s.a")),
+    "let a = s.a, c = 2; const b = a /*\n*/ ++\n c; return [a + c * 10 + b * 100]",
+    "let a = s.a\n/* \n */ --> 5\nreturn [a]", "return [s.a <!-- 5\n]",
+    # A block, not an object.
+    "const g = x => {a: x}; return [g(1) === undefined ? 1 : 2]", "{a: s.a} return [1]",
+    # Escapes.
+    "const o = {a: s.a, \\u0061: 3}; return [o.a]", "const o = {a: s.a}; return [o.\\u0061]",
+    "const \\u0061 = 1; return [a]",
+    # One name, two variables; and a variable that is there but is not declared.
+    "function g(a, b = () => a) { var a = 9; return b() } return [g(3)]",
+    "let t; switch (s.a > 1) { case true: let z = 1; break; case false: t = typeof z === 'undefined' } return [+t]",
+    "switch (s.a > 1 ? 1 : 2) { case 1: let z = 1; break; case 2: z = 5 } return [1]",
+]  # fmt: skip
 GLOBALS = "let total = 0, kept; const list = [], thing = {}; function f(n) { return n + f(n) };"
 
 
@@ -99,6 +116,29 @@ def test_statements(judged: Judge, body: str) -> None:
 @pytest.mark.parametrize("body", INTERPRETED)
 def test_left_to_the_interpreter(judged: Judge, body: str) -> None:
     assert judged(body, more=GLOBALS).reason is not None
+
+
+@pytest.mark.parametrize("body", MISREAD)
+def test_what_the_grammar_misreads(judged: Judge, body: str) -> None:
+    """In a branch that few samples reach the referee would not see it."""
+    assert judged(body).agreed
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return (\n s.a\n ) ? [\n1] : [2]",
+        "let a = s.a\n++a\n--a\nreturn [a]",
+        "const g = x => ({a: x}); return [g(s.a).a]",
+        "switch (s.a > 1 ? 1 : 2) { case 1: { const z = s.b; return [z] } default: { let z = 2; return [z] } }",
+        "let t; switch (s.a > 1) { case true: const y = s.b; t = y; break; default: const z = 2; t = z } return [t]",
+        "function g(a, b = x => x) { var c = 9; return b(a) + c } return [g(s.a)]",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_it_is_compiled(judged: Judge, body: str) -> None:
+    verdict = judged(body)
+    assert verdict.reason is None
+    assert verdict.agreed
 
 
 @pytest.mark.parametrize("scenes", [0, 1, 2, 12, 40])

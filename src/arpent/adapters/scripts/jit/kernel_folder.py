@@ -19,7 +19,7 @@ from numba.core.caching import Cache, IndexDataCacheFile
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parents[3]
-KERNEL_ROOMS = ("adapters/images", "domain", "engine", "raster", "zonal")
+KERNEL_ROOMS = ("adapters/formats", "adapters/images", "domain", "engine", "raster", "zonal")
 """Folders with kernels, and with the functions and numbers that are compiled into them."""
 
 

@@ -20,7 +20,7 @@ from arpent.evalscript.compile.javascript.values import (
     SpecialValue,
     describe,
 )
-from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported, var_names
+from arpent.evalscript.compile.syntax_tree import FUNCTION_KINDS, SyntaxTree, Unsupported, pattern_names, var_names
 
 
 def call_function(
@@ -42,6 +42,7 @@ def call_function(
     body = callee.tree["body"]
     if body.kind != "statement_block":
         return evaluator.evaluate(body, scope)
+    _check_one_scope(callee.tree)
     for name in var_names(body):
         scope.variables.setdefault(name, evaluator.memory.new_variable(name, SpecialValue.UNDEFINED))
     return _run_body(evaluator, body, scope)
@@ -59,6 +60,17 @@ def _bind_parameters(
         else:
             value = arguments[place] if place < len(arguments) else SpecialValue.UNDEFINED
             bind_pattern(evaluator, pattern, value, scope)
+
+
+def _check_one_scope(function: SyntaxTree) -> None:
+    """Raises Unsupported where a `var` of the body has a parameter's name, and a function in the parameters may see it:
+    those are two variables."""
+    parameters = function.fields.get("parameters")
+    if parameters is None or not any(one.kind in FUNCTION_KINDS for one in parameters.walk()):
+        return
+    names = {name for pattern in parameters.children for name in pattern_names(pattern)}
+    if names & set(var_names(function["body"])):
+        raise Unsupported("a var with the name of a parameter that a function among the parameters sees")
 
 
 def _run_body(evaluator: PartialEvaluator, body: SyntaxTree, scope: Scope) -> JsValue:

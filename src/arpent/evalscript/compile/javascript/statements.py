@@ -210,6 +210,7 @@ def _run_switch(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> 
         raise Unsupported("a case with effects, which are only sometimes reached")
     if any(one.kind in _DECLARATIONS for case in cases for one in case.children):
         raise Unsupported("a declaration in a case, which holds for all of the switch")
+    _check_own_variables(cases)
     found, falls_through = graph.truth(False), graph.truth(False)
 
     def step(case: SyntaxTree) -> Completion:
@@ -235,6 +236,16 @@ def _run_switch(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> 
     for one in completion.abrupt:
         after = graph.make("or", after, one.condition) if one.jump == "break" else after
     return Completion(normal=after, abrupt=tuple(one for one in completion.abrupt if one.jump != "break"))
+
+
+def _check_own_variables(cases: Sequence[SyntaxTree]) -> None:
+    """Raises Unsupported for a `let` or `const` that another case names: its variable is there, but was not declared,
+    unless this case falls through."""
+    for case in cases:
+        own = {name for one in case.children if one.kind == "lexical_declaration" for name in declared_names(one)}
+        named = (one.text for other in cases if other is not case for one in other.walk() if "identifier" in one.kind)
+        if own and not own.isdisjoint(named):
+            raise Unsupported("a variable that one case declares and another names")
 
 
 STATEMENTS: Mapping[str, Callable[[PartialEvaluator, SyntaxTree, Scope], Completion]] = {
