@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ scaled.__module__ = "arpent.made"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty one."""
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setitem(sys.modules, scaled.__module__, sys.modules[__name__])  # numba imports it to load the kernel
     monkeypatch.setattr(kernel_folder._Said, "yet", False)
     kernel_folder.tolerate_faults()
     kernel_folder.tolerate_faults()
