@@ -8,6 +8,7 @@ from functools import partial
 from sqlalchemy import Engine
 
 from arpent.adapters.database.clients import SqlClientStore
+from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.usage import SqlUsageStore
 from arpent.adapters.sources.issuer_documents import issuer_document
 from arpent.domain.errors import InvalidSetting
@@ -27,7 +28,7 @@ def access_control(settings: Settings, engine: Engine) -> AccessControl:
         raise InvalidSetting("ARPENT_OWN_TOKENS is false, and ARPENT_OIDC_ISSUER is not set: nobody could log in")
     return AccessControl(
         clients=SqlClientStore(engine),
-        tokens=Tokens(server_keys(settings, engine), settings.token_seconds),
+        tokens=Tokens(server_keys(settings, engine), settings.token_seconds, clock_of(engine)),
         quotas=Quotas(partial(quota_of, settings.quotas), SqlUsageStore(engine)),
         issuer=_issuer(settings),
         own_tokens=settings.own_tokens,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from cryptography.fernet import MultiFernet
 from sqlalchemy import Engine
 
-from arpent.adapters.database.keys import body_cipher, known_key, stored_key
+from arpent.adapters.database.clock import clock_of
+from arpent.adapters.database.keys import body_cipher, check_opens, known_key, stored_key
 from arpent.adapters.database.rotation import Rotation, rotate_bodies
 from arpent.domain.errors import InvalidSetting
 from arpent.settings import Settings
@@ -29,6 +30,12 @@ def request_cipher(settings: Settings, engine: Engine) -> MultiFernet:
     """The cipher of stored requests."""
     server_keys(settings, engine)  # creates the database's own where it is needed
     return body_cipher(*opening_keys(settings, engine))
+
+
+def check_keys(settings: Settings, engine: Engine) -> None:
+    """Check that the keys are those of the other servers and runners, as far as their work tells. Raises
+    InvalidSetting."""
+    check_opens(engine, request_cipher(settings, engine), clock_of(engine)())
 
 
 def rotate_keys(settings: Settings, engine: Engine, *, forget_stored_key: bool = False) -> Rotation:

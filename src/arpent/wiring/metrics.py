@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sqlalchemy import Engine
 
+from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.counters import SqlCounters
 
 
@@ -14,5 +13,5 @@ def metrics(engine: Engine) -> str:
     from arpent.adapters.formats.prometheus_metrics import QueueState, metrics_text
 
     counters = SqlCounters(engine)
-    state = QueueState(counters.jobs(), counters.open_partitions(), counters.queue_seconds(datetime.now(UTC)))
+    state = QueueState(counters.jobs(), counters.open_partitions(), counters.queue_seconds(clock_of(engine)()))
     return metrics_text(counters.totals(), state)

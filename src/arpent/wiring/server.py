@@ -15,6 +15,7 @@ from sqlalchemy import Engine, make_url
 
 from arpent import __version__
 from arpent.adapters.database.clients import SqlClientStore
+from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
 from arpent.adapters.database.jobs import SqlJobStore
@@ -41,7 +42,7 @@ from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
-from arpent.wiring.keys import opening_keys, request_cipher
+from arpent.wiring.keys import check_keys, opening_keys, request_cipher
 from arpent.wiring.local import (
     analysis,
     catalog_processes,
@@ -52,7 +53,6 @@ from arpent.wiring.local import (
     header_reader,
     isolated_catalog,
     isolated_features,
-    now,
     operator_limits,
 )
 from arpent.wiring.metrics import metrics
@@ -137,6 +137,7 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
     check_traces(settings.otlp_endpoint)
     export_traces(settings.otlp_endpoint, "server")
     engine = database(settings)
+    check_keys(settings, engine)
     jobs = service(settings, engine)
     bulkhead = bulkhead or bulkhead_of(settings)
     warn_of_shared_buckets(settings, engine)
@@ -199,7 +200,8 @@ def service(settings: Settings, engine: Engine) -> JobService:
         check_request(known, request)
         grants(owner, settings).check(request)
 
-    return JobService(job_store(settings, engine), settings.policy, check, now, partial(quota_of, settings.quotas))
+    now, quota = clock_of(engine), partial(quota_of, settings.quotas)
+    return JobService(job_store(settings, engine), settings.policy, check, now, quota)
 
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
@@ -242,7 +244,8 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
         exhausted=partial(is_exhausted, settings, engine),
         close=close,
     )
-    return Runner(jobs, work_store(settings, engine), executor, functions, settings.policy)
+    now = clock_of(engine)
+    return Runner(jobs, work_store(settings, engine), executor, functions, settings.policy, now=now)
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
@@ -252,6 +255,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     check_traces(settings.otlp_endpoint)
     export_traces(settings.otlp_endpoint, "runner")
     engine = database(settings)
+    check_keys(settings, engine)
     run_metrics = RunMetrics()
     executor = executor_of(settings)
     periodic = PeriodicTasks(periodic_tasks(settings, engine, run_metrics))
@@ -264,7 +268,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
     """The periodic tasks of a runner."""
-    retention = SqlRetention(engine, request_cipher(settings, engine))
+    now, retention = clock_of(engine), SqlRetention(engine, request_cipher(settings, engine))
     keep = timedelta(hours=settings.policy.failed_keys_hours)
     found = [
         PeriodicTask(

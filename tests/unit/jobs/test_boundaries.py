@@ -77,13 +77,17 @@ class Site:
         self.jobs.save(advance(self.jobs.get(job_id), event, self.clock(), POLICY))
 
     def run(self, turns: int = 60) -> None:
-        """Some turns of a fresh runner: it must not need more, and none may raise."""
+        """Some turns of a fresh runner: it must not need more, but for those that wait for a thread, and none may
+        raise."""
         functions = WorkFunctions(
             analyse=self.analyse, process=self.process, parse=lambda _: make_request(), give_up=self.give_up
         )
         runner = Runner(self.jobs, self.work, InlineExecutor(), functions, POLICY, now=self.clock, pause=0.0)
-        for _ in range(turns):
-            if not runner.turn():
+        end = time.monotonic() + 30
+        while turns:
+            turned = runner.turn()
+            turns -= turned or not runner._in_flight or time.monotonic() > end
+            if not turned:
                 time.sleep(0.005)
 
     def analyse(self, job: Job, wanted: Callable[[], bool]) -> Analysis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -18,7 +19,14 @@ from arpent.domain.errors import Forbidden, RateLimited, Unauthorized, WorldErro
 from arpent.domain.ports.clients import Role
 from arpent.jobs.policy import Quota
 from arpent.server.access.callers import AccessControl, Callers
-from arpent.server.access.issuer import KEYS_SECONDS, PAUSE_SECONDS, RENEWAL_SECONDS, ExternalIssuer, IssuerRules
+from arpent.server.access.issuer import (
+    KEYS_SECONDS,
+    MOST_TRIES,
+    PAUSE_SECONDS,
+    RENEWAL_SECONDS,
+    ExternalIssuer,
+    IssuerRules,
+)
 from arpent.server.access.quotas import Quotas
 from arpent.server.access.tokens import Tokens
 from tests.unit.server.fakes import KEY, FakeClients, FakeUsage
@@ -74,7 +82,9 @@ def issuer(published: Published) -> ExternalIssuer:
 def signed(key: Any = EC, alg: str | None = None, header: Mapping[str, Any] | None = None, **changes: object) -> str:
     claims = {name: value for name, value in (CLAIMS | changes).items() if value is not None}
     algorithm = alg or ("RS256" if key is RSA else "ES256")
-    return jwt.encode({"alg": algorithm, "kid": key.kid, **(header or {})}, claims, key, algorithms=[algorithm])
+    named = {"alg": algorithm, "kid": key.kid, **(header or {})}
+    present = {name: value for name, value in named.items() if value is not None}
+    return jwt.encode(present, claims, key, algorithms=[algorithm])
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -119,7 +129,9 @@ def test_what_it_may_say(issuer: ExternalIssuer, changes: dict[str, object], rol
         ({"iss": "https://else.test"}, "not one of https://login.test"), ({"iss": None}, "not one of"),
         ({"iss": ISSUER + "/"}, "not one of"), ({"aud": "other"}, "aud must be arpent"), ({"aud": None}, "aud must be"),
         ({"aud": {"arpent": 1}}, "aud must be"), ({"exp": NOW - 31}, "expired"), ({"exp": None}, "expired"),
-        ({"exp": str(NOW + 60)}, "expired"), ({"exp": True}, "expired"), ({"nbf": NOW + 31}, "not valid yet"),
+        ({"exp": str(NOW + 60)}, "expired"), ({"exp": True}, "expired"),
+        ({"exp": math.nan}, "expired"), ({"exp": math.inf}, "expired"), ({"nbf": math.nan}, "not valid yet"),
+        ({"nbf": NOW + 31}, "not valid yet"),
         ({"nbf": "soon"}, "not valid yet"), ({"account": None}, "`account`"), ({"account": ""}, "`account`"),
         ({"account": 7}, "`account`"), ({"account": "a b"}, "`account`"), ({"account": "x" * 65}, "`account`"),
         ({"account": "local"}, "names the operator"),
@@ -291,6 +303,30 @@ def test_a_key_that_cannot_be_used_takes_no_other_away(issuer: ExternalIssuer) -
     }
     assert issuer.identify(signed())[0] == "anna"
     assert issuer.identify(signed(RSA))[0] == "anna"
+
+
+@pytest.mark.parametrize("named", ["another kind first", "another first", "none", "some"])
+def test_keys_that_are_hard_to_tell_apart(issuer: ExternalIssuer, published: Published, named: str) -> None:
+    """Two of one name, as RFC 7517 allows for keys of different kinds, or of no name."""
+    one, other = EC.as_dict(private=False), (RSA if named == "another kind first" else NEW).as_dict(private=False)
+    nameless = {name: value for name, value in other.items() if name != "kid"}
+    other = nameless if named in ("none", "some") else other | {"kid": "ec"}
+    one.pop("kid") if named == "none" else None
+    original = issuer._fetch
+    issuer._fetch = lambda url: {
+        **(found := original(url)), **({"keys": [other, one]} if "keys" in found else {}),
+    }  # fmt: skip
+    assert issuer.identify(signed())[0] == "anna"
+    assert issuer.identify(signed(header={"kid": None} if named == "some" else {}))[0] == "anna"
+    with pytest.raises(Unauthorized):
+        issuer.identify(signed(ECKey.generate_key("P-256", {"kid": "ec"})))
+
+
+def test_a_token_without_a_name_tries_few_keys(issuer: ExternalIssuer, published: Published) -> None:
+    published.keys = [ECKey.generate_key("P-256", {"kid": str(number)}) for number in range(MOST_TRIES)] + [EC]
+    assert issuer.identify(signed())[0] == "anna"
+    with pytest.raises(Unauthorized):
+        issuer.identify(signed(header={"kid": None}))
 
 
 def test_keys_of_which_none_can_be_used(issuer: ExternalIssuer, published: Published) -> None:

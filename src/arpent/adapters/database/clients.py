@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets as randomness
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import scrypt
 from hmac import compare_digest
 from uuid import uuid4
 
 from sqlalchemy import Engine, Row, delete, func, select, update
 
+from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.schema import clients
 from arpent.domain.errors import ClientNotFound
@@ -24,9 +25,9 @@ time."""
 class SqlClientStore:
     """A ClientStore over a database."""
 
-    def __init__(self, engine: Engine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime] | None = None) -> None:
         self._engine = engine
-        self._now = now
+        self._now = now or clock_of(engine)
 
     def add(self, name: str, role: Role = Role.USER) -> tuple[str, str]:
         client_id, secret, salt = str(uuid4()), randomness.token_urlsafe(32), randomness.token_bytes(16)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -36,9 +36,16 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """File permissions of users other than the owner, which are removed."""
 DISK_FULL = frozenset({sqlite3.SQLITE_FULL, "53100"})
 """Codes of SQLite and PostgreSQL for a full disk."""
+PASSING = ("25", "26", "42")
+"""Classes of PostgreSQL's SQLSTATEs that say nothing of a value, though the driver does not count them as operational:
+the server takes no changes for as long as another one takes over, or a right or a table is missing for a while."""
+LIMITS = "54"
+"""The class for what is too large for PostgreSQL, ever, though the driver counts it as operational."""
+READ_ONLY = "25006"
+"""The SQLSTATE of a server that takes no changes."""
 REFUSALS = (StatementError, UnicodeEncodeError, OverflowError)
-"""Errors that do not mean that the database is unavailable: DataError, IntegrityError, ProgrammingError …, and values
-that no driver accepts."""
+"""Errors that do not mean that the database is unavailable, unless their code says so: DataError, IntegrityError,
+ProgrammingError …, and values that no driver accepts."""
 
 
 def make_engine(url: str, *, reader: bool = False) -> Engine:
@@ -50,7 +57,7 @@ def make_engine(url: str, *, reader: bool = False) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "sqlite":
             return _sqlite(parsed, reader)
-        return create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        return _postgresql(parsed)
     except ImportError:
         raise InvalidSetting(
             "ARPENT_DATABASE_URL names PostgreSQL, whose driver cannot be loaded: pip install 'arpent[postgres]'"
@@ -61,6 +68,23 @@ def make_engine(url: str, *, reader: bool = False) -> Engine:
             "ARPENT_DATABASE_URL cannot be read: write sqlite:///file or postgresql://user:password@host:5432/name, "
             "characters such as @ and / of the password as %40 and %2F"
         ) from None
+
+
+def _postgresql(url: URL) -> Engine:
+    # Poolers such as PgBouncer give each transaction another connection, which knows no statement prepared before.
+    unprepared = {"prepare_threshold": None}
+    engine = create_engine(
+        url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=unprepared,
+        isolation_level="READ COMMITTED",  # for which the stores are written, whatever the database's default
+    )  # fmt: skip
+    event.listen(engine, "handle_error", _leave_read_only)
+    return engine
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """Connect anew after a change was refused: behind the same name another server may take changes by now."""
+    if _code_of(context.original_exception) == READ_ONLY:
+        context.is_disconnect = True
 
 
 def _sqlite(url: URL, reader: bool) -> Engine:
@@ -173,21 +197,31 @@ def _explained() -> Iterator[None]:
     """Turn a driver's error into one with its message but without the statement, whose parameters may be secret."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        advice = "; free space on its disk" if _code_of(cause) in DISK_FULL else ""
-        raise WorldError(f"The database does not answer as it should: {cause}{advice}", transient=True) from error
-    except REFUSALS as error:
-        if isinstance(error, DBAPIError):
-            if error.connection_invalidated:
-                raise WorldError("The connection to the database was lost", transient=True) from error
-            if _code_of(error.orig) in DAMAGED:
-                raise WorldError(
-                    f"ARPENT_DATABASE_URL names a file that is not a database, or a damaged one: {error.orig}"
-                ) from error
-            if error.statement is None:  # nothing was asked yet: an option of the URL, or the server itself
-                raise WorldError(f"The database refuses: {error.orig}") from error
-        raise DatabaseRefused(f"The database does not accept this value ({type(error).__name__})") from error
+    except (PoolTimeoutError, *REFUSALS) as error:
+        raise _in_plain_words(error) from error
+
+
+def _in_plain_words(error: Exception) -> WorldError:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = _code_of(cause)
+    if _may_pass(error, code):
+        advice = "; free space on its disk" if code in DISK_FULL else ""
+        return WorldError(f"The database does not answer as it should: {cause}{advice}", transient=True)
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return WorldError("The connection to the database was lost", transient=True)
+        if code in DAMAGED:
+            return WorldError(f"ARPENT_DATABASE_URL names a file that is not a database, or a damaged one: {cause}")
+        if error.statement is None:  # nothing was asked yet: an option of the URL, or the server itself
+            return WorldError(f"The database refuses: {cause}")
+    return DatabaseRefused(f"The database does not accept this value ({type(error).__name__})")
+
+
+def _may_pass(error: Exception, code: int | str | None) -> bool:
+    """Whether the error is about the database and not about what it was asked to store."""
+    if isinstance(code, str) and code.startswith((*PASSING, LIMITS)):
+        return not code.startswith(LIMITS)
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
 
 
 def _code_of(error: BaseException | None) -> int | str | None:

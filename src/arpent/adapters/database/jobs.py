@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import accumulate
 
 from cryptography.fernet import MultiFernet
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, exists, func, or_, select, update
 
+from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.connection import reading, writing
+from arpent.adapters.database.counts.progress import progress_of
+from arpent.adapters.database.counts.row_counts import with_reasons
 from arpent.adapters.database.keys import seal, unseal
-from arpent.adapters.database.progress import progress_of
-from arpent.adapters.database.row_counts import with_reasons
 from arpent.adapters.database.schema import findings, jobs, partitions, scripts
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError, Conflict, JobNotFound
@@ -46,11 +47,11 @@ class SqlJobStore:
         engine: Engine,
         cipher: MultiFernet | None = None,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._engine = engine
         self._cipher = cipher
-        self._now = now
+        self._now = now or clock_of(engine)
 
     def add(self, job: Job) -> None:
         row = {**_columns(job), "id": job.id, "owner": job.owner, "created": job.created, "version": job.version}

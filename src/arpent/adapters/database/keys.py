@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import secrets as randomness
 from base64 import urlsafe_b64encode
+from datetime import datetime
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, exists, or_, select
 
 from arpent.adapters.database.connection import reading, writing
-from arpent.adapters.database.schema import secrets
+from arpent.adapters.database.schema import jobs, partitions, secrets
 from arpent.adapters.database.upsert import insert_missing
-from arpent.domain.errors import WorldError
+from arpent.domain.errors import InvalidSetting, WorldError
 
 KEY_NAME = "server-key"
+LOOKED_AT = 5
+"""Requests in work that are looked at when a process starts."""
 FERNET_PREFIX = b"gAAAA"
 """First bytes of an encrypted body; a plain body starts with a brace."""
 
@@ -71,3 +74,26 @@ def unseal(cipher: MultiFernet | None, stored: bytes) -> str:
         "Stored requests cannot be read: set ARPENT_SECRET_KEY to the key they were stored with, or add that key after "
         "the present one, with a comma between them"
     )
+
+
+def check_opens(engine: Engine, cipher: MultiFernet, now: datetime) -> None:
+    """Check that these keys open a request that somebody works on now: whoever opens none would fail them all. Raises
+    InvalidSetting."""
+    held = exists().where(partitions.c.job_id == jobs.c.id, partitions.c.leased_until > now)
+    in_work = select(jobs.c.body).where(or_(jobs.c.leased_until > now, held)).limit(LOOKED_AT)
+    with reading(engine) as connection:
+        stored = connection.scalars(in_work).all()
+    if stored and not any(_opens(cipher, bytes(body)) for body in stored):
+        raise InvalidSetting(
+            "ARPENT_SECRET_KEY opens none of the requests that other runners of this database work on now: set it to "
+            "their key, or add that key after the present one, with a comma between them. If none of them runs any "
+            "more and their key is lost, start again after ARPENT_POLICY__LEASE_SECONDS"
+        )
+
+
+def _opens(cipher: MultiFernet, stored: bytes) -> bool:
+    try:
+        unseal(cipher, stored)
+    except (WorldError, UnicodeDecodeError):
+        return False
+    return True

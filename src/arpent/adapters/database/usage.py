@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, delete, func, select
 
+from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.schema import turns, usages
 from arpent.adapters.database.upsert import insert_or_add, insert_or_replace
@@ -19,9 +20,9 @@ LAST_TURN = 1e9
 class SqlUsageStore:
     """A UsageStore over a database."""
 
-    def __init__(self, engine: Engine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime] | None = None) -> None:
         self._engine = engine
-        self._now = now
+        self._now = now or clock_of(engine)
 
     def add(self, client_id: str, usage: Usage, amount: float) -> None:
         with writing(self._engine) as connection:

@@ -6,15 +6,16 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from threading import Lock
 from typing import Any, TypeGuard
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jws, jwt
-from joserfc.jwk import JWKRegistry, Key, KeySet
+from joserfc.jwk import JWKRegistry, Key
 
 from arpent.domain.boundary.address_grammar import is_private_url
 from arpent.domain.boundary.client_ids import LOCAL
@@ -25,6 +26,10 @@ from arpent.server.access.tokens import UNREADABLE
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures that are accepted: all by key pairs. Never `none`, and never by a shared secret, for which somebody could
 use a public key."""
+KINDS = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+"""First letters of an algorithm → the kind of its keys."""
+MOST_TRIES = 16
+"""Keys that are tried for a token that names none of them."""
 KEYS_SECONDS = 3600.0
 """Age at which the issuer's keys serve no longer: one that it took back is believed no longer."""
 RENEWAL_SECONDS = 3300.0
@@ -74,7 +79,7 @@ class ExternalIssuer:
         self._fetch = fetch
         self._now = now
         self._clock = clock
-        self._keys: KeySet | None = None
+        self._keys: tuple[Key, ...] | None = None
         self._fetched = -float("inf")
         self._tried = -float("inf")
         self._lock = Lock()
@@ -124,13 +129,13 @@ class ExternalIssuer:
         keys, latest = self._known_keys(fresh=False), False
         while True:
             try:
-                return dict(jwt.decode(token, keys, algorithms=list(ALGORITHMS)).claims)
+                return _claims(token, keys)
             except UNREADABLE:
                 if latest:
                     raise Unauthorized(f"The access token is not one of {self._rules.issuer}.") from None
             keys, latest = self._known_keys(fresh=True), True
 
-    def _known_keys(self, *, fresh: bool) -> KeySet:
+    def _known_keys(self, *, fresh: bool) -> tuple[Key, ...]:
         """The issuer's keys; `fresh`: fetched now, unless they were within the pause. One thread fetches, and no other
         waits for it: an issuer may take its time, and forged tokens may come in any number."""
         age = self._clock() - self._fetched
@@ -146,7 +151,7 @@ class ExternalIssuer:
             return known
         raise RateLimited(f"The keys of {self._rules.issuer} are being fetched; try again.", seconds=1.0)
 
-    def _renewed(self) -> KeySet:
+    def _renewed(self) -> tuple[Key, ...]:
         """The keys that the issuer publishes now, or within the pause and while it is away those that are not old."""
         now = self._clock()
         known = self._keys if now - self._fetched < KEYS_SECONDS else None
@@ -163,7 +168,7 @@ class ExternalIssuer:
             raise WorldError(f"The keys of {self._rules.issuer} cannot be had; try again.", transient=True)
         return known
 
-    def _published(self) -> KeySet:
+    def _published(self) -> tuple[Key, ...]:
         """The keys that the issuer publishes, those for signatures by key pairs. Raises WorldError."""
         issuer = self._rules.issuer
         described = self._fetch(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
@@ -177,7 +182,26 @@ class ExternalIssuer:
         keys = [key for data in usable if (key := _imported(data, issuer)) is not None]
         if not keys:
             raise WorldError(f"{issuer} publishes no key that can be used")
-        return KeySet(keys)
+        return tuple(keys)
+
+
+def _claims(token: str, keys: Sequence[Key]) -> Mapping[str, Any]:
+    """The claims, if one of the keys that the token may mean signed it. Keys of one `kid` may differ in kind
+    (RFC 7517, 4.5), and neither a key nor a token needs one. Raises one of UNREADABLE."""
+    header = jws.extract_compact(token.encode()).headers()
+    named, algorithm = header.get("kid"), str(header.get("alg"))
+    meant = [
+        key for key in keys
+        if key.key_type == KINDS.get(algorithm[:2]) and key.get("alg") in (None, algorithm)
+        and (named is None or key.get("kid") in (None, named))
+    ]  # fmt: skip
+    failure: Exception = LookupError("no key is meant")
+    for key in meant[:MOST_TRIES]:
+        try:
+            return dict(jwt.decode(token, key, algorithms=list(ALGORITHMS)).claims)
+        except UNREADABLE as error:
+            failure = error
+    raise failure
 
 
 def _imported(data: dict[str, Any], issuer: str) -> Key | None:
@@ -195,7 +219,7 @@ def _is_public(key: object) -> TypeGuard[dict[str, Any]]:
 
 
 def _is_instant(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and isfinite(value))
 
 
 def _listed(value: object) -> tuple[object, ...]:

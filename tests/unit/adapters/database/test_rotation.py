@@ -12,19 +12,21 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, select, update
 
 from arpent.adapters.database import rotation, schema
+from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher, known_key, stored_key
 from arpent.adapters.database.rotation import rotate_bodies
+from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.domain.errors import InvalidSetting, Unauthorized
 from arpent.domain.job import Job, Status
 from arpent.domain.ports.clients import Client, Role
 from arpent.domain.ports.jobs import SortKey
 from arpent.server.access.tokens import Tokens
 from arpent.settings import Settings
-from arpent.wiring.keys import opening_keys, rotate_keys, server_keys
+from arpent.wiring.keys import check_keys, opening_keys, rotate_keys, server_keys
 from tests.support.databases import KINDS, database
-from tests.support.jobs import make_job
+from tests.support.jobs import cut, make_job
 
 OLD, NEW, OTHER = (
     b"the old key of thirty-two bytes!",
@@ -134,3 +136,27 @@ def test_the_databases_own_key_opens_until_it_is_rotated_out_and_proves_nothing(
     assert not SqlJobStore(engine, body_cipher(NEW)).get(jobs[0].id).unreadable
     with pytest.raises(InvalidSetting, match="ARPENT_SECRET_KEY"):
         rotate_keys(unset, engine)
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_who_opens_nothing_that_others_work_on_does_not_start(engine: Engine, part: bool) -> None:
+    """It would fail all their requests within a second."""
+    work, now = SqlWorkStore(engine), clock_of(engine)
+    theirs = SqlJobStore(engine, body_cipher(OLD))
+    theirs.add(job := make_job(body=BODY, status=Status.ANALYSING))
+    right, wrong = (Settings(secret_key=(SecretStr(key.decode()),)) for key in (OLD, NEW))
+    check_keys(wrong, engine)  # nobody works on it: nobody may have its key any more
+    lease = work.claim(now(), 60)
+    assert lease is not None
+    if part:
+        work.add(lease, cut(2, 1), ())
+        theirs.save(replace(theirs.get(job.id), status=Status.PROCESSING))
+        work.finish(lease, None)
+        lease = work.claim(now(), 60)
+        assert lease is not None
+    with pytest.raises(InvalidSetting, match="ARPENT_SECRET_KEY opens none"):
+        check_keys(wrong, engine)
+    check_keys(right, engine)
+    check_keys(Settings(secret_key=(SecretStr(NEW.decode()), SecretStr(OLD.decode()))), engine)
+    work.release(lease, None)
+    check_keys(wrong, engine)

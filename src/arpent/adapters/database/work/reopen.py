@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, and_, delete, or_, select, update
 
-from arpent.adapters.database.row_counts import forget_reasons, reopened
+from arpent.adapters.database.counts.row_counts import forget_reasons, reopened
 from arpent.adapters.database.schema import findings, jobs, partitions, payloads
 from arpent.adapters.database.work.payload import pack, unpack
 from arpent.domain.errors import Conflict

@@ -6,15 +6,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Table, Update, delete, select, update
 
+from arpent.adapters.database.clock import clock_of
 from arpent.adapters.database.connection import reading, writing
-from arpent.adapters.database.progress import progress_of
-from arpent.adapters.database.row_counts import note_reasons, values_of
+from arpent.adapters.database.counts.progress import progress_of
+from arpent.adapters.database.counts.row_counts import note_reasons, values_of
 from arpent.adapters.database.schema import findings, jobs, partitions, payloads, reasons, scripts
 from arpent.adapters.database.upsert import insert_or_replace
 from arpent.adapters.database.usage import add_usage, take_turn
@@ -48,12 +49,12 @@ class SqlWorkStore:
         self,
         engine: Engine,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
         weight: Callable[[str], float] = lambda owner: 1.0,
     ) -> None:
         """`weight` of a client by its id: how many turns it has for one of a client of weight 1."""
         self._engine = engine
-        self._now = now
+        self._now = now or clock_of(engine)
         self._weight = weight
 
     def claim(

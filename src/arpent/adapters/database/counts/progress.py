@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, case, func, select
 
-from arpent.adapters.database.row_counts import counts_of, sums
+from arpent.adapters.database.counts.row_counts import counts_of, sums
+from arpent.adapters.database.counts.throughput import rates_of
 from arpent.adapters.database.schema import partitions
-from arpent.adapters.database.throughput import rates_of
 from arpent.domain.job import Progress
 
 

@@ -1,0 +1,1 @@
+"""Counts: how far a job is, what its rows came to, and how fast it goes."""
