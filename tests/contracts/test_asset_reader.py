@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import numpy as np
@@ -201,6 +201,17 @@ def test_a_file_that_appears_later_is_read(case: Case) -> None:
     with pytest.raises(AssetUnreadable):
         case.reader.describe(case.name("a.tif"))
     assert case.reader.describe(case.make("a.tif", formula(64, 64))).width == 64
+
+
+def test_no_name_of_an_image_is_too_long_for_its_mask(tmp_path: Path) -> None:
+    """GDAL is not asked for it: it takes longer."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise AssertionError("the file is a GeoTIFF")
+
+    path = tmp_path / f"{'a' * 248}.tif"
+    write(path, formula(64, 64))
+    assert CogReader(other_formats=refuse).describe(str(path)).width == 64
 
 
 @pytest.mark.parametrize("far_apart", [False, True])

@@ -9,6 +9,7 @@ import shapely
 from exactextract.raster import NumPyRasterSource
 from numpy.typing import NDArray
 from pyproj import CRS
+from shapely import affinity
 
 from arpent.domain.calculation import MORE, Calculation
 from arpent.domain.errors import InvalidRequest
@@ -17,7 +18,7 @@ from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, PixelRule, Resolution, Rule, Samples
 from arpent.zonal import pixel_rules
 from arpent.zonal.pixel_coverage import pixel_coverage
-from arpent.zonal.pixel_rules import covered_shares, samples_inside
+from arpent.zonal.pixel_rules import SEAM, _without_seams, covered_shares, samples_inside
 from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.statistics import Reduction, summarise
 
@@ -293,3 +294,21 @@ def test_samples_outside_the_polygons_count_as_the_service_counts_them() -> None
     assert found["mode"] == [7.0, 3.0]
     assert found["share_three"] == [0.4, 4 / 6]
     assert found["share_seven"] == [0.4, 0.0]
+
+
+def test_all_seams_of_a_ring_that_is_cut_in_two_are_found() -> None:
+    """GEOS leaves some of 300 apart where it widens both halves as one geometry."""
+    random = np.random.default_rng(5)
+    for _ in range(300):
+        x, y = 5e5 + random.uniform(0, 1e5), 5e6 + random.uniform(0, 1e5)
+        disc = shapely.Point(x, y).buffer(random.uniform(20, 400), quad_segs=int(random.integers(1, 12)))
+        ring = disc.difference(affinity.scale(disc, 0.3, 0.3))
+        west, south, east, north = ring.bounds
+        middle = x + random.uniform(-10, 10)
+        boxes = (shapely.box(west, south, middle, north), shapely.box(middle, south, east, north))
+        halves = [ring.intersection(box) for box in boxes]
+        angle = random.uniform(0, 90)
+        cut, whole = (affinity.rotate(one, angle, (5e5, 5e6)) for one in (shapely.MultiPolygon(halves), ring))
+        found = _without_seams(np.array([cut], object), SEAM)[0]
+        lost = shapely.area(shapely.symmetric_difference(shapely.buffer(found, -5), shapely.buffer(whole, -5)))
+        assert lost < 1.0

@@ -46,6 +46,8 @@ BINS = {
     "uneven": Histogram(bins=(-1.0, -0.5, 0.1, 0.10000000149011612, 2.5, 5.0, 1e30)),
     "uneven and many": Histogram(bins=tuple((np.arange(200) / 100 - 1) ** 3)),
     "narrow": Histogram(bin_count=5, low_edge=1.0, high_edge=1.0 + 1e-15),
+    "of denormal widths": Histogram(bin_count=4, low_edge=0.0, high_edge=1e-310),
+    "of a denormal width": Histogram(bins=(0.0, 1e-320, 2e-320, 3e-320)),
     "own": Histogram(bin_count=7),
     "own, of a width": Histogram(bin_width=0.7),
 }

@@ -30,8 +30,9 @@ def _end_at_once(ending: list[int]) -> None:
     if not ending:
         return
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:  # None: the process was started without it
+                stream.flush()
     except OSError:
         return  # Python says what went wrong
     os._exit(ending[0])

@@ -46,9 +46,11 @@ class Memo(Generic[Key, Value]):
             raise
 
     def begin(self, key: Key, start: Callable[[], Future[Value]]) -> None:
-        """Have the value made elsewhere, if nobody has begun to make it; `start` must not wait."""
+        """Have the value made elsewhere, if nobody has begun to make it, or it failed and nobody has asked for it yet;
+        `start` must not wait."""
         with self._lock:
-            if self._known(key) is None:
+            future = self._known(key)
+            if future is None or (future.done() and (future.cancelled() or future.exception() is not None)):
                 self._keep(key, start())
 
     def known(self, key: Key) -> Value | None:

@@ -80,7 +80,8 @@ def _without_seams(outlines: NDArray[np.object_], width: float) -> NDArray[np.ob
     """The outlines; where parts of one are nearer to each other than `width`, what lies between them is filled."""
     found = outlines.copy()
     for row in np.flatnonzero(shapely.get_num_geometries(outlines) > 1):
-        wider = shapely.buffer(outlines[row], width / 2, join_style="mitre")
+        parts = shapely.get_parts(outlines[row])  # each alone: together they may share edges, and GEOS miss some
+        wider = shapely.union_all(shapely.buffer(parts, width / 2, join_style="mitre"))
         if shapely.get_num_geometries(wider) < shapely.get_num_geometries(outlines[row]):
             found[row] = shapely.buffer(wider, -width / 2, join_style="mitre")
     return found

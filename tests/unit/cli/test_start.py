@@ -34,6 +34,14 @@ def test_what_was_written_is_there_and_the_code_is_the_command_s(
     assert (done.returncode, done.stdout, done.stderr.strip()) == (ends_with, "done\nleft\n", says)
 
 
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_process_without_an_output_ends_as_well(closed: str) -> None:
+    command = COMMAND.format(code=3).replace("print", "str")  # there is nowhere to print to
+    shell = f'exec "$0" -c "$1" {closed}>&-'
+    done = subprocess.run(["sh", "-c", shell, sys.executable, command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 def test_what_could_not_be_written_is_told() -> None:
     with Path("/dev/full").open("w") as full:

@@ -35,6 +35,17 @@ def test_a_failure_is_not_kept() -> None:
     assert memo.get("a", lambda: 7) == 7
 
 
+def test_a_failure_that_nobody_saw_is_not_kept_for_who_begins_later() -> None:
+    memo: Memo[str, int] = Memo(most=4)
+    with ThreadPoolExecutor(1) as pool:
+        failed = pool.submit(lambda: 1 // 0)
+        assert isinstance(failed.exception(), ZeroDivisionError)
+        memo.begin("a", lambda: failed)
+        memo.begin("a", lambda: pool.submit(lambda: 7))
+        memo.begin("a", lambda: pool.submit(lambda: 8))
+        assert memo.get("a", lambda: 9) == 7
+
+
 def test_values_used_last_are_kept() -> None:
     memo: Memo[str, int] = Memo(most=2)
     for key in ("a", "b", "a", "c"):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from arpent.adapters.formats.plain_polygons import WkbColumn
+from arpent.adapters.formats.plain_polygons import WkbColumn, as_binary
 from arpent.adapters.formats.wkb import flaws_of
 
 Linear = Callable[[Sequence[int]], Mapping[int, bytes]]
@@ -47,6 +47,7 @@ def read_column(
 ) -> tuple[NDArray[np.object_], dict[int, str], NDArray[np.object_]]:
     """(n,): the geometries of a column of WKB, two-dimensional, None where there is none; primary key (n,) → why one is
     None although there are bytes; and (n,): the geometries as ISO WKB."""
+    column = as_binary(column)
     column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
     stored = WkbColumn(column=column)
     plain = stored.plain()[0] > 0

@@ -30,7 +30,7 @@ class WkbColumn:
     """The bytes of n geometries beside each other, as Arrow stores them."""
 
     column: pa.Array
-    """Binary; its offsets must have been validated."""
+    """Binary or large binary; its offsets must have been validated."""
 
     @cached_property
     def there(self) -> NDArray[np.bool_]:
@@ -61,6 +61,15 @@ class WkbColumn:
         buffer = self.column.buffers()[2] if len(self.column) else None
         data = np.frombuffer(buffer, np.uint8) if buffer is not None else np.zeros(0, np.uint8)
         return _plain(data, self.limits, self.there & (self.sizes <= MOST_GEOMETRY_BYTES))
+
+
+def as_binary(column: pa.Array) -> pa.Array:
+    """A column of texts as their bytes, unchecked, since files may say text of WKB, and hold any bytes in texts; one of
+    bytes as it is."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        # A cast would load Arrow's functions, which takes long.
+        return column.view(pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary())
+    return column
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

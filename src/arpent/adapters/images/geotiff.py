@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -134,8 +135,9 @@ def _header(href: str, origins: ByteSources, file: HeaderBytes) -> Header:
 def _beside(origins: ByteSources, href: str) -> HeaderBytes | None:
     """The image's mask file; None if there is none, or the server answers with something else."""
     path = local_path(href)
-    if path is not None and not path.exists():  # as mostly
-        return None
+    with suppress(OSError):  # who reads it says what is wrong
+        if path is not None and not path.exists():  # as mostly
+            return None
     try:
         file = origins.head(href)
     except AssetUnreadable as error:

@@ -97,7 +97,9 @@ def _step(edges: NDArray[np.float64]) -> float:
         return 0.0
     low, high = edges[0], edges[bins]
     for step in ((high - low) / bins, edges[1] - low):
-        if NARROW * max(abs(low), abs(high)) < step < np.inf and (high - low) / step < 2.0 * bins:
+        # Nothing may be divided by a width whose inverse is infinite: 0 * infinity has no place.
+        divides = NARROW * max(abs(low), abs(high)) < step < np.inf and 1.0 / step < np.inf
+        if divides and (high - low) / step < 2.0 * bins:
             even = True
             for i in range(bins):
                 even &= edges[i] == low + i * step

@@ -99,6 +99,19 @@ def test_columns_are_read_as_geos_reads_them(monkeypatch: pytest.MonkeyPatch) ->
     assert quick[2].tolist() == slow[2].tolist()
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_what_a_file_calls_text_is_read_as_its_bytes(kind: pa.DataType) -> None:
+    """A row must not be told by the bytes of another: what is nested too deep would reach GEOS."""
+    rows = [*PLAIN, *OTHERS, (struct.pack("<BII", 1, 7, 1) * 100)] * 3
+    ids, column = np.arange(len(rows)), pa.array(rows, pa.binary())
+    large = column.cast(pa.large_binary()) if kind == pa.large_string() else column
+    texts = pa.Array.from_buffers(kind, len(rows), large.buffers(), large.null_count)
+    with np.errstate(invalid="ignore"):
+        found, expected = (read_column(ids, each, lambda _: {}) for each in (texts, column))
+    assert shapely.to_wkb(found[0]).tolist() == shapely.to_wkb(expected[0]).tolist()
+    assert (found[1], found[2].tolist()) == (expected[1], expected[2].tolist())
+
+
 def test_what_is_too_large_is_refused() -> None:
     count = MOST_GEOMETRY_BYTES // 16 + 1
     ring = np.zeros((count, 2))

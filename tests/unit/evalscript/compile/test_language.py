@@ -93,6 +93,8 @@ MISREAD = [
     "const \\u0061 = 1; return [a]",
     # One name, two variables; and a variable that is there but is not declared.
     "function g(a, b = () => a) { var a = 9; return b() } return [g(3)]",
+    "function g(a, b = () => a) { function a() {} return b() } return [g(s.a) === s.a ? 1 : 2]",
+    "let z = 7; switch (s.a > 1 ? 1 : 2) { case z: let z = 1; break; case 2: return [4] } return [1]",
     "let t; switch (s.a > 1) { case true: let z = 1; break; case false: t = typeof z === 'undefined' } return [+t]",
     "switch (s.a > 1 ? 1 : 2) { case 1: let z = 1; break; case 2: z = 5 } return [1]",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from pyproj import CRS
 
 from arpent.adapters.formats.geometries import Linear, read_column
 from arpent.adapters.formats.parquet_columns import ABOUT
-from arpent.adapters.formats.plain_polygons import PLAIN, WkbColumn
+from arpent.adapters.formats.plain_polygons import PLAIN, WkbColumn, as_binary
 from arpent.adapters.formats.vector.open_file import (
     IDENTIFIER,
     TEXTS,
@@ -92,6 +92,7 @@ def _outlines(
 ) -> tuple[pa.Array, NDArray[np.float64], set[str]]:
     """(n,): a column of WKB as ISO WKB; (n, 4): bounding boxes, NaN where there is none; names of the types. What is
     plain is not parsed, and no object is made of it."""
+    column = as_binary(column)
     column.validate(full=True)
     plain, bounds = WkbColumn(column=column).plain()
     kinds, rest = {PLAIN[kind] for kind in np.unique(plain).tolist() if kind}, np.flatnonzero(plain == 0)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent.adapters.formats.geometries import read_column
+from arpent.adapters.formats.plain_polygons import as_binary
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
 
@@ -115,7 +116,5 @@ def plain_texts(column: pa.Array) -> tuple[str | None, ...] | None:
 
 def as_bytes(column: pa.Array) -> list[bytes | None]:
     """The bytes of texts, unchecked: a file may hold any."""
-    large = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)
-    same = pa.large_binary() if large else pa.binary()
-    found: list[bytes | None] = column.view(same).to_pylist()  # a cast would load Arrow's functions, which takes long
+    found: list[bytes | None] = as_binary(column).to_pylist()
     return found

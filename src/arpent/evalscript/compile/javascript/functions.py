@@ -63,14 +63,16 @@ def _bind_parameters(
 
 
 def _check_one_scope(function: SyntaxTree) -> None:
-    """Raises Unsupported where a `var` of the body has a parameter's name, and a function in the parameters may see it:
-    those are two variables."""
+    """Raises Unsupported where a `var` or a function of the body has a parameter's name, and a function in the
+    parameters may see it: those are two variables."""
     parameters = function.fields.get("parameters")
     if parameters is None or not any(one.kind in FUNCTION_KINDS for one in parameters.walk()):
         return
     names = {name for pattern in parameters.children for name in pattern_names(pattern)}
-    if names & set(var_names(function["body"])):
-        raise Unsupported("a var with the name of a parameter that a function among the parameters sees")
+    body = function["body"]
+    functions = {one["name"].text for one in body.children if one.kind == "function_declaration"}
+    if names & {*var_names(body), *functions}:
+        raise Unsupported("a variable with the name of a parameter that a function among the parameters sees")
 
 
 def _run_body(evaluator: PartialEvaluator, body: SyntaxTree, scope: Scope) -> JsValue:

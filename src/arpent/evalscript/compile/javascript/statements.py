@@ -239,11 +239,13 @@ def _run_switch(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> 
 
 
 def _check_own_variables(cases: Sequence[SyntaxTree]) -> None:
-    """Raises Unsupported for a `let` or `const` that another case names: its variable is there, but was not declared,
-    unless this case falls through."""
+    """Raises Unsupported for a `let` or `const` that another case names, or the value of its own: its variable is
+    there, but was not declared, unless this case falls through."""
     for case in cases:
         own = {name for one in case.children if one.kind == "lexical_declaration" for name in declared_names(one)}
-        named = (one.text for other in cases if other is not case for one in other.walk() if "identifier" in one.kind)
+        elsewhere = [other for other in cases if other is not case]
+        elsewhere += [case["value"]] if case.kind == "switch_case" else []
+        named = (one.text for other in elsewhere for one in other.walk() if "identifier" in one.kind)
         if own and not own.isdisjoint(named):
             raise Unsupported("a variable that one case declares and another names")
 
