@@ -12,8 +12,7 @@ import pytest
 
 from tests.support.bounds import CHECKED, SIGN
 
-WORLDS = "20"
-MANY = "100"
+FEW, WORLDS, MANY = "5", "20", "100"
 TOUCH = """
 import ctypes
 import numpy as np
@@ -39,7 +38,7 @@ def test_a_step_beyond_a_guarded_array_crashes(repository: Path, front: bool, pl
     assert done.stdout.split() == [str(place) for place in places[:2]]
 
 
-@pytest.mark.parametrize("worlds", [WORLDS, pytest.param(MANY, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("worlds", [WORLDS if CHECKED else FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_kernels_stay_inside_their_arrays_over_random_worlds(repository: Path, worlds: str):
     """Images that overlap, every order, resampling and way of packing, blocks decoded as far as needed; headers that
     lie; compiled scripts. The numbers are those of arrays that are not guarded."""
