@@ -34,8 +34,8 @@ PLAIN_BANDS = 3
 PLAIN_BYTES = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYTES * PLAIN_BANDS
 """Bytes of such a sample."""
 KEPT_PER_SAMPLE = 64
-"""Samples of bounding boxes that may keep a number, for each sample that is worked on: it takes four bytes if it lies
-inside the polygon and counts, which half of them do at most, mostly."""
+"""Samples of bounding boxes that may each keep one number, for each sample that is worked on. A number takes four
+bytes, and mostly at most half of the samples have one: those inside the polygon that count."""
 KEPT_AT_ONCE = 16
 """Numbers that samples of bounding boxes may keep in several intervals that are worked on at once, for each sample
 that fits into memory."""

@@ -10,13 +10,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from arpent.domain.boundary.kernel import inner
+from arpent.zonal.bins.tally import TABLES, tally
 
 CELLS = 1024
 """Ranges of values."""
-TABLES = 4
-"""Counts of each cell that are kept apart: neighbours are alike, and a count waits for the one before."""
 PIECE = 1024
-"""Samples that are placed at once; a multiple of TABLES."""
+"""Samples that are placed at once."""
 TRIED = 256
 """Samples, about, between whose extremes the cells lie; the first and the last cell reach on without end."""
 
@@ -33,7 +32,7 @@ def candidates(samples: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArr
     for first in range(0, len(samples), PIECE):
         piece = samples[first : first + PIECE]
         _place(piece, low, per_unit, places)
-        _count(places, len(piece), counts)
+        tally(places[: len(piece)], counts)
     chosen = np.zeros(CELLS, np.uint8)
     many = _choose(counts, wanted, chosen)
     found, end = np.empty(many + 1, np.float32), np.uint64(0)  # one more: each sample is written before it is chosen
@@ -63,17 +62,6 @@ def _place(piece: NDArray[np.float32], low: float, per_unit: float, places: NDAr
     for i in range(len(piece)):
         place = (np.float64(piece[i]) - low) * per_unit
         places[i] = np.uint16(np.int32(min(max(place, 0.0), CELLS - 1.0)))
-
-
-@inner
-def _count(places: NDArray[np.uint16], count: int, counts: NDArray[np.int64]) -> None:
-    """Add the first `count` places to `counts` (TABLES, CELLS)."""
-    whole = count - count % TABLES
-    for i in range(0, whole, TABLES):
-        for table in range(TABLES):
-            counts[table, places[i + table]] += 1
-    for i in range(whole, count):
-        counts[0, places[i]] += 1
 
 
 @inner

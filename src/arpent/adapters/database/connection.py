@@ -36,11 +36,10 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """File permissions of users other than the owner, which are removed."""
 DISK_FULL = frozenset({sqlite3.SQLITE_FULL, "53100"})
 """Codes of SQLite and PostgreSQL for a full disk."""
-PASSING = ("25", "26", "42")
-"""Classes of PostgreSQL's SQLSTATEs that say nothing of a value, though the driver does not count them as operational:
-the server takes no changes for as long as another one takes over, or a right or a table is missing for a while."""
-LIMITS = "54"
-"""The class for what is too large for PostgreSQL, ever, though the driver counts it as operational."""
+MAY_PASS = {"25": True, "26": True, "42": True, "54": False}
+"""Classes of PostgreSQL's SQLSTATEs that the driver's classes of errors tell wrongly → whether the same call may
+succeed later. The server takes no changes while another one takes over; a statement, a right, a table or a column is
+missing for a while; but what is too large for PostgreSQL stays so."""
 READ_ONLY = "25006"
 """The SQLSTATE of a server that takes no changes."""
 REFUSALS = (StatementError, UnicodeEncodeError, OverflowError)
@@ -219,9 +218,8 @@ def _in_plain_words(error: Exception) -> WorldError:
 
 def _may_pass(error: Exception, code: int | str | None) -> bool:
     """Whether the error is about the database and not about what it was asked to store."""
-    if isinstance(code, str) and code.startswith((*PASSING, LIMITS)):
-        return not code.startswith(LIMITS)
-    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
+    usual = isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
+    return MAY_PASS.get(code[:2], usual) if isinstance(code, str) else usual
 
 
 def _code_of(error: BaseException | None) -> int | str | None:

@@ -58,7 +58,7 @@ class WkbColumn:
         too large. And (n, 4): the bounding boxes of those; NaN elsewhere."""
         if len(self.column) < FEW:
             return np.zeros(len(self.column), np.uint8), np.full((len(self.column), 4), np.nan)
-        buffer = self.column.buffers()[2] if len(self.column) else None
+        buffer = self.column.buffers()[2]
         data = np.frombuffer(buffer, np.uint8) if buffer is not None else np.zeros(0, np.uint8)
         return _plain(data, self.limits, self.there & (self.sizes <= MOST_GEOMETRY_BYTES))
 

@@ -108,8 +108,8 @@ def _add(
     try:
         prepared = read_samples(computation, found)
         most = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // prepared.evalscript.width))
-        sums, known = totals.takes_code(prepared.evalscript), totals.knows_outside(found)
-        answered = answers(computation, prepared, most, sums=sums, outside=not known)
+        as_code, known = totals.takes_code(prepared.evalscript), totals.knows_outside(found)
+        answered = answers(computation, prepared, most, as_code=as_code, outside=not known)
         totals.add(chosen, found, prepared, answered, computation.shares)
     except ScriptError as error:
         totals.fail(chosen[found.present], as_failure(error))
@@ -157,15 +157,15 @@ def read_samples(computation: Computation, found: IntervalAcquisitions) -> Prepa
 
 
 def answers(
-    computation: Computation, prepared: Prepared, most: int, *, sums: bool = False, outside: bool = True
+    computation: Computation, prepared: Prepared, most: int, *, as_code: bool = False, outside: bool = True
 ) -> Iterator[tuple[ScriptCall, ScriptAnswer | MachineCode]]:
-    """The script's answer for all samples, at most `most` at once; errors of evaluatePixel are in it. `sums`: once
+    """The script's answer for all samples, at most `most` at once; errors of evaluatePixel are in it. `as_code`: once
     machine code can compute it, the code comes instead, for all samples that are left but the one outside, which has an
     answer; without `outside` it has none then: code answers the same to the same."""
     owners, session = np.append(computation.geometry.features.ids, OUTSIDE), computation.session
     stopwatch, low, end = computation.services.stopwatch, 0, int(prepared.offsets[-1])
     while low < end:
-        if sums and low < end - 1:
+        if as_code and low < end - 1:
             call = prepared.call(low, end - 1)
             code = session.machine_code(call.inputs)
             if code is not None:

@@ -7,13 +7,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from arpent.domain.boundary.kernel import inner
+from arpent.zonal.bins.tally import TABLES, tally
 
 PIECE = 1024
 """Samples whose bins are found at once, in the processor's vectors."""
-TABLES = 4
-"""Counts of each bin that are kept apart: neighbours are alike, and a count waits for the one before."""
 MANY = 8
-"""Samples per bin from which on that is worth it."""
+"""Samples per bin from which on several tables are worth it."""
 FEW = 64
 """Edges up to which a sample is compared with all."""
 NARROW = 2.0**-40
@@ -74,12 +73,11 @@ def _count_segment(  # noqa: PLR0913, PLR0917
             _compare(piece, edges, places)
         else:
             _search(piece, edges, places)
-        whole = len(piece) - len(piece) % TABLES if apart > 1 else 0
-        for i in range(0, whole, TABLES):
-            for table in range(TABLES):
-                tables[table, places[i + table]] += 1
-        for i in range(whole, len(piece)):
-            tables[0, places[i]] += 1
+        if apart > 1:
+            tally(places[: len(piece)], tables)
+        else:
+            for i in range(len(piece)):
+                tables[0, places[i]] += 1
     for table in range(apart):
         tails[0] += tables[table, 0] * weight
         tails[1] += tables[table, bins + 1] * weight

@@ -51,7 +51,7 @@ OTHERS = (
 
 @pytest.fixture(autouse=True)
 def _however_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain_polygons, "FEW", 0)
+    monkeypatch.setattr(plain_polygons, "FEW", 1)
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
