@@ -56,6 +56,11 @@ class Isolation:
                 self._suspects.update(part.tolist() if len(part) == 1 else ())
             yield part, answer
 
+    def attempt(self, call: Callable[[], None]) -> None:
+        """A call that may leave things undone: what nobody foresaw is logged; other errors pass as in `run`."""
+        if isinstance(error := self._try(np.arange(0), lambda _: call()), Exception):
+            log.warning("What was tried at once is done step by step", exc_info=error)
+
     def _try(self, part: Rows, call: Callable[[Rows], Answer]) -> Answer | Exception:
         try:
             with panics_as_errors():

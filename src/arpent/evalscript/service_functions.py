@@ -18,6 +18,8 @@ SERVED: Mapping[str, str] = {
 """Functions that a script may define and arpent calls."""
 CHOOSE_SCENES = frozenset({"preProcessScenes", "filterScenes"})
 """Functions that select the scenes to read; SIMPLE mosaicking has no scenes."""
+BEFORE_SAMPLES = CHOOSE_SCENES | {"updateOutput"}
+"""Functions that are called in every interval, before its samples are read."""
 BEFORE_PIXELS = ("setup", "preProcessScenes", "filterScenes", "updateOutput")
 """Functions that run before evaluatePixel."""
 OLDER: Mapping[str, str] = {

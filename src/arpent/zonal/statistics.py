@@ -51,11 +51,31 @@ def part_of(inside: NDArray[np.int64], sums: NDArray[np.float64], samples: NDArr
     return ReductionPart(inside=inside, sums=sums, segments=segments)
 
 
+def parts_of(
+    inside: NDArray[np.int64], sums: NDArray[np.float64], samples: NDArray[np.float32] | None, times: int
+) -> list[ReductionPart]:
+    """As `part_of`, of the same features several `times`, one time behind the other: a part for each."""
+    if times == 1:
+        return [part_of(inside, sums, samples)]
+    ends = None if samples is None else np.append(0, np.cumsum(sums[COUNT].astype(np.int64)))
+    each, found = len(inside) // times, []
+    for low in range(0, len(inside), each):
+        mine = slice(low, low + each)
+        own = None if samples is None or ends is None else samples[ends[low] : ends[low + each]]
+        found.append(part_of(inside[mine], np.ascontiguousarray(sums[:, mine]), own))
+    return found
+
+
 def keeps_samples(wish: Calculation) -> bool:
     """Whether all samples that count must be kept until the last one is there."""
     bins = wish.histogram
     open_edges = bins is not None and bins.bins is None and (bins.low_edge is None or bins.high_edge is None)
     return bool(wish.percentiles) or open_edges or not FROM_SAMPLES.isdisjoint(wish.more)
+
+
+def needs_samples(wish: Calculation, sample_type: SampleType) -> bool:
+    """Whether sums are not enough, but samples that count must be looked at, if not kept."""
+    return keeps_samples(wish) or wish.histogram is not None or (sample_type.integer and bool(wish.shares))
 
 
 def values_suffice(wish: Calculation) -> bool:
@@ -76,6 +96,7 @@ class Reduction:
         self._sums = no_sums(count)
         self._fixed = fixed_histogram(wish, sample_type, count) if wish else None
         self._keeps = keeps_samples(calculation)
+        self._looks = needs_samples(calculation, sample_type)
         counted = classes(calculation) if sample_type.integer else None
         self._classes = fixed_histogram(counted, sample_type, count) if counted else None
         weighs = calculation.weighted or "weightedMean" in calculation.more
@@ -83,11 +104,6 @@ class Reduction:
         self._cloudy = np.zeros(count, np.int64) if CLOUDY_SHARE in calculation.more else None
         self._masked = True
         self._kept: list[tuple[Segments, NDArray[np.int64]]] = []
-
-    @property
-    def needs_samples(self) -> bool:
-        """Whether sums are not enough."""
-        return self._keeps or self._fixed is not None or self._classes is not None
 
     def part(
         self,
@@ -109,14 +125,14 @@ class Reduction:
         elif valid.dtype == np.bool_:
             valid = valid.view(np.uint8)
         sums, target = no_sums(len(offsets) - 1), type_limits(self._sample_type)
-        samples = np.empty(len(values) if self.needs_samples else 0, np.float32)
+        samples = np.empty(len(values) if self._looks else 0, np.float32)
         held = add_samples(values, valid, offsets, target, sums, samples)
         weighted = None
         if self._weighted is not None:
             assert shares is not None, "shares are wanted"
             weighted = np.zeros((6, len(offsets) - 1))
             add_weighted(values, valid, shares, offsets, target, weighted)
-        found = part_of(np.diff(offsets), sums, samples[:held] if self.needs_samples else None)
+        found = part_of(np.diff(offsets), sums, samples[:held] if self._looks else None)
         return replace(found, weighted=weighted, cloudy=cloudy)
 
     def add(self, part: ReductionPart, rows: NDArray[np.int64]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions, intervals_with_acquisitions
 from arpent.engine.processing.chunks import Chunk, chunks, raster_of_blocks
 from arpent.engine.processing.history import History, history_of
-from arpent.engine.processing.interval import Computation, add_new
+from arpent.engine.processing.interval import Computation, add_intervals, add_new
 from arpent.engine.processing.sample_geometry import SampleGeometry, sample_geometry, without_samples
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing.totals import IntervalTotals, as_failure
@@ -175,13 +176,16 @@ class _Work:
 
 
 def _in_one_chunk(work: _Work, geometry: SampleGeometry, found: Iterable[IntervalAcquisitions]) -> PartitionResult:
-    """All samples at once, one interval after the other: nothing of an interval is kept but its statistics."""
+    """All samples at once, one interval or a few small ones after the other: nothing of an interval is kept but its
+    statistics."""
     computation, rows, isolation = work.computation(geometry), np.arange(len(work.features)), Isolation()
+    remaining, together = iter(found), computation.together(work.samples_at_once(1))
     intervals: list[IntervalResult] = []
-    for one in found:
-        totals = work.totals(one)
-        add_new(computation, rows, one, totals, isolation)
-        intervals += [*work.earlier(one), *totals.results()]
+    while some := list(islice(remaining, together)):
+        totals = [work.totals(one) for one in some]
+        add_intervals(computation, rows, some, totals, isolation)
+        for one, total in zip(some, totals, strict=True):
+            intervals += [*work.earlier(one), *total.results()]
     return work.result(intervals, geometry.samples.counts)
 
 

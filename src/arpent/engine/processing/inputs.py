@@ -135,6 +135,50 @@ def prepare(
         _read(*parts, geometry=geometry, services=services)
         for parts in zip(bindings, acquisitions, groups, scenes, strict=True)
     ]
+    return _prepared(bindings, acquisitions, read, geometry, evalscript)
+
+
+def prepare_together(
+    binding: BandBinding,
+    acquisitions: Sequence[Acquisitions],
+    geometry: SampleGeometry,
+    evalscript: Evalscript,
+    services: Services,
+) -> tuple[ScriptInput, list[Prepared]] | None:
+    """What `prepare` makes of several intervals (n,) of a script with one SIMPLE input, read in one stream, so that the
+    reader is never idle between them: arrays (n, N) for the script, and of each interval what is prepared, which are
+    views of these. None if an image cannot be read: then intervals must be prepared alone, since it concerns only its
+    own. Raises AssetUnreadable for an image that may be readable later, and LimitExceeded as `prepare` does."""
+    if services.synchronous is not None:
+        check_scenes(geometry.grids, evalscript, [len(binding.requests)], [1], services.synchronous)
+    items = [item for one in acquisitions for item in one.items]
+    read = stack(
+        [one.items for one in acquisitions],
+        binding.requests,
+        geometry.sampling.knowing(items, np.concatenate([one.reach for one in acquisitions])),
+        services.reader,
+        source=binding.source,
+        collection=binding.collection,
+    )
+    if read.faults:
+        return None
+    together = [
+        _prepared(
+            [binding], [one], [_simple(binding, one, tuple(each[row] for each in read.values), read.mask[row],
+                read.used[row], (), geometry)], geometry, evalscript,
+        )
+        for row, one in enumerate(acquisitions)
+    ]  # fmt: skip
+    return _script_input(binding, read.values, read.mask, ()), together
+
+
+def _prepared(
+    bindings: Sequence[BandBinding],
+    acquisitions: Sequence[Acquisitions],
+    read: Sequence[_Read],
+    geometry: SampleGeometry,
+    evalscript: Evalscript,
+) -> Prepared:
     inputs = [one.inputs for one in read]
     if len(bindings) > 1:
         inputs = [one if acquired.items else _absent(one) for one, acquired in zip(inputs, acquisitions, strict=True)]
@@ -189,10 +233,7 @@ def _read(
             source=binding.source,
             collection=binding.collection,
         )
-        used = provenance(mosaic.used, geometry.samples.offsets, len(acquisitions.items))
-        origin = Origin(scenes=(tuple(range(len(acquisitions.items))),), used=mosaic.used[np.newaxis])
-        inputs = _script_input(binding, mosaic.values, mosaic.mask, ())
-        return _Read(inputs=inputs, used=used, origin=origin, faults=mosaic.faults)
+        return _simple(binding, acquisitions, mosaic.values, mosaic.mask, mosaic.used, mosaic.faults, geometry)
     read = stack(
         groups,
         binding.requests,
@@ -207,6 +248,25 @@ def _read(
     origin = Origin(scenes=tuple(tuple(place[id(item)] for item in group) for group in groups), used=read.used)
     inputs = _script_input(binding, read.values, read.mask, scenes)
     return _Read(inputs=inputs, used=used, origin=origin, faults=read.faults)
+
+
+def _simple(
+    binding: BandBinding,
+    acquisitions: Acquisitions,
+    values: tuple[NDArray[np.generic], ...],
+    mask: NDArray[np.uint8],
+    used: NDArray[np.signedinteger],
+    faults: tuple[Fault, ...],
+    geometry: SampleGeometry,
+) -> _Read:
+    """What a mosaic of all items gives; arrays as in `Mosaic`."""
+    count = len(acquisitions.items)
+    return _Read(
+        inputs=_script_input(binding, values, mask, ()),
+        used=provenance(used, geometry.samples.offsets, count),
+        origin=Origin(scenes=(tuple(range(count)),), used=used[np.newaxis]),
+        faults=faults,
+    )
 
 
 def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:

@@ -1,7 +1,8 @@
-"""Interval: one interval of one partition: acquisitions, pixels, script and statistics."""
+"""Interval: intervals of one partition: acquisitions, pixels, script and statistics."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,18 +17,21 @@ from arpent.engine.band_bindings import BandBinding, has_scenes
 from arpent.engine.budget import check_numbers, check_updated
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
-from arpent.engine.processing.inputs import Prepared, ScriptCall, prepare
+from arpent.engine.processing.inputs import Prepared, ScriptCall, prepare, prepare_together
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
-from arpent.engine.processing.totals import IntervalTotals, as_failure
+from arpent.engine.processing.totals import IntervalTotals, as_failure, summed
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import READ, REDUCE, SCRIPT
+from arpent.evalscript.service_functions import BEFORE_SAMPLES
 
 AT_ONCE = 1 << 18
 """Samples that are evaluated and reduced at once: what the script returns for them stays in the processor's caches, and
 its memory serves the next …"""
 NUMBERS_AT_ONCE = 1 << 24
 """… and the most numbers of all their bands."""
+MOST_TOGETHER, NUMBERS_TOGETHER = 32, 1 << 20
+"""Intervals that are read in one stream, at most, and numbers of all their bands."""
 OUTSIDE = np.iinfo(np.int64).min
 """Stands for the sample outside the polygons where segments are named by feature ids."""
 
@@ -51,6 +55,31 @@ class Computation:
     def shares(self) -> NDArray[np.float64] | None:
         """(N,): the share of each sample that its polygon covers; None where it does not matter."""
         return self.geometry.shares if self.calculations.needs_shares else None
+
+    def together(self, most: int) -> int:
+        """How many intervals are read and summed together, where at most so many samples fit into memory: several only
+        of what is small, whose numbers take no longer than the steps between them."""
+        if len(self.bindings) > 1 or has_scenes(self.bindings) or self.session.evalscript.functions & BEFORE_SAMPLES:
+            return 1
+        samples = max(1, len(self.geometry.samples))
+        bands = len(self.bindings[0].requests) + 1
+        return max(1, min(MOST_TOGETHER, NUMBERS_TOGETHER // (samples * bands), most // samples))
+
+
+def add_intervals(
+    computation: Computation,
+    rows: NDArray[np.intp],
+    found: Sequence[IntervalAcquisitions],
+    totals: Sequence[IntervalTotals],
+    isolation: Isolation,
+) -> None:
+    """As `add_new` in each of some intervals. Where all goes well they are read in one stream; otherwise one by one,
+    since what goes wrong concerns only its own interval."""
+    left = deque(zip(found, totals, strict=True))
+    if len(left) > 1 and all(one.error is None and one.kept is None and one.present.any() for one in found):
+        isolation.attempt(partial(_add_together, computation, rows, left))
+    for one, total in left:
+        add_new(computation, rows, one, total, isolation)
 
 
 def add_new(
@@ -106,16 +135,79 @@ def _add(
         computation = replace(computation, geometry=computation.geometry.take(places))
         found = found.take(places)
     try:
-        prepared = read_samples(computation, found)
-        most = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // prepared.evalscript.width))
-        as_code, known = totals.takes_code(prepared.evalscript), totals.knows_outside(found)
-        answered = answers(computation, prepared, most, as_code=as_code, outside=not known)
-        totals.add(chosen, found, prepared, answered, computation.shares)
+        _evaluate(computation, read_samples(computation, found), found, totals, chosen)
     except ScriptError as error:
         totals.fail(chosen[found.present], as_failure(error))
     except Exception:
         computation.session.restart()  # who knows in which state it was left
         raise
+
+
+def _evaluate(
+    computation: Computation,
+    prepared: Prepared,
+    found: IntervalAcquisitions,
+    totals: IntervalTotals,
+    chosen: NDArray[np.intp],
+) -> None:
+    most = max(1, min(AT_ONCE, NUMBERS_AT_ONCE // prepared.evalscript.width))
+    as_code, known = totals.takes_code(prepared.evalscript), totals.knows_outside(found)
+    answered = answers(computation, prepared, most, as_code=as_code, outside=not known)
+    totals.add(chosen, found, prepared, answered, computation.shares)
+
+
+def _add_together(
+    computation: Computation, rows: NDArray[np.intp], left: deque[tuple[IntervalAcquisitions, IntervalTotals]]
+) -> None:
+    """Read the intervals together, and take from `left` those that are added: one by one until machine code can compute
+    the script's answers, then all that are left at once."""
+    services, session, evalscript = computation.services, computation.session, computation.session.evalscript
+    with services.stopwatch.stage(READ):
+        acquisitions = [found.inputs[0] for found, _ in left]
+        read = prepare_together(computation.bindings[0], acquisitions, computation.geometry, evalscript, services)
+    if read is None:
+        return
+    joined, prepared = read
+    try:
+        while left:
+            place, (found, totals) = len(prepared) - len(left), left[0]
+            entry = replace(joined, values=tuple(values[place:].reshape(-1) for values in joined.values))
+            code = session.machine_code([entry]) if totals.takes_code(evalscript) else None
+            if code is not None:
+                _sum_together(computation, code, prepared[place:], rows, left)
+                return
+            _evaluate(computation, prepared[place], found, totals, rows)
+            left.popleft()
+    except ScriptError:
+        return  # of the interval that is the first of those left, which meets it again
+    except Exception:
+        session.restart()
+        raise
+
+
+def _sum_together(
+    computation: Computation,
+    code: MachineCode,
+    prepared: Sequence[Prepared],
+    rows: NDArray[np.intp],
+    left: deque[tuple[IntervalAcquisitions, IntervalTotals]],
+) -> None:
+    """Add all intervals that are left (n,), whose samples the code computes, one interval behind the other."""
+    offsets, stopwatch = computation.geometry.samples.offsets, computation.services.stopwatch
+    firsts = np.arange(len(prepared))[:, np.newaxis] * offsets[-1] + offsets[:-1]
+    limits, evalscript = np.append(firsts.ravel(), code.count), prepared[0].evalscript
+    with stopwatch.stage(REDUCE):
+        sums = summed(code, limits, evalscript, computation.calculations, len(prepared))
+    end = int(prepared[0].offsets[-1])
+    outside, inside = prepared[0].call(end - 1, end), ScriptCall(inputs=(), offsets=offsets, first=0)
+    with stopwatch.stage(SCRIPT):  # code answers the same to the same, in whichever interval
+        answer = computation.session.evaluate(outside.inputs, outside.offsets, np.array([OUTSIDE]))
+    with stopwatch.stage(REDUCE):
+        for one, mine in zip(prepared, sums, strict=True):
+            found, totals = left[0]
+            totals.add(rows, found, one, ((inside, mine), (outside, answer)))
+            left.popleft()
+    computation.session.end_interval()
 
 
 def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iterator[NDArray[np.bool_]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -19,11 +20,23 @@ from arpent.engine.processing.inputs import Prepared, ScriptCall
 from arpent.engine.processing_units import band_samples, fusion
 from arpent.zonal.computed import ComputedBand, computed_sums
 from arpent.zonal.reductions import OutsideSample
-from arpent.zonal.statistics import Reduction, ReductionPart, part_of, values_suffice
+from arpent.zonal.statistics import Reduction, ReductionPart, needs_samples, parts_of, values_suffice
 
 Entry = TypeVar("Entry", bound=np.generic)
 Key = tuple[object, ...]
 """What features that see the same scenes have in common, whichever chunk they come in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summed:
+    """What was computed and summed with samples of other intervals."""
+
+    parts: list[ReductionPart]
+    """What each band of the script adds, in the script's order."""
+
+
+Answered = ScriptAnswer | MachineCode | Summed
+"""What a script returned for some samples, what computes that, or what it amounts to."""
 
 
 class IntervalTotals:
@@ -49,7 +62,7 @@ class IntervalTotals:
         rows: NDArray[np.intp],
         reaching: IntervalAcquisitions,
         prepared: Prepared,
-        answers: Iterable[tuple[ScriptCall, ScriptAnswer | MachineCode]],
+        answers: Iterable[tuple[ScriptCall, Answered]],
         shares: NDArray[np.float64] | None = None,
     ) -> None:
         """Add samples of the features `rows` (n,), ascending, none of which was added before; nothing is added if
@@ -112,7 +125,7 @@ class _Group:
         count = len(sample_count)
         self._bindings, self._sample_count, self._found = bindings, sample_count, found
         self._evalscript: Evalscript = prepared.evalscript
-        self._needs_seen = calculations.needs_seen
+        self._calculations = calculations
         self._members, self._present = np.zeros(count, bool), np.zeros(count, bool)
         self._inside = np.zeros(count, np.int64)
         self._failures: dict[int, Failure] = {}
@@ -133,24 +146,27 @@ class _Group:
         rows: NDArray[np.intp],
         reaching: IntervalAcquisitions,
         prepared: Prepared,
-        answers: Iterable[tuple[ScriptCall, ScriptAnswer | MachineCode]],
+        answers: Iterable[tuple[ScriptCall, Answered]],
         shares: NDArray[np.float64] | None = None,
     ) -> None:
-        names = [(output.id, band) for output, band in self._bands()]
+        names = [(output.id, band) for output, band in _bands(self._evalscript)]
         parts: list[tuple[NDArray[np.intp], list[ReductionPart]]] = []
         failures: dict[int, ScriptError] = {}
         begun, outside = 0, None  # samples of earlier calls; the answer for the one outside
-        seen = prepared.seen if self._needs_seen else None
+        seen = prepared.seen if self._calculations.needs_seen else None
         for call, answer in answers:
             count = min(len(rows) - call.first, len(call.offsets) - 1)  # without the sample outside
-            if isinstance(answer, MachineCode):
-                found = self._computed(call.offsets, answer)
+            if isinstance(answer, Summed):
+                found = answer.parts
+            elif isinstance(answer, MachineCode):
+                found = summed(answer, call.offsets, self._evalscript, self._calculations)[0].parts
             else:
                 further = _from(shares, begun), _from(seen, begun)
                 found = self._reduced(call.offsets[: count + 1], answer.values, *further)
                 failures |= {call.first + segment: error for segment, error in answer.failures.items()}
                 outside = answer.values[:, -1].copy()
-            parts.append((rows[call.first : call.first + count], found))
+            if count:
+                parts.append((rows[call.first : call.first + count], found))
             begun += int(call.offsets[count])
         for chosen, bands in parts:  # only now: had one failed, these features would be tried again by halves
             for name, reduced in zip(names, bands, strict=False):
@@ -180,22 +196,8 @@ class _Group:
             self._reductions[output.id, band].part(
                 row, None if output.mask is None else masks[output.mask], offsets, shares, seen
             )
-            for row, (output, band) in zip(values, self._bands(), strict=False)
+            for row, (output, band) in zip(values, _bands(self._evalscript), strict=False)
         ]
-
-    def _computed(self, offsets: NDArray[np.int64], code: MachineCode) -> list[ReductionPart]:
-        """As `_reduced`, of segments whose values the code computes."""
-        first_mask = self._evalscript.width - self._evalscript.mask_bands
-        bands = [
-            ComputedBand(
-                row=row,
-                mask=None if output.mask is None else first_mask + output.mask,
-                sample_type=output.sample_type,
-                kept=self._reductions[output.id, band].needs_samples,
-            )
-            for row, (output, band) in enumerate(self._bands())
-        ]
-        return [part_of(np.diff(offsets), *found) for found in computed_sums(code, offsets, bands)]
 
     def result(self, well: NDArray[np.bool_]) -> IntervalResult:
         items = tuple(item.id for one in self._found.inputs for item in one.items)
@@ -211,19 +213,13 @@ class _Group:
             used=used[seen],
         )
 
-    def _bands(self) -> Iterator[tuple[Output, str]]:
-        """Output and name of each band that the script returns, in its order."""
-        for output in self._evalscript.outputs:
-            for band in output.bands:
-                yield output, band
-
     def _statistics(self) -> dict[str, dict[str, BandStatistics]]:
         assert self._outside is not None, "a group has had samples added"
         values, count = self._outside[0], len(self._members)
         masks = masks_of(self._evalscript, values[:, np.newaxis])
         sample_count = np.where(self._members, self._sample_count, 0)
         found: dict[str, dict[str, BandStatistics]] = {output.id: {} for output in self._evalscript.outputs}
-        for value, (output, band) in zip(values.tolist(), self._bands(), strict=False):
+        for value, (output, band) in zip(values.tolist(), _bands(self._evalscript), strict=False):
             valid = True if output.mask is None else bool(masks[output.mask][0])
             outside = OutsideSample(value=np.full(count, value), valid=np.full(count, valid))
             found[output.id][band] = self._reductions[output.id, band].finish(sample_count, outside)
@@ -263,6 +259,32 @@ class _Group:
             for row in np.flatnonzero(self._members & (self._sample_count > self._inside)).tolist():
                 failures.setdefault(row, self._outside[1])
         return failures
+
+
+def summed(
+    code: MachineCode, offsets: NDArray[np.int64], evalscript: Evalscript, calculations: Calculations, times: int = 1
+) -> list[Summed]:
+    """What the samples that the code computes amount to: those of the same features several `times`, which `offsets`
+    (times * k + 1,) delimits; for each time what its k features add."""
+    first_mask = evalscript.width - evalscript.mask_bands
+    bands = [
+        ComputedBand(
+            row=row,
+            mask=None if output.mask is None else first_mask + output.mask,
+            sample_type=output.sample_type,
+            kept=needs_samples(calculations.of(output.id, band), output.sample_type),
+        )
+        for row, (output, band) in enumerate(_bands(evalscript))
+    ]
+    found = [parts_of(np.diff(offsets), *each, times) for each in computed_sums(code, offsets, bands)]
+    return [Summed(parts=[parts[place] for parts in found]) for place in range(times)]
+
+
+def _bands(evalscript: Evalscript) -> Iterator[tuple[Output, str]]:
+    """Output and name of each band that the script returns, in its order."""
+    for output in evalscript.outputs:
+        for band in output.bands:
+            yield output, band
 
 
 def as_failure(error: ScriptError) -> Failure:
