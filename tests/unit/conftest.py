@@ -13,7 +13,8 @@ UNIT = Path(__file__).parent
 ON_DISK = (
     "adapters/", "api/", "cli/", "domain/test_crs_text.py", "landscape/", "server/", "engine/test_chunks.py",
     "engine/test_explain.py",
-    "engine/test_hints.py", "engine/test_isolation.py", "engine/test_once.py", "engine/test_unforeseen.py",
+    "engine/test_hints.py", "engine/test_isolation.py", "engine/test_once.py", "engine/test_together.py",
+    "engine/test_unforeseen.py",
     "jobs/test_boundaries.py", "jobs/test_bucket_grants.py", "network/", "test_loading.py", "test_page.py",
     "test_places.py", "test_settings.py",
 )  # fmt: skip

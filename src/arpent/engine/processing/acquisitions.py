@@ -71,6 +71,11 @@ class IntervalAcquisitions:
         return replace(self, inputs=tuple(one.take(rows) for one in self.inputs), kept=kept)
 
     @property
+    def whole(self) -> bool:
+        """Whether there is something to compute, and of all features."""
+        return self.error is None and (self.kept is None or not self.kept.any()) and bool(self.present.any())
+
+    @property
     def complete(self) -> bool:
         """Whether there is nothing to compute."""
         return self.kept is not None and not (self.present & ~self.kept).any()

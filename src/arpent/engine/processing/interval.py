@@ -75,10 +75,11 @@ def add_intervals(
 ) -> None:
     """As `add_new` in each of some intervals. Where all goes well they are read in one stream; otherwise one by one,
     since what goes wrong concerns only its own interval."""
-    left = deque(zip(found, totals, strict=True))
-    if len(left) > 1 and all(one.error is None and one.kept is None and one.present.any() for one in found):
+    pairs = list(zip(found, totals, strict=True))
+    left = deque(pair for pair in pairs if pair[0].whole)
+    if len(left) > 1:
         isolation.attempt(partial(_add_together, computation, rows, left))
-    for one, total in left:
+    for one, total in (*left, *(pair for pair in pairs if not pair[0].whole)):
         add_new(computation, rows, one, total, isolation)
 
 

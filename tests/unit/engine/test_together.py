@@ -1,0 +1,172 @@
+"""Small intervals that are read and summed together give the same bytes as one by one, whatever is wrong with one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from arpent.adapters.scripts.jit.runtime import CompiledRuntime
+from arpent.adapters.scripts.jit.sampling_policy import ALWAYS
+from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.partition import Partition
+from arpent.domain.ports.scripts import ScriptRuntime
+from arpent.engine.processing import interval, totals
+from arpent.engine.processing.inputs import prepare_together
+from arpent.engine.processing.process import process
+from arpent.settings import Settings
+from arpent.wire.request.parse import parse_batch
+from arpent.worker import services_of, with_table
+from tests.support.client import seed_body
+from tests.support.engine import features
+from tests.support.parcels import good_parcels
+from tests.support.scripts import GREENEST_DAY, SEED, at_the_head_of_evaluate_pixel
+from tests.support.world import SEASON, make_imagery
+
+PARCELS = good_parcels(12)
+DAYS = {"aggregationInterval": {"of": "P5D"}}
+THROWS = at_the_head_of_evaluate_pixel("if (s.B04 > 0.12) throw new Error('too red');")
+EVERYTHING: dict[str, Any] = {
+    "default": {
+        "statistics": {"default": {"percentiles": {"k": [5, 33.3, 50]}}},
+        "histograms": {"default": {"nBins": 8}},
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def season(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_imagery(tmp_path_factory.mktemp("season"), SEASON)
+
+
+def intact(catalog: Path) -> None:
+    """Nothing is wrong."""
+
+
+def damaged(catalog: Path) -> None:
+    """One image of one scene ends too soon."""
+    image = _scene(catalog, "20230608") / "B04.tif"
+    image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
+
+
+def headless(catalog: Path) -> None:
+    """One image of one scene is none."""
+    (_scene(catalog, "20230608") / "B08.tif").write_bytes(b"not an image")
+
+
+def missing(catalog: Path) -> None:
+    """One image of one scene is away."""
+    (_scene(catalog, "20230618") / "SCL.tif").unlink()
+
+
+def another_type(catalog: Path) -> None:
+    """One image of one scene holds numbers of another type."""
+    path = _scene(catalog, "20230608") / "B04.tif"
+    with rasterio.open(path) as image:
+        profile, numbers = image.profile, image.read(1)
+    with rasterio.open(path, "w", **(profile | {"dtype": "float32", "predictor": 1})) as image:
+        image.write(numbers.astype(np.float32) + 0.25, 1)
+
+
+def bandless(catalog: Path) -> None:
+    """One scene has a band less."""
+    for path in catalog.rglob("*20230608*.json"):
+        item = json.loads(path.read_text())
+        item["assets"].pop("nir", None) or item["assets"].pop("B08")
+        path.write_text(json.dumps(item))
+
+
+def lasting(catalog: Path) -> None:
+    """One scene belongs to several intervals."""
+    for path in catalog.rglob("*20230608*.json"):
+        item = json.loads(path.read_text())
+        item["properties"] |= {"start_datetime": "2023-06-08T00:00:00Z", "end_datetime": "2023-06-20T00:00:00Z"}
+        path.write_text(json.dumps(item))
+
+
+def _scene(catalog: Path, day: str) -> Path:
+    (found,) = {path.parent for path in catalog.rglob("B04.tif") if day in str(path) and "33TXM" in str(path)}
+    return found
+
+
+def run(catalog: Path, buckets: Path, script: str, runtime: ScriptRuntime, calculations: dict[str, Any]) -> Any:
+    (buckets / "results").mkdir(parents=True)
+    settings = Settings(catalog=str(catalog), buckets=buckets)
+    services = replace(with_table(services_of(settings), settings.results), runtime=runtime)
+    body = seed_body("s3://fields/a.gpkg", script, "s3://results/out", **DAYS)
+    if calculations:
+        body["calculations"] = calculations
+    partition = Partition(number=0, features=features(PARCELS, 32633))
+    outcome = process("job", parse_batch(json.dumps(body)), partition, services)
+    folder = buckets / "results" / "out" / "job"
+    return outcome.failed, {path.name: path.read_bytes() for path in sorted(folder.glob("*.json"))}
+
+
+@pytest.mark.parametrize("calculations", [{}, EVERYTHING], ids=["sums", "samples"])
+@pytest.mark.parametrize("script", [SEED.text, THROWS], ids=["seed", "throws"])
+@pytest.mark.parametrize("spoil", [intact, damaged, headless, missing, another_type, bandless, lasting])
+def test_the_bytes_are_those_of_each_interval_alone(
+    season: Path,
+    tmp_path: Path,
+    spoil: Callable[[Path], None],
+    script: str,
+    calculations: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    catalog = tmp_path / "stac"
+    shutil.copytree(season, catalog)
+    spoil(catalog)
+    with V8Runtime(20, 128) as plain:
+        compiled = CompiledRuntime(plain, least=0)
+        monkeypatch.setattr(interval, "MOST_TOGETHER", 1)
+        alone = run(catalog, tmp_path / "alone", script, compiled, calculations)
+        monkeypatch.setattr(interval, "MOST_TOGETHER", 4)
+        for number in range(ALWAYS + 1):  # the last one asks no interpreter
+            assert run(catalog, tmp_path / f"together-{number}", script, compiled, calculations) == alone
+
+
+def test_intervals_are_read_and_summed_together(season: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several at once, and all of them once no interpreter checks the code any more."""
+    read: list[int] = []
+    summed: list[int] = []
+
+    def reading(binding: Any, acquisitions: Any, *more: Any) -> Any:
+        read.append(len(acquisitions))
+        return prepare_together(binding, acquisitions, *more)
+
+    def summing(code: Any, offsets: Any, bands: Any) -> Any:
+        summed.append((len(offsets) - 1) // len(PARCELS))
+        return computed_sums(code, offsets, bands)
+
+    computed_sums = totals.computed_sums
+    monkeypatch.setattr(interval, "prepare_together", reading)
+    monkeypatch.setattr(totals, "computed_sums", summing)
+    monkeypatch.setattr(interval, "MOST_TOGETHER", 4)
+    with V8Runtime(20, 128) as plain:
+        compiled = CompiledRuntime(plain, least=0)
+        for number in range(ALWAYS + 1):
+            read.clear()
+            summed.clear()
+            run(season, tmp_path / f"{number}", SEED.text, compiled, {})
+    assert max(read) == 4
+    assert summed[: len(read)] == read
+
+
+@pytest.mark.parametrize(
+    "script",
+    [GREENEST_DAY.text, SEED.text + "\nfunction preProcessScenes(c) { return c; }"],
+    ids=["scenes", "preProcessScenes"],
+)
+def test_what_is_asked_in_each_interval_is_read_alone(
+    season: Path, tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interval, "prepare_together", lambda *_: pytest.fail("read together"))
+    with V8Runtime(20, 128) as plain:
+        run(season, tmp_path / "alone", script, CompiledRuntime(plain, least=0), {})
