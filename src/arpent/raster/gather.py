@@ -55,13 +55,12 @@ def copy_pieces(
 ) -> bool:
     """Copy as `gather_pieces` does, but count no hits: whether all of these samples have data. False, too, where that
     is not quickly told; then it has to be done again by `gather_pieces`, whatever was written."""
-    conversion, result = target.conversion, target.values.dtype
-    limits = _stored_limits(conversion, block.dtype) if block.dtype == result else None
-    if limits is None or isinstance(block, np.ma.MaskedArray) or len(target.filled):
+    kind = block.dtype
+    copying = _copying(target.conversion, kind) if kind == target.values.dtype else None
+    if copying is None or isinstance(block, np.ma.MaskedArray) or len(target.filled):
         return False
-    check, no_data = stored_no_data(conversion, block.dtype)
-    line, shift = np.empty(pieces[:, 1].max(initial=0), result), np.int64(conversion.offset).astype(result)
-    return bool(_copy_pieces(block.reshape(-1), pieces, table, line, target.values, check, no_data, limits, shift))
+    line = np.empty(pieces[:, 1].max(initial=0), kind)
+    return bool(_copy_pieces(block.reshape(-1), pieces, table, line, target.values, *copying))
 
 
 def count_pieces(pieces: NDArray[np.int32], hits: NDArray[np.unsignedinteger]) -> None:
@@ -105,15 +104,21 @@ def result_limits(
 
 
 @lru_cache(maxsize=256)
-def _stored_limits(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple[np.generic, np.generic] | None:
-    """Between which stored numbers results are not clamped, if file and results have this same integer type: clamped to
-    these first, they can be shifted in that type, however narrow it is. None where that is not so."""
+def _copying(
+    conversion: Conversion, dtype: np.dtype[np.generic]
+) -> tuple[bool, np.generic, tuple[np.generic, np.generic], np.generic] | None:
+    """The last arguments of `_copy_pieces`, if file and results have this same integer type; None where it cannot be
+    used. Stored numbers are clamped to its limits first, where results are: so they can be shifted in that type,
+    however narrow it is."""
     if dtype.kind not in "iu" or dtype.itemsize > 4 or conversion.offset != int(conversion.offset):
         return None
     bounds, offset = np.iinfo(dtype), int(conversion.offset)  # type: ignore[type-var]
     low, high = (int(limit) - offset for limit in result_limits(conversion, dtype, int))
     low, high = max(low, int(bounds.min)), min(high, int(bounds.max))
-    return (dtype.type(low), dtype.type(high)) if low <= high else None
+    if low > high:
+        return None
+    shift: np.generic = np.int64(offset).astype(dtype)
+    return *stored_no_data(conversion, dtype), (dtype.type(low), dtype.type(high)), shift
 
 
 @njit(cache=True, nogil=True)

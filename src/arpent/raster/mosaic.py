@@ -107,24 +107,27 @@ def stack(
     *,
     source: Source,
     collection: Collection,
+    strict: bool = False,
 ) -> Stack:
     """One mosaic per group: the items of a day for ORBIT, one item for TILE. All groups are read together, so that the
-    reader is never idle between scenes. Unreadable images and errors as in `simple`."""
+    reader is never idle between scenes. Unreadable images and errors as in `simple`; if `strict`, any image that cannot
+    be read raises AssetUnreadable."""
     read = bands_read(requests, collection)
     holes = tuple(hole(requested.unit, collection.no_data_value) for requested in read)
     canvas = Canvas(len(groups), len(sampling.samples), holes, max(map(len, groups), default=0))
-    read_failures = ReadFailures(samples=sampling.samples)
+    read_failures = None if strict else ReadFailures(samples=sampling.samples)
     tell = cache(reader.calibration)
     layers_of = partial(_layers, requests=read, sampling=sampling, reader=reader, source=source, tell=tell)
     queues = [_turns(scene, group, read, sampling, canvas) for scene, group in enumerate(groups)]
     while turns := [turn for queue in queues if (turn := next(queue, None)) is not None]:
         _play(turns, read, sampling, reader, layers_of, canvas=canvas, read_failures=read_failures)
-    finished = canvas.finish(read_failures.lost)[: len(requests)]
+    finished = canvas.finish(None if read_failures is None else read_failures.lost)[: len(requests)]
     values = tuple(
         calibrate(each, canvas.used, requested, groups, number, tell)
         for each, requested, number in zip(finished, requests, holes, strict=False)
     )
-    return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=tuple(read_failures.faults))
+    faults = () if read_failures is None else tuple(read_failures.faults)
+    return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=faults)
 
 
 def bands_read(requests: Sequence[BandRequest], collection: Collection) -> tuple[BandRequest, ...]:
@@ -158,9 +161,10 @@ def _play(
     layers_of: Callable[[Item], tuple[Layer, ...]],
     *,
     canvas: Canvas,
-    read_failures: ReadFailures,
+    read_failures: ReadFailures | None,
 ) -> None:
-    """Read what the turns need, in one stream, and fill the canvas."""
+    """Read what the turns need, in one stream, and fill the canvas. Without `read_failures` the first image that cannot
+    be read raises AssetUnreadable."""
     wanted = [(turn.item.assets[requested.band.name], requested) for turn in turns for requested in requests]
     reader.prepare([asset.href for asset, _ in wanted], calibration_files(wanted))
     plans: list[_Plan] = []
@@ -168,7 +172,7 @@ def _play(
         try:
             plans.append((turn, layers_of(turn.item)))
         except AssetUnreadable as error:
-            if error.transient:
+            if error.transient or read_failures is None:
                 raise
             # Its pixels may be anywhere: each feature that its footprint reaches and that lacks samples needed it.
             needy = canvas.vacant(turn.scene, sampling.samples.offsets) & sampling.reached(turn.item)
@@ -201,7 +205,7 @@ def _layers(
         raise AssetUnreadable(sentence(error, "the image's grid cannot be used"), href=href) from error
 
 
-def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures) -> None:
+def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures | None) -> None:
     """Read everything. An unreadable image fails the features that need it; then reading goes on."""
     pending = list(plans)
     while pending:
@@ -209,7 +213,7 @@ def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_f
             _stream(pending, reader, canvas)
         except AssetUnreadable as error:
             canvas.forget()
-            if error.transient or not _blame(error, pending, reader, canvas, read_failures):
+            if error.transient or read_failures is None or not _blame(error, pending, reader, canvas, read_failures):
                 raise
         else:
             return

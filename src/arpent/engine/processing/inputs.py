@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.domain.errors import AssetUnreadable
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
@@ -152,15 +153,15 @@ def prepare_together(
     if services.synchronous is not None:
         check_scenes(geometry.grids, evalscript, [len(binding.requests)], [1], services.synchronous)
     items = [item for one in acquisitions for item in one.items]
-    read = stack(
-        [one.items for one in acquisitions],
-        binding.requests,
-        geometry.sampling.knowing(items, np.concatenate([one.reach for one in acquisitions])),
-        services.reader,
-        source=binding.source,
-        collection=binding.collection,
-    )
-    if read.faults:
+    sampling = geometry.sampling.knowing(items, np.concatenate([one.reach for one in acquisitions]))
+    groups, source, collection = [one.items for one in acquisitions], binding.source, binding.collection
+    try:
+        read = stack(
+            groups, binding.requests, sampling, services.reader, source=source, collection=collection, strict=True
+        )
+    except AssetUnreadable as error:
+        if error.transient:
+            raise
         return None
     together = [
         _prepared(

@@ -46,16 +46,16 @@ class AlignedIndex:
     samples with them, and a block, without a check: only `index_aligned` may fill these arrays."""
     table: NDArray[np.int32]
     """Pixel columns in the blocks of the samples that are no neighbours in the image."""
-    depths: NDArray[np.int64]
-    """(m,): number of rows of each block, from the top, that samples need."""
+    every: tuple[tuple[int, Block], ...]
+    """What `needed` gives while no sample is filled: each block, with its rows from the top that samples need."""
     beyond: NDArray[np.intp]
     """Indices of the samples that lie outside the image, ascending."""
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
         """(position in `blocks`, block) of each block with samples still to be filled, as `NearestIndex.needed`."""
-        depths = self.depths
-        if filled.any():
-            depths = _depths(self.pieces, self.starts, filled, self.shape.block_width)
+        if not filled.any():
+            return iter(self.every)
+        depths = _depths(self.pieces, self.starts, filled, self.shape.block_width)
         return needed_blocks(0, self.shape, self.blocks, depths)
 
     def samples_of(self, position: int) -> NDArray[np.int32]:
@@ -92,9 +92,10 @@ def index_aligned(shape: Level, transform: Affine, grids: Grids, samples: Sample
     pieces, table = np.empty((starts[-1], 4), np.int32), np.empty(columns, np.int32)
     deepest, beyond = np.zeros(across * down, np.int64), np.empty(outside, np.intp)
     _sort(*features, sides, origin, tables, starts[:-1].copy(), (pieces, table, deepest, beyond))
+    every = tuple(needed_blocks(0, shape, blocks, deepest[blocks] // shape.block_width + 1))
     return AlignedIndex(
         shape=shape, blocks=blocks, starts=np.append(starts[blocks], starts[-1]), pieces=pieces, table=table,
-        depths=deepest[blocks] // shape.block_width + 1, beyond=beyond,
+        every=every, beyond=beyond,
     )  # fmt: skip
 
 
