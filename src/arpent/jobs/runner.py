@@ -219,7 +219,7 @@ class Runner:
             if self._survived(running, error):
                 return
             error = blamed(lease, error, self._jobs)
-        if not running.giving_up and self._waits(running, error):
+        if self._waits(running, error):
             return
         tries = self._policy.attempts * (2 if running.giving_up else 1)
         if transient(error) and lease.attempt < tries and (running.giving_up or not is_away(error)):

@@ -48,6 +48,7 @@ from tests.support.jobs import Clock, all_done, cut, failure, make_job, make_req
 from tests.support.stores import in_memory
 
 POLICY = Policy(retry_seconds=0.0, attempts=3)
+AWAY = StorageFault("there is no bucket 'results'", transient=False)
 DENIED = StorageDenied("s3://results refuses PutObject")
 UNKNOWN = CatalogUnknown("the catalogue cannot be found", transient=True)
 BUSY = StorageUnavailable("s3://results answers 503", transient=True)
@@ -467,6 +468,16 @@ class TestPartitionFaults:
         site.runner(engineer).run_until_idle()
         assert (site.job.status, site.job.progress.failed) == (Status.DONE, 2)
         assert {each.kind for each in site.jobs.findings(site.job_id, 0, 9)} == {"not-written"}
+
+    def test_errors_wait_for_a_bucket_that_is_away(self, site: Site) -> None:
+        """As numbers do: the job does not fail because it happens to be away when a partition is given up."""
+        engineer = Engineer(cut(2, 2), faults={0: [ValueError("first"), ValueError("then")]}, give_up_faults=[AWAY])
+        site.begin()
+        runner = site.runner(engineer)
+        runner.run_until(lambda: bool(engineer.retried) or site.job.progress.failed > 0)
+        assert (site.job.status, site.job.waiting_for) == (Status.PROCESSING, str(AWAY))
+        runner.run_until_idle()
+        assert (site.job.status, site.job.progress.failed, engineer.given_up) == (Status.DONE, 2, ["then"])
 
     def test_a_retry_waits_longer_each_time(self) -> None:
         policy = Policy(retry_seconds=2)

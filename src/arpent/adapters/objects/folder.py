@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from arpent.adapters.objects.folder_batch import Batch, make_folder
@@ -48,46 +48,47 @@ class FolderObjects:
         self._sweep_at: dict[Path, float] = {}
 
     def read(self, location: Location, most: int | None = None) -> bytes:
-        path = self._path(location, "read")
-        try:
+        with self._explained(location, "read"):
+            path = self._path(location, "read")
             check_size(location, path.stat().st_size, most)
             return path.read_bytes()
-        except OSError as error:
-            raise _explained(error, location, "read") from error
 
     def download(self, location: Location, path: Path, most: int | None = None) -> None:
-        source = self._path(location, "read")
-        try:
+        with self._explained(location, "read"):
+            source = self._path(location, "read")
             check_size(location, source.stat().st_size, most)
             with source.open("rb") as stream:
                 partial = path.with_name(path.name + ".part")
                 with partial.open("wb") as copy:
                     shutil.copyfileobj(stream, copy, 1 << 20)
                 partial.replace(path)
-        except OSError as error:
-            raise _explained(error, location, "read") from error
 
     def write(self, location: Location, payload: bytes) -> None:
-        path = self._path(location, "write")
-        try:
+        with self._explained(location, "write"):
+            path = self._path(location, "write")
             self._place(location, path, payload)
             _sync_folders({path.parent}, self._bucket(location, "write"))
-        except OSError as error:
-            self._bucket(location, "write")  # it may be away by now
-            raise _explained(error, location, "write") from error
         self._sweep(path.parent)
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        root = self._bucket(prefix, "write")
-        try:
+        with self._explained(prefix, "write"):
+            root = self._bucket(prefix, "write")
             folders = {Path(folder) for folder in Batch(root).place(self._files(prefix, entries))}
             _sync_folders(folders, root)
-        except OSError as error:
-            self._bucket(prefix, "write")  # it may be away by now
-            key = Path(error.filename).relative_to(root).as_posix() if error.filename else prefix.key
-            raise _explained(error, prefix.at(key), "write") from error
         for folder in folders:
             self._sweep(folder)
+
+    @contextmanager
+    def _explained(self, location: Location, action: str) -> Iterator[None]:
+        """Whatever the operating system refuses in the block is told in arpent's words; a bucket that is away by now,
+        as one that was away before."""
+        try:
+            yield
+        except OSError as error:
+            bucket = None
+            with suppress(OSError):
+                bucket = self._bucket(location, action)
+            raise _in_words(error, _of_file(error, location, bucket), action) from error
 
     def _sweep(self, folder: Path) -> None:
         """Delete partial files that a crash left behind. After the partition of a worker that died has been done again,
@@ -96,10 +97,11 @@ class FolderObjects:
         if begun < self._sweep_at.get(folder, -math.inf):
             return
         now = time.time()
-        for partial in folder.glob(f"{PARTIAL}*"):
-            with suppress(OSError):
-                if is_left_over(partial, now):
-                    partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may be away by now; what was written is written
+            for partial in folder.glob(f"{PARTIAL}*"):
+                with suppress(OSError):
+                    if is_left_over(partial, now):
+                        partial.unlink(missing_ok=True)
         ended = time.monotonic()
         due = ended + max(SWEEP_SECONDS, (ended - begun) / SWEEP_SHARE)
         self._sweep_at = {**self._sweep_at, folder: due} if len(self._sweep_at) < _MOST_FOLDERS else {folder: due}
@@ -116,13 +118,15 @@ class FolderObjects:
             yield f"{folder}/{name}", payload
 
     def list(self, prefix: Location) -> Iterator[str]:
-        bucket = self._bucket(prefix, "list")
-        start = self._path(prefix.at(prefix.key.rstrip("/")), "list") if prefix.key.strip("/") else bucket
-        for folder, subfolders, names in os.walk(start, onerror=None, followlinks=False):
-            subfolders.sort()
-            for name in sorted(names):
-                if not name.startswith(PARTIAL):
-                    yield Path(folder, name).relative_to(bucket).as_posix()
+        with self._explained(prefix, "list"):
+            bucket = self._bucket(prefix, "list")
+            start = self._path(prefix.at(prefix.key.rstrip("/")), "list") if prefix.key.strip("/") else bucket
+            for folder, subfolders, names in os.walk(start, onerror=_unless_absent, followlinks=False):
+                subfolders.sort()
+                for name in sorted(names):
+                    if not name.startswith(PARTIAL):
+                        yield Path(folder, name).relative_to(bucket).as_posix()
+            self._bucket(prefix, "list")  # if it is away by now, some of its folders may have been passed over
 
     def _bucket(self, location: Location, action: str) -> Path:
         name = location.bucket
@@ -195,7 +199,23 @@ def _sync_folders(folders: set[Path], bucket: Path) -> None:
             os.close(handle)
 
 
-def _explained(error: OSError, location: Location, action: str) -> WorldError:
+def _unless_absent(error: OSError) -> None:
+    """A folder that is away, or none, holds nothing; of one that cannot be read nobody knows what it holds."""
+    if error.errno not in _ABSENT:
+        raise error
+
+
+def _of_file(error: OSError, location: Location, bucket: Path | None) -> Location:
+    """The location of the file in the bucket that the error names, if it does."""
+    path = Path(error.filename) if isinstance(error.filename, str) else None
+    if path is None or bucket is None or path == bucket or not path.is_relative_to(bucket):
+        return location
+    if path.name.startswith(PARTIAL):
+        return location
+    return location.at(path.relative_to(bucket).as_posix())
+
+
+def _in_words(error: OSError, location: Location, action: str) -> WorldError:
     """The operating system's error in arpent's words."""
     what = f"Cannot {action} {location.url}"
     if error.errno in _REFUSED:

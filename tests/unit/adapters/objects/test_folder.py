@@ -11,9 +11,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -287,6 +288,68 @@ def test_a_bucket_that_goes_away_meanwhile_is_not_made_anew(
     assert not back or raised.value.transient
     assert bucket.exists() == back
     assert not [path for path in (bucket if back else elsewhere).glob("new/*") if not path.name.startswith(PARTIAL)]
+
+
+def test_a_bucket_that_goes_away_after_a_write_takes_nothing_back(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leftovers are looked for last of all: that nobody finds the folder then concerns no result."""
+    bucket, elsewhere, sync = tmp_path / "root" / "bucket", tmp_path / "elsewhere", folder._sync_folders
+
+    def synced(folders: set[Path], above: Path) -> None:
+        sync(folders, above)
+        bucket.rename(elsewhere)
+
+    monkeypatch.setattr(folder, "_sync_folders", synced)
+    store.write(at("new/one"), b"x")
+    elsewhere.rename(bucket)
+    store.write_many(at("new"), [("new/two", b"x")])
+    assert {path.name for path in (elsewhere / "new").iterdir()} == {"one", "two"}
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        lambda store, copy: store.read(at("a/one")),
+        lambda store, copy: store.download(at("a/one"), copy),
+        lambda store, copy: list(store.list(at("a"))),
+    ],
+    ids=["read", "download", "list"],
+)
+def test_a_bucket_that_goes_away_while_it_is_read_is_away(
+    store: FolderObjects,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reading: Callable[[FolderObjects, Path], object],
+) -> None:
+    store.write(at("a/one"), b"x")
+    find = store._path
+
+    def found(location: Location, why: str) -> Path:
+        path = find(location, why)
+        (tmp_path / "root" / "bucket").rename(tmp_path / "elsewhere")
+        return path
+
+    monkeypatch.setattr(store, "_path", found)
+    with pytest.raises(BucketNotFound):
+        reading(store, tmp_path / "copy")
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_empty(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(at("a/b/one"), b"x")
+    scan = os.scandir
+
+    def scanned(path: str) -> Any:
+        if str(path).endswith("/b"):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scanned)
+    with pytest.raises(StorageUnavailable, match="Stale file handle") as raised:
+        list(store.list(at("a")))
+    assert raised.value.transient
 
 
 @pytest.mark.parametrize(("waiting", "threads"), [(math.inf, {threading.main_thread().name}), (-1.0, {"folder-batch"})])
