@@ -130,7 +130,8 @@ def status(chaos: Chaos, session: OAuth2Session, job: str) -> dict[str, Any]:
 
 def check(chaos: Chaos, session: OAuth2Session, job: str, expected: dict[str, bytes]) -> None:
     told = "\n".join([f"CHAOS_SEED={SEED}", *chaos.done])
-    done = client.wait_until(session, chaos.server, job, seconds=120)
+    wait_for(lambda: status(chaos, session, job)["status"] in client.ENDS, 120, f"{job} to end; {told}")
+    done = client.wait_until(session, chaos.server, job)
     assert (done["status"], done["progress"]["failed"], done["completionPercentage"]) == ("DONE", 0, 100), (told, done)
     actual = tree(chaos, job)
     assert sorted(actual) == sorted(expected), told

@@ -1,8 +1,12 @@
-"""A client is taken away while its job runs: its tokens end at once, and the job ends with the same bytes."""
+"""A client is taken away while its job runs: its tokens end at once, and the job ends with the same bytes. And one that
+looks at its job every few seconds keeps its connection."""
 
 from __future__ import annotations
 
+import http.client
 import json
+import time
+from urllib.parse import urlsplit
 
 import requests
 from requests_oauthlib import OAuth2Session
@@ -32,6 +36,19 @@ def test_a_removed_client_is_out_and_its_job_goes_on(server: Server, oauth: OAut
         shown = wait_for(lambda: done(boss, server, job), 300, "the end of a job without a client")
     assert shown["owner"] == client_id
     assert client.result_bytes(server, shown) == expected
+
+
+def test_a_connection_outlasts_the_pause_between_two_looks(server: Server) -> None:
+    """One that ends while a request is on its way fails it, and `requests` sends none again."""
+    connection = http.client.HTTPConnection(urlsplit(server.token_url).netloc, timeout=30)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().read()
+    mine = connection.sock.getsockname()
+    time.sleep(6.0)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200
+    assert connection.sock.getsockname() == mine
+    connection.close()
 
 
 def done(session: OAuth2Session, server: Server, job: str) -> dict[str, object] | None:

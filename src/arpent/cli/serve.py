@@ -32,6 +32,9 @@ MOST_FILES, MOST_WAITING = 65_536, 2_048
 """Open files that are of use, and connections that wait to be accepted."""
 GRACE_SECONDS = 10
 """Seconds that running requests get to end when the server ends."""
+KEPT_SECONDS = 75
+"""Seconds that a connection is kept between two requests: longer than clients wait between two looks at a job. A
+request that is on its way while its connection is closed fails, and clients do not send it again."""
 
 
 def serve(settings: Settings) -> None:
@@ -61,6 +64,7 @@ def serve(settings: Settings) -> None:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=KEPT_SECONDS,
         )
     finally:
         stop.set()
