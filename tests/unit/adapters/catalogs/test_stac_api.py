@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,50 @@ def test_a_server_that_chokes_in_the_middle_goes_on_from_there(api: Api, paging:
     if paging != "page":  # there the place is a multiple of the size
         starts = [int(question.get("token", 0)) for question in api.asked]
         assert starts == sorted(starts)
+
+
+NO_ITEMS: dict[str, Callable[[Document], Document]] = {
+    "Task timed out": lambda _: {"errorMessage": "Task timed out after 30.03 seconds"},
+    "no item collection": lambda page: {**page, "features": {"0": page["features"][0]}},
+    "are no list": lambda page: {**page, "links": {"next": page["links"]}},
+    "no address": lambda page: {**page, "links": [{"rel": "next", "href": 7}]},
+}
+
+
+@pytest.mark.parametrize("told", NO_ITEMS)
+def test_an_answer_that_is_no_page_of_items_is_no_end(api: Api, told: str) -> None:
+    """Gateways answer 200 with the error of a service behind them: imagery would be lost in silence."""
+    whole, odd, answered = Api.answer, NO_ITEMS[told], [0]
+
+    def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+        status, page = whole(api, method, path, body)
+        answered[0] += path == "/search"
+        return status, odd(page) if path == "/search" and answered[0] in broken else page  # type: ignore[arg-type]
+
+    api.answer, api.page = answer, 8  # type: ignore[method-assign]
+    broken = range(2, 3)
+    assert found(api) == NAMES
+    answered[0], broken = 0, range(2, 1000)
+    error = failing(api)
+    assert told in str(error)
+    assert error.transient
+
+
+def test_relation_types_in_capitals_and_null_for_no_items(api: Api) -> None:
+    whole = Api.answer
+
+    def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+        status, page = whole(api, method, path, body)
+        if path != "/search":
+            return status, page
+        links = [{**link, "rel": "NEXT"} for link in page["links"]]  # type: ignore[index]
+        return status, {**page, "links": links or None, "features": page["features"] or None}  # type: ignore[dict-item, index]
+
+    api.answer = answer  # type: ignore[method-assign]
+    assert found(api) == NAMES
+    del api.items[1:]
+    api.items[0] = {**api.items[0], "bbox": [0.0, 0.0, 1.0, 1.0]}
+    assert found(api) == []
 
 
 def test_a_server_that_refuses_any_page_says_why(api: Api) -> None:

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from arpent.adapters.catalogs.api.answers import PageRequest, Server, is_transient, smaller_page_may_help
+from arpent.adapters.catalogs.api.answers import (
+    NotItems,
+    PageRequest,
+    Server,
+    is_transient,
+    reason_in,
+    smaller_page_may_help,
+)
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import CatalogUnavailable
@@ -62,7 +69,7 @@ class Pages:
         """The request that succeeded, and its answer."""
         if self._limit(request) > self.size:  # the server's own link may have forgotten that pages shrank
             request = self._shrunk(request, self.size)
-        return self.server.answered(request, self._again)
+        return self.server.answered(request, self._again, check_items)
 
     def _again(self, request: PageRequest, error: Exception) -> PageRequest | None:
         if not smaller_page_may_help(error):
@@ -90,13 +97,32 @@ class Pages:
         return changed.with_values(**{place: before // limit + self._first_page})
 
 
+def check_items(page: Document) -> None:
+    """Raises NotItems unless the answer is a page of items, whose links tell whether there is a further one. Some
+    servers write null for an empty list."""
+    if not isinstance(page.get("features"), list) and not (
+        page.get("type") == "FeatureCollection" and page.get("features") is None
+    ):
+        raise NotItems(reason_in(page))
+    links = page.get("links")
+    if not isinstance(links, list | None):
+        raise NotItems("its `links` are no list")
+    link = next_link(links)
+    if link is not None and not isinstance(link.get("href"), str | None):
+        raise NotItems("its link to the next page has no address")
+
+
+def next_link(links: object) -> Document | None:
+    """The link to the next page, if there is one. Relation types are the same in small and capital letters
+    (RFC 8288)."""
+    every = links if isinstance(links, list) else []
+    return next((each for each in every if isinstance(each, dict) and str(each.get("rel")).lower() == "next"), None)
+
+
 def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
     """The request of the page's `next` link; None after the last page. Links may be relative, lack their method, or
     hold only the parameters that change. Raises EgressRefused."""
-    links = page.get("links")
-    link = next(
-        (each for each in links if isinstance(each, dict) and each.get("rel") == "next"), None
-    ) if isinstance(links, list) else None  # fmt: skip
+    link = next_link(page.get("links"))
     if link is None or not isinstance(link.get("href") or asked.url, str):
         return None
     url = linked_address(asked.url, str(link.get("href") or ""))
