@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -83,6 +84,31 @@ def test_a_server_that_chokes_in_the_middle_goes_on_from_there(api: Api, paging:
     if paging != "page":  # there the place is a multiple of the size
         starts = [int(question.get("token", 0)) for question in api.asked]
         assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("link", ["limit as asked", "no limit"])
+@pytest.mark.parametrize("faults", [[502], [502, 502, 200, 504], [200, 200, 502, 200, 200, 502]])
+def test_no_page_is_skipped_where_the_server_has_a_smaller_maximum(
+    api: Api, method: str, link: str, faults: list[int]
+) -> None:
+    """It counts pages of three items, and echoes whatever was asked for, or nothing: 200 says nothing of the place."""
+
+    def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+        if path != "/search":
+            return Api.answer(api, method, path, body)
+        size, page = min(int(body.get("limit", 3)), 3), int(body.get("page", 1))
+        following = {**body, "page": page + 1} | ({} if method == "POST" else {"bbox": "15,46,15.1,46.1"})
+        if link == "no limit":
+            following.pop("limit", None)
+        query = urlencode({name: value for name, value in following.items() if not isinstance(value, list)})
+        ways = {"POST": {"method": "POST", "body": following}, "GET": {"href": f"{api.url}/search?{query}"}}
+        links = [{"rel": "next", **ways[method]}] if page * size < len(ITEMS) else []
+        return 200, {"type": "FeatureCollection", "features": ITEMS[(page - 1) * size : page * size], "links": links}
+
+    api.answer, api.methods = answer, (method,)  # type: ignore[method-assign, assignment]
+    api.faults = [200, 200, 200, 200, *faults]
+    assert found(api) == NAMES
 
 
 NO_ITEMS: dict[str, Callable[[Document], Document]] = {

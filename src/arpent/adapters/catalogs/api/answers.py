@@ -122,7 +122,7 @@ class Server:
         check: Callable[[dict[str, object]], None] = lambda _: None,
     ) -> tuple[PageRequest, dict[str, object]]:
         """The request that succeeded, and its answer. `again`: the request to send after an error; None: give up.
-        `check`: raises NotItems for an answer that is none. Raises as `answer`, and NotItems."""
+        `check`: raises NotItems for an answer without items. Raises as `answer`, and NotItems."""
         stalls, number, limits = 0, 0, self._limits
         while True:
             try:
