@@ -96,13 +96,40 @@ def _is_new(name: str) -> bool:
         return False
 
 
-def documents(name: str) -> tuple[Document, ...]:
-    """The STAC items of a file; empty if it holds something else. Raises ValueError if it is not JSON."""
+def check_there(path: Path) -> None:
+    """Raises CatalogUnavailable, transient, if the catalogue holds no file any more: more than the one that was missed may
+    be away for a moment, as where a disk is mounted anew or one folder takes the place of another."""
     try:
-        payload = Path(name).read_bytes()
-    except (PermissionError, FileNotFoundError) as error:
+        with os.scandir(path) as entries:
+            there = next(entries, None) is not None
+    except OSError:
+        there = path.is_file()
+    if not there:
+        raise CatalogUnavailable(f"The catalogue {public_name(str(path))} is away.", transient=True)
+
+
+def documents(name: str) -> tuple[Document, ...]:
+    """The STAC items of a file; empty if it holds something else, is gone or another user's. Raises ValueError if it is
+    not JSON."""
+    try:
+        return documents_of_file(name)
+    except FileNotFoundError as error:
         log.warning("%s is left out of the catalogue: %s", name, error.strerror)
         return ()
+    except CatalogUnavailable as error:
+        if not isinstance(error.__cause__, PermissionError):
+            raise
+        log.warning("%s is left out of the catalogue: %s", name, error.__cause__.strerror)
+        return ()
+
+
+def documents_of_file(name: str) -> tuple[Document, ...]:
+    """The STAC items of a file; empty if it holds something else. Raises ValueError if it is not JSON,
+    FileNotFoundError, and CatalogUnavailable, transient, if it cannot be read."""
+    try:
+        payload = Path(name).read_bytes()
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise CatalogUnavailable(f"{public_name(name)} cannot be read: {error.strerror}.", transient=True) from error
     content = loads(payload)
