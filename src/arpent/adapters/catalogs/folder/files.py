@@ -97,8 +97,8 @@ def _is_new(name: str) -> bool:
 
 
 def check_there(path: Path) -> None:
-    """Raises CatalogUnavailable, transient, if the catalogue holds no file any more: more than the one that was missed may
-    be away for a moment, as where a disk is mounted anew or one folder takes the place of another."""
+    """Raises CatalogUnavailable, transient, if the catalogue holds no file any more: more than the one that was missed
+    may be away for a moment, as where a disk is mounted anew or one folder takes the place of another."""
     try:
         with os.scandir(path) as entries:
             there = next(entries, None) is not None
