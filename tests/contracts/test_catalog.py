@@ -425,6 +425,43 @@ class TestFolder:
             with pytest.raises(CatalogUnavailable, match="is just being written"):
                 catalog.search(COLLECTION, JUNE, BOX)
 
+    def test_a_file_that_may_be_read_again_is_seen(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Neither rights nor a disk that is mounted anew change the time of its content."""
+        for name in ("a", "b"):
+            (tmp_path / f"{name}.json").write_text(json.dumps(item(name, "2020-06-15T10:00:00Z")))
+        catalog, whole = FolderCatalog(tmp_path, recheck_seconds=0), Path.read_bytes
+        for fault in (PermissionError(13, "Permission denied"), FileNotFoundError(2, "No such file")):
+
+            def refused(path: Path, fault: OSError = fault) -> bytes:
+                if path.name == "b.json":
+                    raise fault
+                return whole(path)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "read_bytes", refused)
+                for _ in range(3):
+                    assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == ["a"]
+            assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == ["a", "b"]
+            catalog = FolderCatalog(tmp_path, recheck_seconds=0)
+        assert len([text for text in caplog.messages if "b.json" in text and "Permission" in text]) == 1
+
+    def test_a_file_that_may_not_be_read_any_more_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "a.json").write_text(json.dumps(item("a", "2020-06-15T10:00:00Z")))
+        catalog = FolderCatalog(tmp_path, recheck_seconds=60)
+        assert catalog.search(COLLECTION, JUNE, (BOX[0] + 90, BOX[1], BOX[2] + 90, BOX[3])) == ()
+
+        def refused(_: Path) -> bytes:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "read_bytes", refused)
+        with pytest.raises(CatalogUnavailable, match="may not be read any more") as told:
+            catalog.search(COLLECTION, JUNE, BOX)
+        assert told.value.transient
+
     @pytest.mark.parametrize("stays", [False, True], ids=["folder", "mount point"])
     def test_a_folder_that_is_away_for_a_moment_loses_nothing(self, tmp_path: Path, stays: bool) -> None:
         """As a disk that is mounted anew, or a folder that takes another's place: not now, and not afterwards."""

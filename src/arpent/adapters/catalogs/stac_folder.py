@@ -13,7 +13,7 @@ from threading import Lock
 import shapely
 
 from arpent.adapters.catalogs.deduplicate import newest
-from arpent.adapters.catalogs.folder.files import being_written, check_there, documents_of_file, stamps
+from arpent.adapters.catalogs.folder.files import being_written, check_there, documents, stamps
 from arpent.adapters.catalogs.folder.index import Entry, Index, document_of, named, open_index
 from arpent.adapters.catalogs.item import declared_times, read_items
 from arpent.domain.boundary.address_names import public_name
@@ -153,9 +153,12 @@ def _read_entry(entry: Entry, collection: Collection, access: SourceAccess | Non
     has changed since it was found or may not be read any more: without it, the search would lack it;
     FileNotFoundError if the file is gone."""
     try:
-        own = documents_of_file(entry.path) if entry.document is None else ()
+        own = documents(entry.path) if entry.document is None else ()
     except (ValueError, RecursionError):  # it is just being written again
         raise being_written(entry.path) from None
+    except PermissionError as error:
+        name = public_name(entry.path)
+        raise CatalogUnavailable(f"{name} of the catalogue may not be read any more.", transient=True) from error
     document = document_of(entry, own)
     if document is None and own:
         raise being_written(entry.path)
