@@ -425,6 +425,78 @@ class TestFolder:
             with pytest.raises(CatalogUnavailable, match="is just being written"):
                 catalog.search(COLLECTION, JUNE, BOX)
 
+    def test_a_file_that_may_be_read_again_is_seen(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Neither rights nor a disk that is mounted anew change the time of its content."""
+        for name in ("a", "b"):
+            (tmp_path / f"{name}.json").write_text(json.dumps(item(name, "2020-06-15T10:00:00Z")))
+        catalog, whole = FolderCatalog(tmp_path, recheck_seconds=0), Path.read_bytes
+        for fault in (PermissionError(13, "Permission denied"), FileNotFoundError(2, "No such file")):
+
+            def refused(path: Path, fault: OSError = fault) -> bytes:
+                if path.name == "b.json":
+                    raise fault
+                return whole(path)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "read_bytes", refused)
+                for _ in range(3):
+                    assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == ["a"]
+            assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == ["a", "b"]
+            catalog = FolderCatalog(tmp_path, recheck_seconds=0)
+        assert len([text for text in caplog.messages if "b.json" in text and "Permission" in text]) == 1
+
+    def test_a_file_that_may_not_be_read_any_more_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "a.json").write_text(json.dumps(item("a", "2020-06-15T10:00:00Z")))
+        catalog = FolderCatalog(tmp_path, recheck_seconds=60)
+        assert catalog.search(COLLECTION, JUNE, (BOX[0] + 90, BOX[1], BOX[2] + 90, BOX[3])) == ()
+
+        def refused(_: Path) -> bytes:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "read_bytes", refused)
+        with pytest.raises(CatalogUnavailable, match="may not be read any more") as told:
+            catalog.search(COLLECTION, JUNE, BOX)
+        assert told.value.transient
+
+    @pytest.mark.parametrize("stays", [False, True], ids=["folder", "mount point"])
+    def test_a_folder_that_is_away_for_a_moment_loses_nothing(self, tmp_path: Path, stays: bool) -> None:
+        """As a disk that is mounted anew, or a folder that takes another's place: not now, and not afterwards."""
+        place, aside = tmp_path / "stac", tmp_path / "aside"
+        place.mkdir()
+        for name in ("a", "b"):
+            (place / f"{name}.json").write_text(json.dumps(item(name, "2020-06-15T10:00:00Z")))
+        catalog = FolderCatalog(place, recheck_seconds=60)
+        far = (BOX[0] + 90, BOX[1], BOX[2] + 90, BOX[3])
+        assert catalog.search(COLLECTION, JUNE, far) == ()  # they are found, but not read
+        place.rename(aside)
+        if stays:
+            place.mkdir()
+        with pytest.raises(CatalogUnavailable, match="is away") as refused:
+            catalog.search(COLLECTION, JUNE, BOX)
+        assert refused.value.transient
+        if stays:
+            place.rmdir()
+        aside.rename(place)
+        assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == ["a", "b"]
+
+    def test_a_file_that_is_replaced_is_waited_for_and_a_deleted_one_is_gone(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            (tmp_path / f"{name}.json").write_text(json.dumps(item(name, "2020-06-15T10:00:00Z")))
+        catalog = FolderCatalog(tmp_path, recheck_seconds=60)
+        far = (BOX[0] + 90, BOX[1], BOX[2] + 90, BOX[3])
+        assert catalog.search(COLLECTION, JUNE, far) == ()
+        text = (tmp_path / "b.json").read_text()
+        for name in ("a", "b"):
+            (tmp_path / f"{name}.json").unlink()
+        writer = Timer(0.05, (tmp_path / "b.json").write_text, [text])
+        writer.start()
+        assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == ["b"]
+        writer.join()
+
     def test_a_file_that_is_just_written_is_waited_for(self, tmp_path: Path) -> None:
         text = json.dumps(item("slow", "2020-06-15T10:00:00Z"))
         (tmp_path / "a.json").write_text(text[:100])

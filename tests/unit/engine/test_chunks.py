@@ -113,6 +113,16 @@ def test_the_bytes_do_not_depend_on_the_cut(folder: Path, epsg: int, script: str
     assert cut[2] == whole[2]
 
 
+def test_samples_are_counted_where_there_is_no_interval(folder: Path) -> None:
+    """The range is shorter than one interval."""
+    some = features(PARCELS, 32633)
+    body = seed_body("s3://fields/a.gpkg", SEED.text, "s3://results/out", aggregationInterval={"of": "P1Y"})
+    more = {"aggregation": body["aggregation"] | {"pixels": "service,flagged"}}
+    whole, cut = (run(folder, some, SEED.text, most, f"none-{most}", **more)[0] for most in (ALL, FEW))
+    assert all(json.loads(file)["response"]["geometryPixelCount"] > 0 for file in whole.values())
+    assert cut == whole
+
+
 @pytest.mark.parametrize("calculations", [{}, EVERYTHING, BINS], ids=["moments", "percentiles", "bins"])
 @pytest.mark.parametrize("script", [SEED.text, GREENEST_DAY.text], ids=["SIMPLE", "ORBIT"])
 def test_sums_of_machine_code_give_the_same_bytes(

@@ -14,7 +14,16 @@ from typing import TypeVar
 import requests
 from urllib3.exceptions import NameResolutionError
 
-from arpent.adapters.catalogs.api.answers import BUSY, CHOKED, NotJson, PageRequest, Refused, RetryLimits, Server
+from arpent.adapters.catalogs.api.answers import (
+    BUSY,
+    CHOKED,
+    NotItems,
+    NotJson,
+    PageRequest,
+    Refused,
+    RetryLimits,
+    Server,
+)
 from arpent.adapters.catalogs.api.chosen import ChosenSearch, FieldsIgnored, Unfaithful
 from arpent.adapters.catalogs.api.collection_names import served_names
 from arpent.adapters.catalogs.api.landing import Landing, read_landing
@@ -299,6 +308,8 @@ class ApiCatalog:
 
 def _why(error: Exception) -> str:
     """The reason, without the client's own text, which repeats addresses."""
+    if isinstance(error, NotItems):
+        return f"what comes is no item collection{f': {error}' if str(error) else ''}"
     if isinstance(error, NotJson):
         return f"what comes is no JSON{f': {error}' if str(error) else ''}"
     kinds = (

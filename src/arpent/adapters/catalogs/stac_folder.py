@@ -13,7 +13,7 @@ from threading import Lock
 import shapely
 
 from arpent.adapters.catalogs.deduplicate import newest
-from arpent.adapters.catalogs.folder.files import being_written, documents, stamps
+from arpent.adapters.catalogs.folder.files import being_written, check_there, documents, stamps
 from arpent.adapters.catalogs.folder.index import Entry, Index, document_of, named, open_index
 from arpent.adapters.catalogs.item import declared_times, read_items
 from arpent.domain.boundary.address_names import public_name
@@ -80,15 +80,39 @@ class FolderCatalog:
         )  # fmt: skip
 
     def _items(self, entries: list[Entry], collection: Collection) -> Iterator[Item]:
+        gone: list[Entry] = []
         for entry in entries:
-            key = (entry.id, collection.id)
-            if key not in self._kept:
-                self._kept[key] = _read_entry(entry, collection, self._access)
-                while len(self._kept) > MOST_KEPT:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            if (item := self._kept[key]) is not None:
-                yield item
+            try:
+                item = self._item(entry, collection)
+            except FileNotFoundError:
+                gone.append(entry)
+            else:
+                if item is not None:
+                    yield item
+        if not gone:
+            return
+        time.sleep(MOMENT_SECONDS)  # for files that are just being replaced
+        deleted = False
+        for entry in gone:
+            try:
+                item = self._item(entry, collection)
+            except FileNotFoundError:
+                deleted = True  # the next check will see it
+            else:
+                if item is not None:
+                    yield item
+        if deleted:
+            check_there(self._path)
+
+    def _item(self, entry: Entry, collection: Collection) -> Item | None:
+        """As `_read_entry`, from what is kept if it is there."""
+        key = (entry.id, collection.id)
+        if key not in self._kept:
+            self._kept[key] = _read_entry(entry, collection, self._access)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
     def _refreshed(self) -> Index:
         """The index, brought up to date if the last check was long ago. Raises CatalogUnavailable."""
@@ -125,12 +149,16 @@ class FolderCatalog:
 
 
 def _read_entry(entry: Entry, collection: Collection, access: SourceAccess | None) -> Item | None:
-    """The item; None if it is not of the collection or cannot be read, or its file is gone. Raises CatalogUnavailable,
-    transient, if that has changed since it was found: without it, the search would lack it."""
+    """The item; None if it is not of the collection or no valid item. Raises CatalogUnavailable, transient, if its file
+    has changed since it was found or may not be read any more: without it, the search would lack it;
+    FileNotFoundError if the file is gone."""
     try:
         own = documents(entry.path) if entry.document is None else ()
     except (ValueError, RecursionError):  # it is just being written again
         raise being_written(entry.path) from None
+    except PermissionError as error:
+        name = public_name(entry.path)
+        raise CatalogUnavailable(f"{name} of the catalogue may not be read any more.", transient=True) from error
     document = document_of(entry, own)
     if document is None and own:
         raise being_written(entry.path)

@@ -199,7 +199,7 @@ def _in_chunks(work: _Work, found: Sequence[IntervalAcquisitions], most: int) ->
     if several < len(found):
         cut = list(cut)
     results: list[IntervalResult] = []
-    for first in range(0, len(found), several):
+    for first in range(0, max(1, len(found)), several):  # samples are counted, too, where the request has no interval
         some = found[first : first + several]
         totals = [work.totals(one) for one in some]
         for chunk in cut:

@@ -125,6 +125,15 @@ def test_only_row_groups_that_may_match_are_read(tmp_path: Path, monkeypatch: py
     assert read == []
 
 
+def test_rows_without_a_box_are_found_by_their_geometry(tmp_path: Path) -> None:
+    """Statistics of a row group leave them out: its other rows say nothing of where these lie."""
+    here, there = item(1, 15.0, 46.0, 100), item(2, 100.0, 10.0, 100)
+    del here["bbox"]
+    write_geoparquet(tmp_path / "items.parquet", [here, there])
+    found = GeoParquetCatalog(str(tmp_path)).search(COLLECTION, YEAR, (15.2, 46.2, 15.3, 46.3))
+    assert [one.id for one in found] == [here["id"]]
+
+
 def test_footprints_across_180(tmp_path: Path) -> None:
     """With a bbox as STAC wants it (west > east), as numbers beyond 180, and as wide as the world."""
     ground = shapely.MultiPolygon([shapely.box(179.5, 46, 180, 47), shapely.box(-180, 46, -179.5, 47)])

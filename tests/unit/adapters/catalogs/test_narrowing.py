@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -118,6 +119,36 @@ def test_the_api_filters(api: Api, case: tuple[Collection, ItemChoice]) -> None:
     assert "filter" not in bare
     assert whole["filter-lang"] == "cql2-json"
     assert "fields" not in whole
+
+
+LEFT_OUT: dict[str, Callable[[Document], Document]] = {
+    "place": lambda entry: {name: value for name, value in entry.items() if name != "geometry"},
+    "properties": lambda entry: {name: value for name, value in entry.items() if name != "properties"},
+    "collection": lambda entry: {name: value for name, value in entry.items() if name != "collection"},
+    "all but id": lambda entry: {"type": "Feature", "id": entry["id"]},
+    "all but time": lambda entry: {**entry, "properties": {"datetime": entry["properties"]["datetime"]}},
+    "what tells processings": lambda entry: {
+        **entry,
+        "properties": {name: value for name, value in entry["properties"].items() if name != "s2:datatake_id"},
+    },
+}
+
+
+@pytest.mark.parametrize("left_out", LEFT_OUT)
+@pytest.mark.parametrize("conforms", [BY_FILTER, BY_QUERY])
+def test_an_api_that_leaves_out_more_than_assets(
+    api: Api, case: tuple[Collection, ItemChoice], left_out: str, conforms: tuple[str, ...]
+) -> None:
+    whole, strip = Api.answer, LEFT_OUT[left_out]
+
+    def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+        status, page = whole(api, method, path, body)
+        if path != "/search" or "fields" not in body:
+            return status, page
+        return status, {**page, "features": [strip(entry) for entry in page["features"]]}  # type: ignore[dict-item, index]
+
+    api.answer = answer  # type: ignore[method-assign]
+    compared(api, case, conforms)
 
 
 def test_the_query_extension(api: Api, case: tuple[Collection, ItemChoice]) -> None:

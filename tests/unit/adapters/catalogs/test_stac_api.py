@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -82,6 +84,75 @@ def test_a_server_that_chokes_in_the_middle_goes_on_from_there(api: Api, paging:
     if paging != "page":  # there the place is a multiple of the size
         starts = [int(question.get("token", 0)) for question in api.asked]
         assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("link", ["limit as asked", "no limit"])
+@pytest.mark.parametrize("faults", [[502], [502, 502, 200, 504], [200, 200, 502, 200, 200, 502]])
+def test_no_page_is_skipped_where_the_server_has_a_smaller_maximum(
+    api: Api, method: str, link: str, faults: list[int]
+) -> None:
+    """It counts pages of three items, and echoes whatever was asked for, or nothing: 200 says nothing of the place."""
+
+    def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+        if path != "/search":
+            return Api.answer(api, method, path, body)
+        size, page = min(int(body.get("limit", 3)), 3), int(body.get("page", 1))
+        following = {**body, "page": page + 1} | ({} if method == "POST" else {"bbox": "15,46,15.1,46.1"})
+        if link == "no limit":
+            following.pop("limit", None)
+        query = urlencode({name: value for name, value in following.items() if not isinstance(value, list)})
+        ways = {"POST": {"method": "POST", "body": following}, "GET": {"href": f"{api.url}/search?{query}"}}
+        links = [{"rel": "next", **ways[method]}] if page * size < len(ITEMS) else []
+        return 200, {"type": "FeatureCollection", "features": ITEMS[(page - 1) * size : page * size], "links": links}
+
+    api.answer, api.methods = answer, (method,)  # type: ignore[method-assign, assignment]
+    api.faults = [200, 200, 200, 200, *faults]
+    assert found(api) == NAMES
+
+
+NO_ITEMS: dict[str, Callable[[Document], Document]] = {
+    "Task timed out": lambda _: {"errorMessage": "Task timed out after 30.03 seconds"},
+    "no item collection": lambda page: {**page, "features": {"0": page["features"][0]}},
+    "are no list": lambda page: {**page, "links": {"next": page["links"]}},
+    "no address": lambda page: {**page, "links": [{"rel": "next", "href": 7}]},
+}
+
+
+@pytest.mark.parametrize("told", NO_ITEMS)
+def test_an_answer_that_is_no_page_of_items_is_no_end(api: Api, told: str) -> None:
+    """Gateways answer 200 with the error of a service behind them: imagery would be lost in silence."""
+    whole, odd, answered = Api.answer, NO_ITEMS[told], [0]
+
+    def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+        status, page = whole(api, method, path, body)
+        answered[0] += path == "/search"
+        return status, odd(page) if path == "/search" and answered[0] in broken else page  # type: ignore[arg-type]
+
+    api.answer, api.page = answer, 8  # type: ignore[method-assign]
+    broken = range(2, 3)
+    assert found(api) == NAMES
+    answered[0], broken = 0, range(2, 1000)
+    error = failing(api)
+    assert told in str(error)
+    assert error.transient
+
+
+def test_relation_types_in_capitals_and_null_for_no_items(api: Api) -> None:
+    whole = Api.answer
+
+    def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+        status, page = whole(api, method, path, body)
+        if path != "/search":
+            return status, page
+        links = [{**link, "rel": "NEXT"} for link in page["links"]]  # type: ignore[index]
+        return status, {**page, "links": links or None, "features": page["features"] or None}  # type: ignore[dict-item, index]
+
+    api.answer = answer  # type: ignore[method-assign]
+    assert found(api) == NAMES
+    del api.items[1:]
+    api.items[0] = {**api.items[0], "bbox": [0.0, 0.0, 1.0, 1.0]}
+    assert found(api) == []
 
 
 def test_a_server_that_refuses_any_page_says_why(api: Api) -> None:

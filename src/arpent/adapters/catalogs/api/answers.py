@@ -35,7 +35,7 @@ LONGEST_WAIT = 8.0
 """Longest pause between two tries, in seconds."""
 _LIMIT = re.compile(r"\blimit\b|\bpage.?size\b|too (large|many)", re.IGNORECASE)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_REASONS = ("description", "detail", "message", "error", "errors", "title", "msg", "code")
+_REASONS = ("description", "detail", "message", "errorMessage", "error", "errors", "title", "msg", "code")
 """Members of an error body that may hold the reason, best first."""
 _QUERY = re.compile(r"(https?://)([^/\s@]*@)?([^\s?#\"']*)[^\s\"']*")
 _PAGE = re.compile(r"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
@@ -57,6 +57,11 @@ class NotJson(Exception):
         super().__init__(text)
         self.page = page
         """Whether it is an HTML page; a retry would not help."""
+
+
+class NotItems(NotJson):
+    """The answer to a search is JSON, but no item collection, as that of a gateway whose service failed: taken for a
+    page without items, it would be imagery lost in silence. The text is the server's own reason, if it tells one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +116,19 @@ class Server:
         return self.answered(request, lambda same, _: same)[1]
 
     def answered(
-        self, request: PageRequest, again: Callable[[PageRequest, Exception], PageRequest | None]
+        self,
+        request: PageRequest,
+        again: Callable[[PageRequest, Exception], PageRequest | None],
+        check: Callable[[dict[str, object]], None] = lambda _: None,
     ) -> tuple[PageRequest, dict[str, object]]:
         """The request that succeeded, and its answer. `again`: the request to send after an error; None: give up.
-        Raises as `answer`."""
+        `check`: raises NotItems for an answer without items. Raises as `answer`, and NotItems."""
         stalls, number, limits = 0, 0, self._limits
         while True:
             try:
-                return request, self._json(request)
+                found = self._json(request)
+                check(found)
+                return request, found
             except (Refused, NotJson, requests.RequestException) as error:
                 stalls += isinstance(error, requests.Timeout)
                 number += 1
@@ -203,14 +213,22 @@ def is_transient(error: Exception) -> bool:
 
 
 def reason_of(content: bytes) -> str:
-    """The reason in an error body, on one line, without users and queries of URLs (they may be secret); empty if there
-    is none."""
+    """The reason in an error body, as `reason_in` a JSON value, or else its title or text."""
     try:
-        reason = _reason_in(orjson.loads(content))
+        return reason_in(orjson.loads(content))
     except orjson.JSONDecodeError:
         text = content[:20_000].decode("utf-8", "replace")
         page = _PAGE.search(text)
-        reason = page[1] if page else "" if "<" in text[:200] else text
+        return _on_one_line(page[1] if page else "" if "<" in text[:200] else text)
+
+
+def reason_in(body: object) -> str:
+    """The reason in the JSON of an error body, on one line, without users and queries of URLs (they may be secret);
+    empty if there is none."""
+    return _on_one_line(_reason_in(body))
+
+
+def _on_one_line(reason: str) -> str:
     line = " ".join(clean(_QUERY.sub(r"\1\3", reason)).split())
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 from arpent.adapters.catalogs.api.pages import key_of
 from arpent.adapters.catalogs.deduplicate import newest
-from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.item import read_items
+from arpent.adapters.catalogs.harmonization import Document, properties
+from arpent.adapters.catalogs.item import belongs, read_item, read_items
 from arpent.adapters.catalogs.level import is_of_level, variant_of
 from arpent.adapters.catalogs.origin import own_address
+from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.item_choice import is_clear, refusing_field
@@ -29,7 +30,8 @@ Search = Callable[[Mapping[str, object]], Iterable[Document]]
 
 
 class Unfaithful(Exception):
-    """The API does not let the chosen items through, or its items cannot be told apart without their assets."""
+    """The API does not let the chosen items through, leaves out more of them than their assets, or its items cannot be
+    told apart without these."""
 
 
 class FieldsIgnored(Exception):
@@ -64,23 +66,37 @@ class ChosenSearch:
     def narrowed(self, bare: Mapping[object, Item], narrowing: Mapping[str, object]) -> tuple[Item, ...]:
         """The newest of the items `bare`, those that the collection's choice refuses without assets. `narrowing`:
         parameters that leave out refused items. Raises Unfaithful if they leave out more, and what `search` raises."""
+        if bare and not any(_tells(item, self.collection) for item in bare.values()):
+            raise Unfaithful  # what the choice goes by may have been left out, too
         kept = {item.id for item in newest(bare.values()) if _is_chosen(item, self.collection)}
         if not kept:
             return newest(bare.values())
         whole = {key_of(document): document for document in self.search(narrowing)}
         if any(item.id in kept and key not in whole for key, item in bare.items()):
             raise Unfaithful
+        if any(properties(whole[key]).keys() - item.properties.keys() for key, item in bare.items() if key in whole):
+            raise Unfaithful  # more was left out than assets and links: which of them are newest is not known
         sources = ((document, own_address(document, self.source)) for document in whole.values())
         found = [item for item in read_items(sources, self.collection, access=self.access) if self.counts(item)]
         return newest([*found, *(item for key, item in bare.items() if key not in whole)])
 
     def _without_assets(self, documents: Mapping[object, Document]) -> Iterable[tuple[object, Item]]:
-        """The documents' items of the collection."""
+        """The documents' items of the collection. One that is no item may be so because its place or time was left out
+        with its assets."""
         for key, document in documents.items():
             if not isinstance(document, dict) or is_of_level(document, self.collection) is None:
                 raise Unfaithful
+            if self.collection.stac_collections and not document.get("collection"):
+                raise Unfaithful
             assets = {name: {"href": "about:blank"} for name in _some_band(document, self.collection)}
-            for item in read_items([({**document, "assets": assets}, self.source)], self.collection):
+            whole = {**document, "assets": assets}
+            try:
+                with panics_as_errors():
+                    ours = belongs(whole, self.collection, folder=False)
+                    item = read_item(whole, self.collection, self.source) if ours else None
+            except Exception as error:
+                raise Unfaithful from error
+            if item is not None:
                 yield key, replace(item, assets={})
 
 
@@ -92,6 +108,14 @@ def _some_band(document: Document, collection: Collection) -> Iterable[str]:
         if names and not band.join:
             return names[:1]
     return ()
+
+
+def _tells(item: Item, collection: Collection) -> bool:
+    """Whether it tells all that the choice goes by."""
+    choice = collection.choice
+    refused = refusing_field(item, choice.fields, collection.filters)
+    by_clouds = choice.clouds < 100 and collection.cloud_cover is not None
+    return not (refused is not None and refused[1]) and not (by_clouds and item.cloud_cover is None)
 
 
 def _is_chosen(item: Item, collection: Collection) -> bool:

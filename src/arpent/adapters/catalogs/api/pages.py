@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from arpent.adapters.catalogs.api.answers import PageRequest, Server, is_transient, smaller_page_may_help
+from arpent.adapters.catalogs.api.answers import (
+    NotItems,
+    PageRequest,
+    Server,
+    is_transient,
+    reason_in,
+    smaller_page_may_help,
+)
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import CatalogUnavailable
@@ -32,6 +39,11 @@ class Pages:
     """Number of pages received."""
     _first_page: int = field(default=1, init=False)
     """Number of the first page, if pages are counted."""
+    _received: int = field(default=0, init=False)
+    """Features before the next page. A page may hold fewer than were asked for, since many servers have a maximum of
+    their own and do not say so: what was asked for does not tell how far the pages have come."""
+    _largest: int = field(default=0, init=False)
+    """Features of the largest page."""
 
     def documents(self, first: PageRequest) -> Iterator[Document]:
         """The features, each once. Raises CatalogUnavailable if pages repeat for ever, and what `Server.answer`
@@ -41,8 +53,10 @@ class Pages:
         idle = 0
         while request is not None:
             request, page = self._page(request)
-            found = page.get("features")
-            fresh = [each for each in found if key_of(each) not in seen] if isinstance(found, list) else []
+            found = _features(page)
+            self._received += len(found)
+            self._largest = max(self._largest, len(found))
+            fresh = [each for each in found if key_of(each) not in seen]
             for each in fresh:  # one after the other: a page may name an item twice
                 if key_of(each) not in seen:
                     seen.add(key_of(each))
@@ -60,14 +74,17 @@ class Pages:
 
     def _page(self, request: PageRequest) -> tuple[PageRequest, Document]:
         """The request that succeeded, and its answer."""
+        if _place(request) is not None and request.value("limit") is None:  # another size would count other pages
+            request = request.with_values(limit=self.size)
         if self._limit(request) > self.size:  # the server's own link may have forgotten that pages shrank
             request = self._shrunk(request, self.size)
-        return self.server.answered(request, self._again)
+        return self.server.answered(request, self._again, check_items)
 
     def _again(self, request: PageRequest, error: Exception) -> PageRequest | None:
         if not smaller_page_may_help(error):
             return request
-        smaller = self._limit(request) // 2
+        most = self._largest if _place(request) is not None and self._largest else self.size
+        smaller = min(self._limit(request), most) // 2
         if not smaller:
             return request if is_transient(error) else None
         self.size = smaller
@@ -81,22 +98,40 @@ class Pages:
 
     def _shrunk(self, request: PageRequest, limit: int) -> PageRequest:
         """The request with another page size, from the same place on; if pages are counted, at or before it."""
-        was = self._limit(request)
-        place = next((name for name in _PLACES if request.value(name) is not None), None)
-        changed = request.with_values(limit=limit)
+        changed, place = request.with_values(limit=limit), _place(request)
         if place is None:
             return changed
-        before = (_counted(request, self._first_page) - self._first_page) * was
-        return changed.with_values(**{place: before // limit + self._first_page})
+        before = self._received // limit
+        self._received = before * limit
+        return changed.with_values(**{place: before + self._first_page})
+
+
+def check_items(page: Document) -> None:
+    """Raises NotItems unless the answer is a page of items, whose links tell whether there is a further one. Some
+    servers write null for an empty list."""
+    if not isinstance(page.get("features"), list) and not (
+        page.get("type") == "FeatureCollection" and page.get("features") is None
+    ):
+        raise NotItems(reason_in(page))
+    links = page.get("links")
+    if not isinstance(links, list | None):
+        raise NotItems("its `links` are no list")
+    link = next_link(links)
+    if link is not None and not isinstance(link.get("href"), str | None):
+        raise NotItems("its link to the next page has no address")
+
+
+def next_link(links: object) -> Document | None:
+    """The link to the next page, if there is one. Relation types are the same in small and capital letters
+    (RFC 8288)."""
+    every = links if isinstance(links, list) else []
+    return next((each for each in every if isinstance(each, dict) and str(each.get("rel")).lower() == "next"), None)
 
 
 def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
     """The request of the page's `next` link; None after the last page. Links may be relative, lack their method, or
     hold only the parameters that change. Raises EgressRefused."""
-    links = page.get("links")
-    link = next(
-        (each for each in links if isinstance(each, dict) and each.get("rel") == "next"), None
-    ) if isinstance(links, list) else None  # fmt: skip
+    link = next_link(page.get("links"))
     if link is None or not isinstance(link.get("href") or asked.url, str):
         return None
     url = linked_address(asked.url, str(link.get("href") or ""))
@@ -114,10 +149,20 @@ def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
     return PageRequest(method="POST", url=url, query=query)
 
 
+def _features(page: Document) -> list[Document]:
+    found = page.get("features")
+    return found if isinstance(found, list) else []
+
+
+def _place(request: PageRequest) -> str | None:
+    """The parameter that counts pages; None: there is none, as where `page` holds a token."""
+    return next((name for name in _PLACES if whole_number(str(request.value(name))) is not None), None)
+
+
 def _counted(request: PageRequest, otherwise: int) -> int:
     """Number of the requested page."""
-    found = next((value for name in _PLACES if (value := request.value(name)) is not None), otherwise)
-    number = whole_number(str(found))
+    place = _place(request)
+    number = None if place is None else whole_number(str(request.value(place)))
     return otherwise if number is None else number
 
 

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 NEW_SECONDS = 2.0
 """A file changed this recently may still be being written, if it ends in the middle."""
+MOST_TOLD = 10_000
+"""Maximum number of files that may not be read to name in the log, each once: they are tried again and again."""
+_refused: set[str] = set()
 Stamp = tuple[int, int]
 """Time of change in nanoseconds, and size in bytes."""
 
@@ -70,10 +73,18 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...] | None]]:
     """Yield each file with its items; None for one that is just being written: it was changed a moment ago, and ends in
-    the middle. What is no JSON otherwise is skipped with a line in the log."""
+    the middle. What is no JSON otherwise is skipped with a line in the log. A file that is gone or may not be read is
+    not yielded: that may change without another time of its content. Raises CatalogUnavailable, transient, if a file
+    cannot be read."""
     for name in names:
         try:
             yield name, documents(name)
+        except FileNotFoundError:
+            continue
+        except PermissionError as error:
+            if name not in _refused and len(_refused) < MOST_TOLD:
+                _refused.add(name)
+                log.warning("%s is left out of the catalogue: %s", name, error.strerror)
         except (ValueError, RecursionError) as error:
             yield name, None if is_unfinished(error) and _is_new(name) else left_out(name, error)
 
@@ -96,13 +107,25 @@ def _is_new(name: str) -> bool:
         return False
 
 
+def check_there(path: Path) -> None:
+    """Raises CatalogUnavailable, transient, if the catalogue holds no file any more: more than the one that was missed
+    may be away for a moment, as where a disk is mounted anew or one folder takes the place of another."""
+    try:
+        with os.scandir(path) as entries:
+            there = next(entries, None) is not None
+    except OSError:
+        there = path.is_file()
+    if not there:
+        raise CatalogUnavailable(f"The catalogue {public_name(str(path))} is away.", transient=True)
+
+
 def documents(name: str) -> tuple[Document, ...]:
-    """The STAC items of a file; empty if it holds something else. Raises ValueError if it is not JSON."""
+    """The STAC items of a file; empty if it holds something else. Raises ValueError if it is not JSON,
+    FileNotFoundError, PermissionError, and CatalogUnavailable, transient, if it cannot be read for another reason."""
     try:
         payload = Path(name).read_bytes()
-    except (PermissionError, FileNotFoundError) as error:
-        log.warning("%s is left out of the catalogue: %s", name, error.strerror)
-        return ()
+    except (FileNotFoundError, PermissionError):
+        raise
     except OSError as error:
         raise CatalogUnavailable(f"{public_name(name)} cannot be read: {error.strerror}.", transient=True) from error
     content = loads(payload)

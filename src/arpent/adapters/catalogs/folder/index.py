@@ -41,8 +41,8 @@ BATCH = 500
 """Files per transaction."""
 WRITTEN_SECONDS = 60.0
 """A file that is being written for longer is left out."""
-LAYOUT = 2
-"""Version of the tables; part of the index file's name."""
+LAYOUT = 3
+"""Version of the tables and of what they hold; part of the index file's name."""
 _EVER = 1e12
 """Seconds since 1970, beyond the time of any item."""
 _TIMES = ("datetime", "start_datetime", "end_datetime")
@@ -157,7 +157,9 @@ class Index:
     def _read(self, changed: dict[str, Stamp]) -> None:
         rows: list[tuple[str, bool, Document]] = []
         unfinished: list[str] = []
+        unread = set(changed)
         for path, found in read(sorted(changed)):
+            unread.discard(path)
             if found is None and self._is_waited_for(path):
                 del changed[path]  # what is known of it stays
                 unfinished.append(path)
@@ -168,6 +170,8 @@ class Index:
             rows.extend((path, single, document) for document in documents)
         with self._transaction():
             self._forget(changed)
+            for path in unread:  # without a stamp, so that they are tried again
+                del changed[path]
             for path, single, document in rows:
                 packed = None if single else zlib.compress(orjson.dumps(document, default=str), 1)
                 cursor = self._base.execute(

@@ -78,21 +78,27 @@ def _bounds_of_group(group: pq.RowGroupMetaData, columns: dict[str, int]) -> Row
         except (OverflowError, ValueError):  # a time after the year 9999
             return None
 
-    sides = [_numbers(bounds(side)) for side in SIDES]
+    # Statistics tell nothing of rows without a box, whose place only their geometry tells.
+    sides = [_numbers(bounds(side) if _whole(group, columns.get(side)) else None) for side in SIDES]
     times = [limits for name in TIMES if (limits := _instants(bounds(name))) is not None]
     untimed = all(name not in columns for name in TIMES)
     unsaid = [name for name in TIMES if name in columns and _instants(bounds(name)) is None and not _empty(
         group, columns[name])]  # fmt: skip
     known = bool(times) and not unsaid and not untimed
     names = bounds("collection")
-    whole = names is not None and group.column(columns["collection"]).statistics.null_count == 0
     return RowGroupBounds(
         least=tuple(side[0] for side in sides),  # type: ignore[arg-type]
         most=tuple(side[1] for side in sides),  # type: ignore[arg-type]
         first=min(limits[0] for limits in times) if known else -np.inf,
         last=max(limits[1] for limits in times) if known else np.inf,
-        collections=(str(names[0]), str(names[1])) if names is not None and whole else None,
+        collections=(str(names[0]), str(names[1])) if names and _whole(group, columns["collection"]) else None,
     )
+
+
+def _whole(group: pq.RowGroupMetaData, column: int | None) -> bool:
+    """Whether it is known that each row of this row group has a value in the column."""
+    found = None if column is None else group.column(column).statistics
+    return found is not None and found.null_count == 0
 
 
 def _empty(group: pq.RowGroupMetaData, column: int) -> bool:
