@@ -105,10 +105,12 @@ class Features:
     def checked(self) -> Features:
         """The features with `valid`, and with why each outline that is not valid is not, in `flaws`."""
         valid = self.validity
+        rows = np.flatnonzero(~valid)
+        outlines = self.take(rows).geometries  # mostly none; others need not be parsed
         faults = {
-            int(self.ids[row]): fault_of_outline(self.geometries[row])
-            for row in np.flatnonzero(~valid & ~shapely.is_missing(self.geometries))
-            if shapely.get_type_id(self.geometries[row]) in POLYGONS
+            int(self.ids[row]): fault_of_outline(outline)
+            for row, outline in zip(rows.tolist(), outlines, strict=True)
+            if shapely.get_type_id(outline) in POLYGONS
         }
         return self._with(valid=valid, flaws={**self.flaws, **faults} if faults else self.flaws)
 

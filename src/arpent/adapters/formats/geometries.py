@@ -9,9 +9,12 @@ import numpy as np
 import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
+from pyproj import CRS
 
 from arpent.adapters.formats.plain_polygons import WkbColumn, as_binary
 from arpent.adapters.formats.wkb import flaws_of
+from arpent.domain.boundary.outlines import valid_outlines
+from arpent.domain.feature import Features
 
 Linear = Callable[[Sequence[int]], Mapping[int, bytes]]
 """Primary keys → WKB of those features with curves as straight segments, as GDAL makes them; unreadable ones are
@@ -42,6 +45,30 @@ _HEAD = np.dtype([("start", "V5"), ("parts", "<u4"), ("inner", "V5"), ("rings", 
 NO_BLOB = BROKEN.format(reason="its bytes are not a geometry of a GeoPackage")
 
 
+def features_of_column(
+    crs: CRS,
+    ids: NDArray[np.int64],
+    identifiers: tuple[str | None, ...],
+    column: pa.Array,
+    linear: Linear,
+    broken: Callable[[Sequence[int]], Mapping[int, str]] = lambda missing: {},
+) -> Features:
+    """The features whose geometries are a column of WKB; one that cannot be read is None, with its reason in `flaws`.
+    Where all are plain polygons, as mostly, none is parsed. `broken`: of the primary keys of features without a
+    geometry, those that have one which nobody can read, and why."""
+    column = as_binary(column)
+    column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
+    plain = WkbColumn(column=column).plain(checked=True)
+    if not len(plain.kinds) or not plain.kinds.all():
+        geometries, flaws, wkb = read_column(ids, column, linear)
+        flaws = {**broken(ids[shapely.is_missing(geometries)].tolist()), **flaws}
+        return Features(crs=crs, ids=ids, identifiers=identifiers, geometries=geometries, flaws=flaws, wkb=wkb)
+    wkb, valid = np.array(column.to_numpy(zero_copy_only=False), np.object_), plain.simple
+    doubtful = np.flatnonzero(~valid)
+    valid[doubtful] = valid_outlines(np.asarray(shapely.from_wkb(wkb[doubtful]), np.object_))
+    return Features(crs=crs, ids=ids, identifiers=identifiers, valid=valid, wkb=wkb, measures=plain.measures)
+
+
 def read_column(
     ids: NDArray[np.int64], column: pa.Array, linear: Linear
 ) -> tuple[NDArray[np.object_], dict[int, str], NDArray[np.object_]]:
@@ -50,7 +77,7 @@ def read_column(
     column = as_binary(column)
     column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
     stored = WkbColumn(column=column)
-    plain = stored.plain()[0] > 0
+    plain = stored.plain().kinds > 0
     wkb = np.array(column.to_numpy(zero_copy_only=False), np.object_)
     refused = flaws_of(ids, wkb, stored.sizes, plain)
     wkb[np.isin(ids, list(refused))] = None

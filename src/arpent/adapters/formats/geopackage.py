@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyogrio
-import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 from pyogrio.raw import open_arrow
@@ -18,7 +17,7 @@ from pyogrio.raw import read as read_raw
 from pyproj import CRS
 
 from arpent.adapters.formats.crs import crs_of_features
-from arpent.adapters.formats.geometries import NO_BLOB, read_column
+from arpent.adapters.formats.geometries import NO_BLOB, features_of_column
 from arpent.adapters.formats.geopackage_rows import Rows
 from arpent.adapters.formats.geopackage_schema import check_tables
 from arpent.adapters.formats.vector.open_file import IDENTIFIER, TEXTS, as_bytes, plain_texts
@@ -173,18 +172,11 @@ class _Table:
     def features(self, rows: pa.RecordBatch) -> Features:
         """The features of one batch of rows."""
         ids = np.asarray(rows.column(self.key).to_numpy(zero_copy_only=False), np.int64)
-        geometries, flaws, wkb = read_column(ids, rows.column(self.geometry), self._linear)
-        missing = ids[shapely.is_missing(geometries)].tolist()
-        if missing:
-            flaws = dict.fromkeys(self.rows.broken(self.geometry, missing), NO_BLOB) | flaws
-        return Features(
-            crs=self.crs,
-            ids=ids,
-            identifiers=self._identifiers(ids, rows),
-            geometries=geometries,
-            flaws=flaws,
-            wkb=wkb,
-        )
+        identifiers, column = self._identifiers(ids, rows), rows.column(self.geometry)
+        return features_of_column(self.crs, ids, identifiers, column, self._linear, self._broken)
+
+    def _broken(self, missing: Sequence[int]) -> dict[int, str]:
+        return dict.fromkeys(self.rows.broken(self.geometry, missing), NO_BLOB) if missing else {}
 
     def _identifiers(self, ids: NDArray[np.int64], rows: pa.RecordBatch) -> tuple[str | None, ...]:
         """(n,): identifiers as text. Bytes that are not UTF-8 become U+FFFD. Text in a column declared as numbers or

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from arpent.adapters.formats.wkb import MOST_GEOMETRY_BYTES
 from arpent.domain.boundary.kernel import inner
+from arpent.domain.boundary.measures import Measures
+from arpent.domain.boundary.outlines import MOST_VERTICES, is_simple
 
 POLYGON, MULTIPOLYGON = 3, 6
 """Types of WKB …"""
@@ -23,6 +25,32 @@ _SHORTEST = 4
 """Positions of the shortest ring: a closed triangle."""
 FEW = 1000
 """Fewer geometries are left to GEOS: it has parsed them before the function is loaded that looks at their bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainPolygons:
+    """What is known of n geometries as WKB without GEOS."""
+
+    kinds: NDArray[np.uint8]
+    """(n,): POLYGON or MULTIPOLYGON where the geometry is one, of rings that GEOS takes, two-dimensional, its numbers
+    finite and little-endian, which are the bytes that shapely writes for it; 0 where it may be none, or is large."""
+    bounds: NDArray[np.float64]
+    """(n, 4): bounding boxes of those; NaN elsewhere."""
+    vertices: NDArray[np.int64]
+    """(n,): their positions."""
+    areas: NDArray[np.float64]
+    """(n,): their areas, the same bits as GEOS's."""
+    simple: NDArray[np.bool_]
+    """(n,): which are one short ring that touches itself nowhere for sure, hence valid; not asked of all."""
+
+    @property
+    def measures(self) -> Measures:
+        """The measures of geometries that are all plain."""
+        absent = np.zeros(len(self.kinds), np.bool_)
+        return Measures(
+            bounds=self.bounds, types=self.kinds.astype(np.int8), absent=absent, placed=~absent,
+            vertices=self.vertices, areas=self.areas,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +80,20 @@ class WkbColumn:
         """(n,): bytes of each; 0 where there is none."""
         return np.where(self.there, np.diff(self.limits), 0)
 
-    def plain(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        """(n,): POLYGON or MULTIPOLYGON where the geometry is one, of rings that GEOS takes, two-dimensional, its
-        numbers finite and little-endian, which are the bytes that shapely writes for it; 0 where it may be none, or is
-        too large. And (n, 4): the bounding boxes of those; NaN elsewhere."""
-        if len(self.column) < FEW:
-            return np.zeros(len(self.column), np.uint8), np.full((len(self.column), 4), np.nan)
-        buffer = self.column.buffers()[2]
-        data = np.frombuffer(buffer, np.uint8) if buffer is not None else np.zeros(0, np.uint8)
-        return _plain(data, self.limits, self.there & (self.sizes <= MOST_GEOMETRY_BYTES))
+    def plain(self, *, checked: bool = False) -> PlainPolygons:
+        """Which are plain. `checked`: also which are valid for sure."""
+        count = len(self.column)
+        found = PlainPolygons(
+            kinds=np.zeros(count, np.uint8), bounds=np.full((count, 4), np.nan), vertices=np.zeros(count, np.int64),
+            areas=np.zeros(count), simple=np.zeros(count, np.bool_),
+        )  # fmt: skip
+        if count >= FEW:
+            buffer = self.column.buffers()[2]
+            data = np.frombuffer(buffer, np.uint8) if buffer is not None else np.zeros(0, np.uint8)
+            there = self.there & (self.sizes <= MOST_GEOMETRY_BYTES)
+            most = MOST_VERTICES if checked else 0
+            _plain(data, self.limits, there, most, found.kinds, found.bounds, found.vertices, found.areas, found.simple)
+        return found
 
 
 def as_binary(column: pa.Array) -> pa.Array:
@@ -73,13 +106,10 @@ def as_binary(column: pa.Array) -> pa.Array:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _plain(
-    data: NDArray[np.uint8], limits: NDArray[np.int64], there: NDArray[np.bool_]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The type of each geometry that is plain, and its box; `data`: the bytes that `limits` (n + 1,) delimits."""
-    kinds = np.zeros(len(there), np.uint8)
-    boxes = np.full((len(there), 4), np.nan)
-    box = np.empty(4)
+def _plain(data, limits, there, most, kinds, boxes, vertices, areas, simple):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    """Fill in what is known of each geometry that is plain; `data`: the bytes that `limits` (n + 1,) delimits; `most`:
+    positions of the longest ring of which it is asked whether it is simple."""
+    sums = np.empty(6)  # box, area, positions
     for row in range(len(there)):
         at, end = limits[row], limits[row + 1]
         if not there[row] or end - at < _HEADER or data[at] != 1:
@@ -90,15 +120,18 @@ def _plain(
             at += _HEADER
         elif kind != POLYGON:
             continue
-        box[:2], box[2:] = np.inf, -np.inf
+        sums[:2], sums[2:4], sums[4:] = np.inf, -np.inf, 0
+        ring = at + _HEADER + 4
         for _ in range(parts):
-            at = _after_polygon(data, at, end, box)
+            at = _after_polygon(data, at, end, sums)
             if at < 0:
                 break
         if at == end and parts > 0:
-            kinds[row] = kind
-            boxes[row] = box
-    return kinds, boxes
+            count = np.int64(sums[5])
+            kinds[row], vertices[row], areas[row] = kind, count, sums[4]
+            boxes[row] = sums[:4]
+            if count <= most and at == ring + _POINT * count:  # a single ring
+                simple[row] = is_simple(data[ring:at].view(np.float64).reshape((count, 2)))
 
 
 @inner
@@ -108,11 +141,12 @@ def _number(data: NDArray[np.uint8], at: int) -> int:
 
 
 @inner
-def _after_polygon(data: NDArray[np.uint8], at: int, end: int, box: NDArray[np.float64]) -> int:
-    """Offset after the polygon that begins at `at`, whose outer ring widens `box` (4,); -1 if it is not plain."""
+def _after_polygon(data: NDArray[np.uint8], at: int, end: int, sums: NDArray[np.float64]) -> int:
+    """Offset after the polygon that begins at `at`, whose outer ring widens a box, and whose area and positions are
+    added: `sums` (6,). -1 if it is not plain."""
     if end - at < _HEADER or data[at] != 1 or _number(data, at + 1) != POLYGON:
         return -1
-    rings = _number(data, at + 5)
+    rings, area = _number(data, at + 5), 0.0
     at += _HEADER
     for number in range(rings):
         if end - at < 4:
@@ -129,7 +163,19 @@ def _after_polygon(data: NDArray[np.uint8], at: int, end: int, box: NDArray[np.f
             if not (np.isfinite(x) and np.isfinite(y)):
                 return -1
             if number == 0:
-                box[0], box[1] = min(box[0], x), min(box[1], y)
-                box[2], box[3] = max(box[2], x), max(box[3], y)
+                sums[0], sums[1] = min(sums[0], x), min(sums[1], y)
+                sums[2], sums[3] = max(sums[2], x), max(sums[3], y)
+        area += _ring_area(ring) if number == 0 else -_ring_area(ring)
+        sums[5] += count
         at += _POINT * count
+    sums[4] += area
     return at if rings > 0 else -1
+
+
+@inner
+def _ring_area(ring: NDArray[np.float64]) -> float:
+    """The area inside a closed ring (2 * n,), its terms in GEOS's order."""
+    twice = 0.0
+    for place in range(2, len(ring) - 2, 2):
+        twice += (ring[place] - ring[0]) * (ring[place - 1] - ring[place + 3])
+    return abs(twice / 2.0)

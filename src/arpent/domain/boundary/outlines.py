@@ -197,12 +197,13 @@ def _are_simple(points: NDArray[np.float64], begins: NDArray[np.int64]) -> NDArr
     """(n,): which rings of `points` (V, 2) are simple for sure; `begins` (n + 1,) delimits them."""
     found = np.zeros(len(begins) - 1, np.bool_)
     for ring in range(len(found)):
-        found[ring] = _is_simple(points[begins[ring] : begins[ring + 1]])
+        found[ring] = is_simple(points[begins[ring] : begins[ring + 1]])
     return found
 
 
 @inner
-def _is_simple(ring: NDArray[np.float64]) -> bool:
+def is_simple(ring: NDArray[np.float64]) -> bool:
+    """Whether a closed ring (n, 2) touches itself nowhere for sure."""
     count = len(ring) - 1
     if len(ring) < _TRIANGLE or ring[0, 0] != ring[count, 0] or ring[0, 1] != ring[count, 1]:
         return False

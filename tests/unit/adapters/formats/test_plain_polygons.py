@@ -10,11 +10,15 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import CRS
 
 from arpent.adapters.formats import plain_polygons
-from arpent.adapters.formats.geometries import read_column
+from arpent.adapters.formats.geometries import features_of_column, read_column
 from arpent.adapters.formats.plain_polygons import MULTIPOLYGON, POLYGON, WkbColumn
 from arpent.adapters.formats.wkb import MOST_GEOMETRY_BYTES, TOO_LARGE
+from arpent.domain.boundary.measures import COLUMNS, measures_of
+from arpent.domain.boundary.outlines import surely_valid
+from arpent.domain.feature import Features
 
 SQUARE = shapely.box(0, 0, 1, 1)
 HOLED = shapely.Polygon([(0, 0), (9, 0), (9, -9), (0, 9)], [[(1, 1), (2, 1), (2, 2)], [(4, 4), (5, 4), (5, 5)]])
@@ -58,16 +62,16 @@ def _however_few(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_kinds_and_boxes(kind: pa.DataType) -> None:
     rows = [*OTHERS, *PLAIN, *OTHERS[:2]]
     column = pa.array([b"before", *rows], kind).slice(1)
-    kinds, boxes = WkbColumn(column=column).plain()
-    assert kinds.tolist() == [PLAIN.get(row, 0) for row in rows]
+    found = WkbColumn(column=column).plain()
+    assert found.kinds.tolist() == [PLAIN.get(row, 0) for row in rows]
     expected = [shapely.bounds(shapely.from_wkb(row)) if row in PLAIN else np.full(4, np.nan) for row in rows]
-    assert np.array_equal(boxes, expected, equal_nan=True)
+    assert np.array_equal(found.bounds, expected, equal_nan=True)
+    assert not found.simple.any()
 
 
 @pytest.mark.parametrize("rows", [[], [None], [None, b""]])
 def test_nothing_to_find(rows: list[bytes | None]) -> None:
-    kinds, _ = WkbColumn(column=pa.array(rows, pa.binary())).plain()
-    assert kinds.tolist() == [0] * len(rows)
+    assert WkbColumn(column=pa.array(rows, pa.binary())).plain().kinds.tolist() == [0] * len(rows)
 
 
 @settings(max_examples=300, deadline=None)
@@ -79,12 +83,40 @@ def test_whatever_is_changed_what_is_plain_is_what_shapely_writes(data: st.DataO
         for _ in range(data.draw(st.integers(0, 3))):
             changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
         rows.append(bytes(changed[: data.draw(st.sampled_from((None, None, len(changed) - 1, 20)))]))
-    kinds, boxes = WkbColumn(column=pa.array(rows, pa.binary())).plain()
-    for row, kind, box in zip(rows, kinds.tolist(), boxes, strict=True):
-        if kind:
-            parsed = shapely.from_wkb(row)
-            assert shapely.to_wkb(parsed, flavor="iso") == row
-            assert shapely.bounds(parsed).tolist() == box.tolist()
+    found = WkbColumn(column=pa.array(rows, pa.binary())).plain(checked=True)
+    plain = np.flatnonzero(found.kinds)
+    parsed = np.asarray(shapely.from_wkb([rows[row] for row in plain]), np.object_)
+    assert shapely.to_wkb(parsed, flavor="iso").tolist() == [rows[row] for row in plain]
+    expected, measures = measures_of(parsed), found.measures.take(plain)
+    for name in COLUMNS:
+        assert np.array_equal(getattr(measures, name), getattr(expected, name), equal_nan=name == "areas"), name
+    assert found.simple[plain].tolist() == surely_valid(parsed).tolist()
+
+
+def test_features_are_those_that_geos_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bow ties, spikes, holes and parts that overlap among them; without anything else they are not parsed."""
+    rng = np.random.default_rng(7)
+    stars = [shapely.Polygon(rng.random((corners, 2))) for corners in rng.integers(3, 160, 300)]
+    hulls = [shapely.MultiPolygon([star.convex_hull]) for star in stars]
+    holed = [shapely.Polygon(SQUARE.exterior, [[(2, 2), (x, 3), (3, y)]]) for x, y in rng.uniform(2, 14, (60, 2))]
+    pairs = [shapely.MultiPolygon([one, other]) for one, other in zip(hulls[0].geoms, hulls[1].geoms, strict=True)]
+    rows = shapely.to_wkb([*stars, *hulls, *holed, *pairs, *map(shapely.from_wkb, PLAIN)]).tolist()
+    ids, column = np.arange(len(rows)), pa.array(rows, pa.binary())
+
+    def read() -> Features:
+        return features_of_column(CRS.from_epsg(32633), ids, (None,) * len(ids), column, lambda _: {})
+
+    quick = read()
+    assert "geometries" not in quick.__dict__
+    monkeypatch.setattr(plain_polygons, "FEW", len(rows) + 1)
+    slow = read()
+    for name in COLUMNS:
+        assert np.array_equal(getattr(quick.measured, name), getattr(slow.measured, name)), name
+    one, other = quick.checked(), slow.checked()
+    assert (one.validity.tolist(), one.flaws) == (other.validity.tolist(), other.flaws)
+    assert 0 < one.validity.sum() < len(rows)
+    assert one.as_wkb().tolist() == other.as_wkb().tolist() == rows
+    assert shapely.equals_exact(quick.geometries, slow.geometries).all()
 
 
 def test_columns_are_read_as_geos_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,9 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
             kinds |= found
             whole.append(bounds)
             if writer is None:
-                writer = pq.ParquetWriter(target, taken.schema, compression="zstd", store_schema=False)
+                writer = pq.ParquetWriter(
+                    target, taken.schema, compression="zstd", store_schema=False, use_dictionary=[*names.values()]
+                )
             writer.write_table(taken, ROW_GROUP)
         if writer is not None:
             extent = np.concatenate(whole) if whole else np.zeros((0, 4))
@@ -94,8 +96,9 @@ def _outlines(
     plain is not parsed, and no object is made of it."""
     column = as_binary(column)
     column.validate(full=True)
-    plain, bounds = WkbColumn(column=column).plain()
-    kinds, rest = {PLAIN[kind] for kind in np.unique(plain).tolist() if kind}, np.flatnonzero(plain == 0)
+    plain = WkbColumn(column=column).plain()
+    kinds, rest = {PLAIN[kind] for kind in np.unique(plain.kinds).tolist() if kind}, np.flatnonzero(plain.kinds == 0)
+    bounds = plain.bounds
     if not len(rest):
         return column if pa.types.is_binary(column.type) else column.cast(pa.binary()), bounds, kinds
     doubtful = column if len(rest) == len(column) else column.take(pa.array(rest))

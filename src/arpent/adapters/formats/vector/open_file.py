@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from arpent.adapters.formats.geometries import read_column
+from arpent.adapters.formats.geometries import features_of_column
 from arpent.adapters.formats.plain_polygons import as_binary
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
@@ -70,9 +70,8 @@ def batches_with_ids(opened: OpenFile) -> Iterator[tuple[NDArray[np.int64], pa.R
 
 def features_of(opened: OpenFile, ids: NDArray[np.int64], rows: pa.RecordBatch, identifier: str | None) -> Features:
     """One batch; a geometry that cannot be read is None, with its reason in `flaws`."""
-    geometries, flaws, wkb = read_column(ids, rows.column(opened.geometry), opened.linear)
     identifiers = texts_of(rows, IDENTIFIER if identifier is None else identifier)
-    return Features(crs=opened.crs, ids=ids, identifiers=identifiers, geometries=geometries, flaws=flaws, wkb=wkb)
+    return features_of_column(opened.crs, ids, identifiers, rows.column(opened.geometry), opened.linear)
 
 
 def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:
