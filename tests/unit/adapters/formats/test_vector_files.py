@@ -220,6 +220,29 @@ def test_names_of_columns_in_another_encoding_are_called_so(tmp_path: Path) -> N
         list(read_file(path, FeatureFile(scheme="s3", bucket="b", key="fields.zip")))
 
 
+@pytest.mark.parametrize(
+    ("told", "encoding"),
+    [
+        (b"1252", "cp1252"), (b"ANSI 1252", "cp1252"), (b"ANSI_1252\r\n", "cp1252"), (b"Windows 1252", "cp1252"),
+        (b"cp-1252", "cp1252"), (b"windows-1252", "cp1252"), (b"OEM 850", "cp850"), (b"ANSI 1250", "cp1250"),
+        (b"8859_1", "latin1"), (b"ISO 8859-15", "iso8859-15"), (b"LATIN-1", "latin1"), (b"latin1", "latin1"),
+        (b"65001", "utf-8"), (b"UTF-8", "utf-8"), (b"\xef\xbb\xbf1252", "cp1252"),
+    ],
+)  # fmt: skip
+def test_texts_of_a_shapefile_have_the_encoding_that_it_tells(tmp_path: Path, told: bytes, encoding: str) -> None:
+    """Other software spells it in ways that GDAL does not know."""
+    made = frame()
+    made["identifier"] = ["M\u00fcller", None, "\u00d6der"]
+    made.to_file(tmp_path / "inner.shp", driver="ESRI Shapefile", encoding=encoding)
+    (tmp_path / "inner.cpg").write_bytes(told)
+    path = tmp_path / "fields.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for part in tmp_path.glob("inner.*"):
+            archive.write(part, part.name.replace(".cpg", ".CPG"))
+    (read,) = read_file(path, named(path))
+    assert read.identifiers == ("M\u00fcller", None, "\u00d6der")
+
+
 @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_damaged_archive_is_called_so(tmp_path: Path, packing: int) -> None:
     path = tmp_path / "fields.zip"

@@ -17,6 +17,7 @@ from pyogrio.raw import open_arrow
 from pyogrio.raw import read as read_raw
 
 from arpent.adapters.formats.crs import crs_of_features
+from arpent.adapters.formats.vector.code_page import code_page
 from arpent.adapters.formats.vector.geojson_crs import check_crs, named_crs
 from arpent.adapters.formats.vector.open_file import BATCH, OpenFile, columns_to_read
 from arpent.adapters.formats.vector.whole import check_sequence, check_shapefile, check_single, check_xml
@@ -59,13 +60,14 @@ def open_ogr(
     name = f"The {NAMES.get(ending, 'file')}"
     source = f"GeoJSON:{path}" if ending == ".geojson" else str(path)
     options = {"IMMUTABLE": "YES"} if ending == ".gpkg" else {}
+    encoding = code_page(path) if ending == ".shp" else None
     try:
         names = named_crs(path) if ending == ".geojson" else ()  # before GDAL looks at the file
         if ending == ".shp":
             check_shapefile(path)
         pyogrio.set_gdal_config_options(PLAIN)
         layer = _only_layer(source, name) if layer is None else layer
-        known = pyogrio.read_info(source, layer=layer, **options)
+        known = pyogrio.read_info(source, layer=layer, encoding=encoding, **options)
         if (check := CHECKS.get(known["driver"])) is not None and not ending:
             check(path)
         there = [str(field) for field in known["fields"]]
@@ -78,6 +80,7 @@ def open_ogr(
             batch_size=BATCH,
             return_fids=True,
             use_pyarrow=True,
+            encoding=encoding,
             **options,
         ) as (about, reader):
             crs = crs_of_features(about["crs"], f"layer {layer!r}", local=file.local)
