@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from arpent.adapters.scripts.jit import kernel_folder
-from tests.support import kernels
 from tests.support.bounds import CHECKED, told
 from tests.support.loopback import only_loopback
 from tests.support.server import revive
@@ -34,7 +33,7 @@ PARTS = ("stac/s2-l2a-33t-120m", "stac/s2-l2a-31ufs-10m", "stac_items", "parcels
 """Folders of $ARPENT_TEST_DATA."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Kernels that were compiled without checks are in the usual cache; a misspelt variable would skip tests unseen.
     Chaos has a new seed each time, the same in every process of a run: the environment is theirs, too."""
     os.environ.setdefault("CHAOS_SEED", str(random.SystemRandom().randrange(10**8)))
@@ -44,22 +43,17 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(fault)
     kernel_folder.tolerate_faults()  # as processes of arpent do: a test would replace their kernels by its own
     kernel_folder.version()  # it reads sources, which some tests must not
-    if config.getoption("numprocesses", None):  # of the process that starts the others
-        compiler = kernels.begin()
-        config.add_cleanup(compiler.wait)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection() -> Generator[None]:
-    """The tests are a million objects that stay: Python's search for garbage takes no second look at them. Kernels
-    are compiled in the meantime, by one process for all."""
+    """The tests are a million objects that stay: Python's search for garbage takes no second look at them."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
         gc.enable()
-        kernels.wait()
 
 
 def pytest_report_header() -> str:
