@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from collections.abc import Generator, Iterator
@@ -42,6 +43,17 @@ def pytest_configure() -> None:
         raise pytest.UsageError(fault)
     kernel_folder.tolerate_faults()  # as processes of arpent do: a test would replace their kernels by its own
     kernel_folder.version()  # it reads sources, which some tests must not
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None]:
+    """The tests are a million objects that stay: Python's search for garbage takes no second look at them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_report_header() -> str:

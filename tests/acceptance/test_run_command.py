@@ -15,6 +15,15 @@ from tests.support.scripts import NDVI
 from tests.support.server import Server
 
 
+def alone(folder: Path, catalog: Path, buckets: Path, **settings: str) -> Server:
+    """Settings for commands that need no server. They compute in their own process: what others do is the first
+    test's."""
+    folder.mkdir(exist_ok=True)
+    return Server(
+        folder=folder, catalog=catalog, settings={"BUCKETS": str(buckets), "EXECUTOR": "inline"} | settings
+    )  # fmt: skip
+
+
 def request_file(folder: Path, features: str, output: str) -> Path:
     body = client.seed_body(features, NDVI.text, output, aggregationInterval={"of": "P10D"})
     path = folder / "request.json"
@@ -25,11 +34,11 @@ def request_file(folder: Path, features: str, output: str) -> Path:
 def test_the_same_bytes_without_a_server(server: Server, oauth: OAuth2Session, catalog: Path, tmp_path: Path) -> None:
     features = "s3://fields/parcels-32633.gpkg"
     served = client.run_job(oauth, server, client.seed_body(features, NDVI.text, aggregationInterval={"of": "P10D"}))
-    alone = Server(folder=tmp_path, catalog=catalog, settings={"BUCKETS": str(server.buckets)})
+    here = Server(folder=tmp_path, catalog=catalog, settings={"BUCKETS": str(server.buckets)})
     try:
-        done = alone.run(["run", "--json", str(request_file(tmp_path, features, "s3://results/alone"))])
+        done = here.run(["run", "--json", str(request_file(tmp_path, features, "s3://results/alone"))])
     finally:
-        alone.close()
+        here.close()
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = (server.buckets / "results" / "alone").iterdir()
     outcome = json.loads(done.stdout)
@@ -44,12 +53,12 @@ def test_rows_that_failed_are_counted_where_no_feature_did(server: Server, catal
     broken = shutil.copytree(catalog, tmp_path / "stac")
     for path in broken.glob("*20230608*/*.tif"):
         path.unlink()
-    alone = Server(folder=tmp_path, catalog=broken, settings={"BUCKETS": str(server.buckets)})
+    here = alone(tmp_path, broken, server.buckets)
     try:
         request = request_file(tmp_path, "s3://fields/parcels-32633.gpkg", "s3://results/broken")
-        done = alone.run(["run", "--json", str(request)])
+        done = here.run(["run", "--json", str(request)])
     finally:
-        alone.close()
+        here.close()
     outcome = json.loads(done.stdout)
     rows = outcome["rows"]
     assert (done.returncode, outcome["failed"], outcome["status"]) == (3, 0, "DONE"), done.stderr
@@ -64,13 +73,13 @@ def test_rows_that_failed_are_counted_where_no_feature_did(server: Server, catal
 
 
 def test_what_is_wrong_is_said_and_the_exit_code_tells(server: Server, catalog: Path, tmp_path: Path) -> None:
-    alone = Server(folder=tmp_path, catalog=catalog, settings={"BUCKETS": str(server.buckets)})
+    here = alone(tmp_path, catalog, server.buckets)
     try:
-        missing = alone.run(["run", str(request_file(tmp_path, "s3://fields/is-not-there.gpkg", "s3://results/no"))])
+        missing = here.run(["run", str(request_file(tmp_path, "s3://fields/is-not-there.gpkg", "s3://results/no"))])
         (tmp_path / "broken.json").write_text("{")
-        broken = alone.run(["run", str(tmp_path / "broken.json")])
+        broken = here.run(["run", str(tmp_path / "broken.json")])
     finally:
-        alone.close()
+        here.close()
     for done, word in ((missing, "is-not-there.gpkg"), (broken, "JSON")):
         assert done.returncode != 0
         assert word in done.stdout + done.stderr
@@ -91,11 +100,11 @@ def test_a_range_without_a_whole_interval_is_pointed_out(
     assert hinted == set(client.results(server, job))
     assert "no whole interval" in server.run(["status", job["id"]]).stdout
     (tmp_path / "request.json").write_text(json.dumps(body))
-    alone = Server(folder=tmp_path, catalog=catalog, settings={"BUCKETS": str(server.buckets)})
+    here = alone(tmp_path, catalog, server.buckets)
     try:
-        done = alone.run(["run", str(tmp_path / "request.json")])
+        done = here.run(["run", str(tmp_path / "request.json")])
     finally:
-        alone.close()
+        here.close()
     assert (done.returncode, done.stdout.split(":")[0]) == (0, "DONE")
     assert "no whole interval" in done.stderr
 
@@ -110,28 +119,26 @@ def test_a_table_unfolds_into_the_files_byte_for_byte(way: str, catalog: Path, t
     found: dict[str, dict[str, bytes]] = {}
     rows: dict[str, str] = {}
     for form in ("files,table", "table"):
-        given = {"BUCKETS": str(buckets)} | ({"RESULTS": form} if way == "setting" else {})
-        alone = Server(folder=tmp_path / form, catalog=catalog, settings=given)
-        (tmp_path / form).mkdir(exist_ok=True)
+        here = alone(tmp_path / form, catalog, buckets, **({"RESULTS": form} if way == "setting" else {}))
         request = request_file(tmp_path / form, features, f"s3://results/{way}/{form}/<REQUEST_ID>/<ID>.json")
         if way == "request":
             body = json.loads(request.read_text())
             body["output"]["results"] = form
             request.write_text(json.dumps(body))
         try:
-            done = alone.run(["run", "--json", str(request)])
+            done = here.run(["run", "--json", str(request)])
             assert done.returncode == 3, done.stderr
             folder = buckets / "results" / way / form / json.loads(done.stdout)["id"]
             assert bool(list(folder.glob("*.json"))) == (form != "table")
             assert list(folder.glob("parquet/*.parquet"))
-            rows[form] = alone.run(["results", str(folder)]).stdout
+            rows[form] = here.run(["results", str(folder)]).stdout
             assert rows[form]
             if form == "table":
-                told = alone.run(["results", str(folder), "--unfold"])
+                told = here.run(["results", str(folder), "--unfold"])
                 assert told.returncode == 0, told.stderr
                 assert told.stdout == f"{len(found['files,table'])} files\n"
         finally:
-            alone.close()
+            here.close()
         found[form] = {path.name: path.read_bytes() for path in folder.glob("*.json")}
     assert found["table"] == found["files,table"]
     assert len(found["table"]) == 21

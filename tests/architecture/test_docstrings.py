@@ -14,8 +14,7 @@ from arpent.domain import errors
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "arpent"
 MIGRATIONS = SOURCE / "adapters" / "database" / "migrations"
-TREES = {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py")) if MIGRATIONS not in path.parents}
-PORTS = {path: tree for path, tree in TREES.items() if path.parent == SOURCE / "domain" / "ports"}
+PORTS = {path: ast.parse(path.read_text()) for path in sorted((SOURCE / "domain" / "ports").glob("*.py"))}
 LEAST_WORDS = 3
 """A docstring of fewer words repeats the name, or needs the lines around it to be understood."""
 POINTS_ELSEWHERE = re.compile(
@@ -31,6 +30,13 @@ MANNERED = re.compile(
     re.IGNORECASE,
 )
 """Turns of phrase that readers of technical English have to read twice."""
+
+
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """All sources but migrations: parsed where these tests run, not in every process that collects them."""
+    paths = [path for path in sorted(SOURCE.rglob("*.py")) if MIGRATIONS not in path.parents]
+    return {path: ast.parse(path.read_text()) for path in paths}
 
 
 def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -69,9 +75,9 @@ def methods(node: ast.ClassDef) -> dict[str, ast.FunctionDef]:
     return {one.name: one for one in node.body if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")}
 
 
-def implementations(port: ast.ClassDef) -> Iterator[ast.ClassDef]:
+def implementations(trees: dict[Path, ast.Module], port: ast.ClassDef) -> Iterator[ast.ClassDef]:
     """Classes of adapters and engine that have every method of the port."""
-    for path, tree in TREES.items():
+    for path, tree in trees.items():
         if path not in PORTS:
             for node in ast.walk(tree):
                 if isinstance(node, ast.ClassDef) and methods(port).keys() <= methods(node).keys():
@@ -99,8 +105,8 @@ def unnamed(port: ast.ClassDef, implementation: ast.ClassDef) -> Iterator[str]:
                 yield f"{port.name}.{name} does not name {kind.__name__}, which {implementation.name} raises"
 
 
-def test_every_docstring_says_something_by_itself() -> None:
-    texts = [(path, line, text) for path, tree in TREES.items() for line, text in docstrings(tree)]
+def test_every_docstring_says_something_by_itself(trees: dict[Path, ast.Module]) -> None:
+    texts = [(path, line, text) for path, tree in trees.items() for line, text in docstrings(tree)]
     assert len(texts) > 2000
     faults = [
         f"{path.relative_to(SOURCE)}:{line} {fault(text)}: {text[:60]}" for path, line, text in texts if fault(text)
@@ -122,9 +128,9 @@ def test_every_method_of_a_port_says_what_it_raises(path: Path, port: ast.ClassD
 
 
 @pytest.mark.parametrize(("path", "port"), list(protocols()), ids=lambda one: getattr(one, "name", ""))
-def test_a_port_names_the_errors_of_its_adapters(path: Path, port: ast.ClassDef) -> None:
+def test_a_port_names_the_errors_of_its_adapters(trees: dict[Path, ast.Module], path: Path, port: ast.ClassDef) -> None:
     assert path in PORTS
-    assert [fault for one in implementations(port) for fault in unnamed(port, one)] == []
+    assert [fault for one in implementations(trees, port) for fault in unnamed(port, one)] == []
 
 
 def test_what_a_port_does_not_name_is_noticed() -> None:

@@ -71,7 +71,7 @@ def check(engine: Engine, alone: Any, name: str, choice: Choice, epsg: int) -> N
 
 
 @pytest.mark.parametrize("name", BODIES)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(choice=choices(), epsg=st.sampled_from(EPSG))
 def test_company_does_not_matter(engine: Engine, alone: Any, name: str, choice: Choice, epsg: int):
     check(engine, alone, name, choice, epsg)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.scripts.jit.kernel_cache import KernelCache
+from arpent.adapters.scripts.jit.kernel_folder import tolerate_faults
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.domain.calculation import Calculation, Histogram
 from arpent.domain.errors import AssetUnreadable
@@ -183,6 +184,7 @@ def refuse_negative_indices() -> None:
 
 def main() -> None:
     faulthandler.enable()
+    tolerate_faults()  # as processes of arpent do: each kind of process would replace the kernels of the other
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.getLogger("tifffile").disabled = True  # it tells every lie of a header
     parser = argparse.ArgumentParser(description=__doc__)

@@ -14,10 +14,12 @@ SHARED = """
 import threading
 import numpy as np, shapely
 from pyproj import CRS
+from arpent.adapters.scripts.jit.kernel_folder import tolerate_faults
 from arpent.domain.grid import Grids
 from arpent.domain.grid import Samples
 from arpent.raster.sampling_plan import SamplingPlan
 
+tolerate_faults()  # as processes of arpent do: it would replace their kernels by its own
 low = np.random.default_rng(1).random((200, 2))
 bounds = np.hstack((low, low + 0.01))
 grids = Grids(bounds=bounds, width=np.ones(200, int), height=np.ones(200, int))

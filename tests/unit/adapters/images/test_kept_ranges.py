@@ -114,9 +114,9 @@ def test_a_version_is_settled_if_another_would_differ(version: Version, settled:
 
 
 def test_the_folder_is_bounded_and_what_was_used_longest_ago_goes(tmp_path: Path) -> None:
-    most = 400_000
+    most = 160_000
     kept = KeptRanges(tmp_path, most)
-    for number in range(400):
+    for number in range(120):
         kept.complete(PLACE, [(number, 1000)], Far())
         for path in files(tmp_path):  # in the order of their use, however coarse the clock of the disk is
             if path.stat().st_mtime > 1e6:
@@ -125,7 +125,7 @@ def test_the_folder_is_bounded_and_what_was_used_longest_ago_goes(tmp_path: Path
             kept.complete(PLACE, [(0, 1000)], Far())
         assert taken(tmp_path) <= most
     far = Far()
-    kept.complete(PLACE, [(0, 1000), (399, 1000), (1, 1000)], far)
+    kept.complete(PLACE, [(0, 1000), (119, 1000), (1, 1000)], far)
     assert far.fetched == [(1, 1000)]
 
 
