@@ -16,11 +16,16 @@ import rasterio
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.jit.sampling_policy import ALWAYS
 from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.grid import Grids
 from arpent.domain.partition import Partition
 from arpent.domain.ports.scripts import ScriptRuntime
+from arpent.engine.band_bindings import bind_bands
+from arpent.engine.budget import MOST_AT_ONCE
 from arpent.engine.processing import interval, totals
 from arpent.engine.processing.inputs import prepare_together
 from arpent.engine.processing.process import process
+from arpent.engine.processing.sample_geometry import sample_geometry
+from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
 from arpent.worker import services_of, with_table
@@ -33,6 +38,10 @@ from tests.support.world import SEASON, make_imagery
 PARCELS = good_parcels(12)
 DAYS = {"aggregationInterval": {"of": "P5D"}}
 THROWS = at_the_head_of_evaluate_pixel("if (s.B04 > 0.12) throw new Error('too red');")
+MANY_BANDS = """//VERSION=3
+function setup() { return {input: ["B04", "dataMask"], output: [{id: "many", bands: 500}, {id: "dataMask", bands: 1}]}; }
+function evaluatePixel(s) { return {many: new Array(500).fill(s.B04), dataMask: [s.dataMask]}; }
+"""
 EVERYTHING: dict[str, Any] = {
     "default": {
         "statistics": {"default": {"percentiles": {"k": [5, 33.3, 50]}}},
@@ -170,3 +179,22 @@ def test_what_is_asked_in_each_interval_is_read_alone(
     monkeypatch.setattr(interval, "prepare_together", lambda *_: pytest.fail("read together"))
     with V8Runtime(20, 128) as plain:
         run(season, tmp_path / "alone", script, CompiledRuntime(plain, least=0), {})
+
+
+@pytest.mark.parametrize(("calculations", "numbers"), [({}, 2), (EVERYTHING, 502)], ids=["sums", "samples"])
+def test_numbers_that_are_kept_are_counted_with_those_that_are_read(
+    season: Path, tmp_path: Path, calculations: dict[str, Any], numbers: int
+) -> None:
+    """They wait for their percentiles until all intervals are summed; a synchronous request is counted for one."""
+    services = services_of(Settings(catalog=str(season), buckets=tmp_path))
+    body = seed_body("s3://fields/a.gpkg", MANY_BANDS, "s3://results/out", **DAYS)
+    request = parse_batch(json.dumps(body | ({"calculations": calculations} if calculations else {})))
+    parcels = features(PARCELS, 32633)
+    geometry = sample_geometry(parcels, Grids.over(parcels.bounds, request.sampling), request.pixels)
+    with ScriptSupervisor(services.runtime, MANY_BANDS) as session:
+        computation = interval.Computation(
+            bindings=bind_bands(session.evalscript, request, services.collections), geometry=geometry, session=session,
+            calculations=request.calculations, services=services,
+        )  # fmt: skip
+        fit = interval.NUMBERS_TOGETHER // (numbers * len(geometry.samples))
+        assert computation.together(MOST_AT_ONCE) == max(1, min(interval.MOST_TOGETHER, fit))
