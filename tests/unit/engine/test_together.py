@@ -75,13 +75,13 @@ def missing(catalog: Path) -> None:
     (_scene(catalog, "20230618") / "SCL.tif").unlink()
 
 
-def another_type(catalog: Path) -> None:
+def another_type(catalog: Path, kind: str = "float32") -> None:
     """One image of one scene holds numbers of another type."""
     path = _scene(catalog, "20230608") / "B04.tif"
     with rasterio.open(path) as image:
         profile, numbers = image.profile, image.read(1)
-    with rasterio.open(path, "w", **(profile | {"dtype": "float32", "predictor": 1})) as image:
-        image.write(numbers.astype(np.float32) + 0.25, 1)
+    with rasterio.open(path, "w", **(profile | {"dtype": kind, "predictor": 1})) as image:
+        image.write(numbers.astype(kind) + np.float32(0.25), 1)
 
 
 def bandless(catalog: Path) -> None:
@@ -105,11 +105,14 @@ def _scene(catalog: Path, day: str) -> Path:
     return found
 
 
-def run(catalog: Path, buckets: Path, script: str, runtime: ScriptRuntime, calculations: dict[str, Any]) -> Any:
+def run(
+    catalog: Path, buckets: Path, script: str, runtime: ScriptRuntime, calculations: dict[str, Any], **processing: str
+) -> Any:
     (buckets / "results").mkdir(parents=True)
     settings = Settings(catalog=str(catalog), buckets=buckets)
     services = replace(with_table(services_of(settings), settings.results), runtime=runtime)
     body = seed_body("s3://fields/a.gpkg", script, "s3://results/out", **DAYS)
+    body["input"]["data"][0]["processing"] = processing
     if calculations:
         body["calculations"] = calculations
     partition = Partition(number=0, features=features(PARCELS, 32633))
@@ -139,6 +142,21 @@ def test_the_bytes_are_those_of_each_interval_alone(
         monkeypatch.setattr(interval, "MOST_TOGETHER", 4)
         for number in range(ALWAYS + 1):  # the last one asks no interpreter
             assert run(catalog, tmp_path / f"together-{number}", script, compiled, calculations) == alone
+
+
+def test_no_interval_is_rounded_to_the_type_of_another(
+    season: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interpolated numbers of one scene are kept as float32, those of another as float64."""
+    catalog = tmp_path / "stac"
+    shutil.copytree(season, catalog)
+    another_type(catalog, "float64")
+    smooth = {"upsampling": "BILINEAR", "downsampling": "BILINEAR"}
+    with V8Runtime(20, 128) as plain:
+        compiled = CompiledRuntime(plain, least=0)
+        together = run(catalog, tmp_path / "together", SEED.text, compiled, {}, **smooth)
+        monkeypatch.setattr(interval, "MOST_TOGETHER", 1)
+        assert run(catalog, tmp_path / "alone", SEED.text, compiled, {}, **smooth) == together
 
 
 def test_intervals_are_read_and_summed_together(season: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
