@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
@@ -17,7 +17,7 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.location import Location
 from arpent.domain.ports.storage import ObjectStore
 from arpent.settings import Settings
-from arpent.wire.result.reading import Row, rows_of
+from arpent.wire.result.reading import Row, is_result, rows_of
 
 BATCH = 2048
 """Files read before their rows are packed into columns; bounds memory."""
@@ -112,6 +112,9 @@ def _folded_batches(store: ObjectStore, place: Location) -> Iterator[list[Row]]:
 
 def _rows(key: str, content: bytes) -> list[Row]:
     try:
-        return rows_of(content)
+        rows = rows_of(content)
+        if not rows and PurePosixPath(key).stem.isdecimal() and not is_result(content):
+            raise ValueError("it has no `id`, or neither `response` nor `error`")
+        return rows
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRequest(f"{key} is not a result file: {error}") from None

@@ -93,8 +93,8 @@ class Calculation:
 class OutputCalculations:
     """One entry of `calculations`: per band, or `default`."""
 
-    histograms: Mapping[str, Histogram] = field(default_factory=dict)
-    """Band name or `default` → histogram."""
+    histograms: Mapping[str, Histogram | None] = field(default_factory=dict)
+    """Band name or `default` → histogram. None: the band asks for none, whatever the default."""
     percentiles: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Band name or `default` → k values. An empty tuple: the band asks for no percentiles, whatever the default."""
     more: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -135,6 +135,6 @@ class Calculations:
             weighted=self.weighted,
             more=entry.more.get(band, entry.more.get(DEFAULT, ())),
             shares=entry.shares.get(band, entry.shares.get(DEFAULT, ())),
-            histogram=entry.histograms.get(band) or entry.histograms.get(DEFAULT),
+            histogram=entry.histograms.get(band, entry.histograms.get(DEFAULT)),
             percentiles=entry.percentiles.get(band, entry.percentiles.get(DEFAULT, ())),
         )

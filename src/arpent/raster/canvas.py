@@ -72,15 +72,19 @@ class Canvas:
         assert values is not None
         return Target(values=values[scene], filled=self.filled(scene), hits=self.hits, conversion=conversion)
 
-    def widen(self, band: int, dtype: np.dtype[np.generic]) -> None:
-        """Change the band's type, if needed, so that it holds numbers of `dtype`, those already there, and the hole."""
+    def widen(self, band: int, dtype: np.dtype[np.generic]) -> bool:
+        """Change the band's type, if needed, so that it holds numbers of `dtype`, those already there, and the hole.
+        Returns whether all keep the bits that they have alone: what is interpolated is rounded to the type."""
         values = self.values[band]
         dtype = wide_enough(dtype, self.holes[band])
         if values is None:
             self.values[band] = np.empty((self.scenes, self.samples), dtype)
-        elif np.result_type(values.dtype, dtype) != values.dtype:
+            return True
+        wider = np.result_type(values.dtype, dtype)
+        if wider != values.dtype:
             with np.errstate(invalid="ignore"):  # of samples that are not yet written
-                self.values[band] = values.astype(np.result_type(values.dtype, dtype))
+                self.values[band] = values.astype(wider)
+        return values.dtype == dtype or wider.kind in "iu"
 
     def commit(self, scene: int, item: int, barred: NDArray[np.bool_] | None) -> None:
         """Mark samples that have data in all bands of the item as filled, except those `barred` (N,)."""

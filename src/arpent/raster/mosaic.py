@@ -70,6 +70,10 @@ class _Turn:
     pixels there, but it is read only because of neighbours, and a feature's numbers must not depend on them."""
 
 
+class MixedTypes(Exception):
+    """Images hold numbers of several types: read together, numbers of one scene would be rounded by another's type."""
+
+
 _Plan = tuple[_Turn, tuple[Layer, ...]]
 """A turn, and the layers of its item."""
 
@@ -110,8 +114,9 @@ def stack(
     strict: bool = False,
 ) -> Stack:
     """One mosaic per group: the items of a day for ORBIT, one item for TILE. All groups are read together, so that the
-    reader is never idle between scenes. Unreadable images and errors as in `simple`; if `strict`, any image that cannot
-    be read raises AssetUnreadable."""
+    reader is never idle between scenes. Unreadable images and errors as in `simple`; if `strict`, each scene has the
+    bits that it has alone: any image that cannot be read raises AssetUnreadable, and images of several types
+    MixedTypes."""
     read = bands_read(requests, collection)
     holes = tuple(hole(requested.unit, collection.no_data_value) for requested in read)
     canvas = Canvas(len(groups), len(sampling.samples), holes, max(map(len, groups), default=0))
@@ -163,8 +168,8 @@ def _play(
     canvas: Canvas,
     read_failures: ReadFailures | None,
 ) -> None:
-    """Read what the turns need, in one stream, and fill the canvas. Without `read_failures` the first image that cannot
-    be read raises AssetUnreadable."""
+    """Read what the turns need, in one stream, and fill the canvas. Without `read_failures` as `stack` if it is
+    strict."""
     wanted = [(turn.item.assets[requested.band.name], requested) for turn in turns for requested in requests]
     reader.prepare([asset.href for asset, _ in wanted], calibration_files(wanted))
     plans: list[_Plan] = []
@@ -180,7 +185,8 @@ def _play(
     for _, plan in plans:
         for layer in plan:
             for band, conversion in layer.feeds:
-                canvas.widen(band, conversion.dtype)
+                if not canvas.widen(band, conversion.dtype) and read_failures is None:
+                    raise MixedTypes
     bands = {layer.band for _, plan in plans for layer in plan}
     # A read names one band of the file. Where bands share a file, scenes must not be mixed: see Canvas.hits.
     for part in [plans] if len(bands) < 2 else [[plan] for plan in plans]:

@@ -23,7 +23,7 @@ from arpent.engine.services import Services
 from arpent.evalscript.scenes import orbit_scene, tile_scene
 from arpent.evalscript.service_functions import CHOOSE_SCENES
 from arpent.raster.layer import provenance
-from arpent.raster.mosaic import simple, stack
+from arpent.raster.mosaic import MixedTypes, simple, stack
 from arpent.raster.mosaicking_order import orbits
 from arpent.raster.read_failures import Fault
 
@@ -148,8 +148,9 @@ def prepare_together(
 ) -> tuple[ScriptInput, list[Prepared]] | None:
     """What `prepare` makes of several intervals (n,) of a script with one SIMPLE input, read in one stream, so that the
     reader is never idle between them: arrays (n, N) for the script, and of each interval what is prepared, which are
-    views of these. None if an image cannot be read: then intervals must be prepared alone, since it concerns only its
-    own. Raises AssetUnreadable for an image that may be readable later, and LimitExceeded as `prepare` does."""
+    views of these. None if an image cannot be read or holds numbers of another type than others: then intervals must be
+    prepared alone, since it concerns only its own. Raises AssetUnreadable for an image that may be readable later, and
+    LimitExceeded as `prepare` does."""
     if services.synchronous is not None:
         check_scenes(geometry.grids, evalscript, [len(binding.requests)], [1], services.synchronous)
     items = [item for one in acquisitions for item in one.items]
@@ -162,6 +163,8 @@ def prepare_together(
     except AssetUnreadable as error:
         if error.transient:
             raise
+        return None
+    except MixedTypes:
         return None
     together = [
         _prepared(

@@ -14,7 +14,7 @@ from arpent.domain.calculation import Calculations
 from arpent.domain.errors import ScriptError
 from arpent.domain.ports.scripts import MachineCode, ScriptAnswer
 from arpent.engine.band_bindings import BandBinding, has_scenes
-from arpent.engine.budget import check_numbers, check_updated
+from arpent.engine.budget import check_numbers, check_updated, kept_numbers
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.inputs import Prepared, ScriptCall, prepare, prepare_together
@@ -31,7 +31,8 @@ its memory serves the next …"""
 NUMBERS_AT_ONCE = 1 << 24
 """… and the most numbers of all their bands."""
 MOST_TOGETHER, NUMBERS_TOGETHER = 32, 1 << 20
-"""Intervals that are read in one stream, at most, and numbers of all their bands."""
+"""Intervals that are read in one stream, at most, and numbers of all their bands, with those that are kept until all
+intervals are summed: a synchronous request is counted for one interval."""
 OUTSIDE = np.iinfo(np.int64).min
 """Stands for the sample outside the polygons where segments are named by feature ids."""
 
@@ -62,8 +63,8 @@ class Computation:
         if len(self.bindings) > 1 or has_scenes(self.bindings) or self.session.evalscript.functions & BEFORE_SAMPLES:
             return 1
         samples = max(1, len(self.geometry.samples))
-        bands = len(self.bindings[0].requests) + 1
-        return max(1, min(MOST_TOGETHER, NUMBERS_TOGETHER // (samples * bands), most // samples))
+        numbers = len(self.bindings[0].requests) + 1 + kept_numbers(self.session.evalscript, self.calculations)
+        return max(1, min(MOST_TOGETHER, NUMBERS_TOGETHER // (samples * numbers), most // samples))
 
 
 def add_intervals(

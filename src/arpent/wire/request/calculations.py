@@ -27,9 +27,8 @@ def calculations(entries: Mapping[str, CalculationsEntry | None] | None) -> Calc
 
 def _output(entry: CalculationsEntry, at: str) -> OutputCalculations:
     histograms = {
-        band: read_histogram(wish, f"{at}->histograms->{band}")
+        band: None if wish is None else read_histogram(wish, f"{at}->histograms->{band}")
         for band, wish in (entry.histograms or {}).items()
-        if wish is not None
     }
     wishes = {band: wish or StatisticsEntry() for band, wish in (entry.statistics or {}).items()}
     percentiles = {

@@ -47,7 +47,7 @@ def weighed(calculations: Calculations, rule: PixelRule) -> Calculations:
 
 
 def _unweighted(entry: OutputCalculations) -> str | None:
-    if entry.histograms:
+    if any(entry.histograms.values()):
         return "histogram"
     if any(entry.percentiles.values()):
         return "percentiles"

@@ -25,7 +25,7 @@ TAILS = (("underflow", ("underflowCount", "underflow")), ("overflow", ("overflow
 def rows_of(payload: bytes) -> list[Row]:
     """The rows of one file; empty if it is no result (for example our report). Raises ValueError if it is not JSON."""
     content = orjson.loads(payload)
-    if not isinstance(content, dict) or "id" not in content or not {"response", "error"} & content.keys():
+    if not _is_result(content):
         return []
     feature = {"id": int(content["id"]), "identifier": content.get("identifier")}
     response = content.get("response") or {}
@@ -39,6 +39,15 @@ def rows_of(payload: bytes) -> list[Row]:
     if not entries and response.get("status") == "FAILED":
         return [{**feature, **_failed(response.get("error") or "FAILED")}]
     return [{**feature, **row} for entry in entries or () for row in _entry(entry, inside)]
+
+
+def is_result(payload: bytes) -> bool:
+    """Whether a file of JSON is the result of a feature."""
+    return _is_result(orjson.loads(payload))
+
+
+def _is_result(content: Any) -> bool:
+    return isinstance(content, dict) and "id" in content and bool({"response", "error"} & content.keys())
 
 
 def _entry(entry: Mapping[str, Any], inside: int | None) -> Iterator[Row]:

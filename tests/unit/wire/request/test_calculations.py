@@ -19,7 +19,9 @@ def parsed(literal: str) -> Histogram:
     """The histogram written as this JSON text."""
     mark = "<<here>>"
     body = text(BATCH, {"calculations.default.histograms.default": mark}).replace(json.dumps(mark), literal)
-    return parse_batch(body).calculations.outputs["default"].histograms["default"]
+    found = parse_batch(body).calculations.outputs["default"].histograms["default"]
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,20 @@ def test_percentiles_by_output_and_band() -> None:
     assert found.of("a", "B04").percentiles == (33.0, 99.9)
     assert found.of("a", "B08").percentiles == ()
     assert found.of("b", "B0").percentiles == (50.0,)
+
+
+def test_null_asks_for_no_histogram_and_no_percentiles() -> None:
+    """Whatever `default` asks for; a band that is not named has it."""
+    calculations = {
+        "default": {
+            "histograms": {"B0": None, "default": {"nBins": 5}},
+            "statistics": {"B0": None, "default": {"percentiles": {"k": [50]}}},
+        }
+    }
+    found = parse_batch(text(BATCH, {"calculations": calculations})).calculations
+    assert (found.of("a", "B0").histogram, found.of("a", "B0").percentiles) == (None, ())
+    assert found.of("a", "B1").histogram is not None
+    assert found.of("a", "B1").percentiles == (50.0,)
 
 
 @pytest.mark.parametrize("k", [[101], [-1], 101, "50", ["50"], [None], {}, list(range(1001))])
