@@ -183,7 +183,14 @@ def test_in_one_interval_it_fails_in_that_only(
             raise error
         return sound(computation, acquired)
 
+    def broken_together(binding: Any, acquired: Any, geometry: Any, *more: Any) -> Any:
+        if VICTIM in geometry.features.ids:
+            raise error
+        return sound_together(binding, acquired, geometry, *more)
+
+    sound_together = interval.prepare_together
     monkeypatch.setattr(interval, "read_samples", broken)
+    monkeypatch.setattr(interval, "prepare_together", broken_together)
     found, outcome = run(services, script)
     check_only(found, whole, VICTIM)
     entries, expected = (json.loads(text[VICTIM])["response"]["data"] for text in (found, whole))
