@@ -39,8 +39,8 @@ PARCELS = good_parcels(12)
 DAYS = {"aggregationInterval": {"of": "P5D"}}
 THROWS = at_the_head_of_evaluate_pixel("if (s.B04 > 0.12) throw new Error('too red');")
 MANY_BANDS = """//VERSION=3
-function setup() { return {input: ["B04", "dataMask"], output: [{id: "many", bands: 500}, {id: "dataMask", bands: 1}]}; }
-function evaluatePixel(s) { return {many: new Array(500).fill(s.B04), dataMask: [s.dataMask]}; }
+function setup() { return {input: ["B04", "dataMask"], output: [{id: "x", bands: 500}, {id: "dataMask", bands: 1}]}; }
+function evaluatePixel(s) { return {x: new Array(500).fill(s.B04), dataMask: [s.dataMask]}; }
 """
 EVERYTHING: dict[str, Any] = {
     "default": {
