@@ -58,9 +58,9 @@ def test_an_interrupt_that_is_lost_ends_it_all_the_same() -> None:
     """As one that Python raises in a callback of its own, or that comes while a library waits for its threads."""
     program = (
         "import contextlib, os, signal, time\n"
-        "from arpent.cli import signals\n"
-        "signals.GRACE_SECONDS = 0.5\n"
-        "signals.interrupt_on_signals(hang_up=True)\n"
+        "from arpent.cli import guard\n"
+        "guard.GRACE_SECONDS = 0.5\n"
+        "guard.interrupt_on_signals(hang_up=True)\n"
         "with contextlib.suppress(KeyboardInterrupt):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    time.sleep(60)\n"

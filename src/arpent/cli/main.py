@@ -16,11 +16,10 @@ from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.clients import app as client_app
 from arpent.cli.conformance.command import conformance
-from arpent.cli.guard import Guarded, check_target, loading, read_text
+from arpent.cli.guard import Guarded, check_target, interrupt_on_signals, loading, read_text, stop_on_signals
 from arpent.cli.options import JsonOption
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
-from arpent.cli.signals import interrupt_on_signals, stop_on_signals
 from arpent.cli.sources.commands import app as sources_app
 from arpent.domain.errors import InvalidRequest
 

@@ -13,6 +13,7 @@ from arpent import worker
 from arpent.adapters.formats.parquet_rows import assemble
 from arpent.adapters.objects.folded import FOLDER, folded_tables, unfolded
 from arpent.adapters.objects.folder import FolderObjects
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.location import Location
 from arpent.domain.ports.storage import ObjectStore
@@ -113,7 +114,7 @@ def _folded_batches(store: ObjectStore, place: Location) -> Iterator[list[Row]]:
 def _rows(key: str, content: bytes) -> list[Row]:
     try:
         rows = rows_of(content)
-        if not rows and PurePosixPath(key).stem.isdecimal() and not is_result(content):
+        if not rows and whole_number(PurePosixPath(key).stem) is not None and not is_result(content):
             raise ValueError("it has no `id`, or neither `response` nor `error`")
         return rows
     except (ValueError, KeyError, TypeError, AttributeError) as error:
