@@ -19,7 +19,7 @@ from tests.support.scripts import NDVI
 STATS = ("stats", "a.gpkg", "--index", "ndvi", "--from", "2023-06-01", "--to", "2023-07-01", "-o", "a.csv")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("command", [STATS, ("run", "request.json")], ids=["stats", "run"])
 def test_the_whole_group_ends(command: tuple[str, ...], number: signal.Signals, tmp_path: Path) -> None:
     """While it waits for a catalogue that says nothing. A background job of a shell, as these tests may be, ignores
@@ -37,7 +37,7 @@ def test_the_whole_group_ends(command: tuple[str, ...], number: signal.Signals, 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ARPENT_")}
     environment |= {f"ARPENT_{name}": value for name, value in own.items()} | {"TMPDIR": str(temporary)}
     process = subprocess.Popen(
-        ["env", "--default-signal=INT", sys.executable, "-m", "arpent", *command], cwd=tmp_path, env=environment,
+        ["env", "--default-signal=INT,HUP", sys.executable, "-m", "arpent", *command], cwd=tmp_path, env=environment,
         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     try:
@@ -52,3 +52,18 @@ def test_the_whole_group_ends(command: tuple[str, ...], number: signal.Signals, 
     assert not (tmp_path / "a.csv").exists()
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+def test_an_interrupt_that_is_lost_ends_it_all_the_same() -> None:
+    """As one that Python raises in a callback of its own, or that comes while a library waits for its threads."""
+    program = (
+        "import contextlib, os, signal, time\n"
+        "from arpent.cli import guard\n"
+        "guard.GRACE_SECONDS = 0.5\n"
+        "guard.interrupt_on_signals(hang_up=True)\n"
+        "with contextlib.suppress(KeyboardInterrupt):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    time.sleep(60)\n"
+        "time.sleep(60)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=40, check=False).returncode == 130

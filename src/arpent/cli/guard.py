@@ -1,10 +1,12 @@
 """Guard: what surrounds a command. Every error of it becomes one line that says what is wrong and what to do, and an
-exit code; nothing is collected while it imports."""
+exit code; signals end it; nothing is collected while it imports."""
 
 from __future__ import annotations
 
 import gc
 import os
+import signal
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ from arpent.domain.errors import ArpentError, InvalidRequest, ScriptError
 
 FAULT, MISUSE = 1, 2
 """Exit codes: the script is at fault, or arpent itself; the caller, the settings or the world."""
+GRACE_SECONDS, INTERRUPTED = 15.0, 130
+"""After this many seconds a command that was asked to end ends as if it were killed, with this exit code."""
 WAYS_OUT = (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, SystemExit, BrokenPipeError)
 """Exceptions that end a command in the normal way, by the framework or the user."""
 
@@ -109,6 +113,30 @@ def loading() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def interrupt_on_signals(*, hang_up: bool) -> None:
+    """What asks this process to end acts as Ctrl-C: what was begun is cleared away. `hang_up`: also the end of its
+    terminal, unless that is ignored, as below nohup."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if hang_up and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _interrupt)
+
+
+def stop_on_signals() -> threading.Event:
+    """What is set when this process is asked to end."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _interrupt(*_: object) -> None:
+    """Python drops what is raised in a callback of its own, and a library may drop it, or wait for what it cut off."""
+    end = threading.Timer(GRACE_SECONDS, os._exit, (INTERRUPTED,))
+    end.daemon = True
+    end.start()
+    raise KeyboardInterrupt
 
 
 def _one_line(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -17,7 +16,7 @@ from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.clients import app as client_app
 from arpent.cli.conformance.command import conformance
-from arpent.cli.guard import Guarded, check_target, loading, read_text
+from arpent.cli.guard import Guarded, check_target, interrupt_on_signals, loading, read_text, stop_on_signals
 from arpent.cli.options import JsonOption
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
@@ -56,18 +55,19 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+SERVICES = ("serve", "work")
+"""Commands that handle signals themselves."""
+
+
 @app.callback()
 def main(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """What did each of these fields look like, over time? Sentinel Hub's Batch Statistical API, on your machine."""
-    signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C: what was begun is cleared away
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+    interrupt_on_signals(hang_up=context.invoked_subcommand not in SERVICES)
 
 
 @app.command()
@@ -90,7 +90,7 @@ def work(
     settings = _settings(executor)
     if not attached:
         worker.check_places(settings)
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     if attached:
         os.nice(worker.RUNNER_NICENESS)
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
@@ -383,13 +383,6 @@ def _settings(executor: str | None = None, catalog: str | None = None) -> Settin
     from arpent.settings import load
 
     return load(executor=executor, catalog=catalog)
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def _stop_at_end_of_input(stop: threading.Event) -> None:
