@@ -176,14 +176,14 @@ def test_in_one_interval_it_fails_in_that_only(
 ) -> None:
     whole, _ = run(services, script)
     days = [entry["interval"]["from"] for entry in json.loads(whole[VICTIM])["response"]["data"]]
-    sound = interval.read_samples
+    sound = interval._evaluate
 
-    def broken(computation: Any, acquired: Any) -> Any:
+    def broken(computation: Any, prepared: Any, acquired: Any, *more: Any) -> Any:
         if VICTIM in computation.geometry.features.ids and f"{acquired.interval.start:%Y-%m-%d}" == days[1][:10]:
             raise error
-        return sound(computation, acquired)
+        return sound(computation, prepared, acquired, *more)
 
-    monkeypatch.setattr(interval, "read_samples", broken)
+    monkeypatch.setattr(interval, "_evaluate", broken)
     found, outcome = run(services, script)
     check_only(found, whole, VICTIM)
     entries, expected = (json.loads(text[VICTIM])["response"]["data"] for text in (found, whole))
