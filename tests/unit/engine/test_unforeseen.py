@@ -176,12 +176,12 @@ def test_in_one_interval_it_fails_in_that_only(
 ) -> None:
     whole, _ = run(services, script)
     days = [entry["interval"]["from"] for entry in json.loads(whole[VICTIM])["response"]["data"]]
-    sound = interval._evaluate
+    sound = interval.read_samples
 
-    def broken(computation: Any, prepared: Any, acquired: Any, *more: Any) -> Any:
+    def broken(computation: Any, acquired: Any) -> Any:
         if VICTIM in computation.geometry.features.ids and f"{acquired.interval.start:%Y-%m-%d}" == days[1][:10]:
             raise error
-        return sound(computation, prepared, acquired, *more)
+        return sound(computation, acquired)
 
     def broken_together(binding: Any, acquired: Any, geometry: Any, *more: Any) -> Any:
         if VICTIM in geometry.features.ids:
