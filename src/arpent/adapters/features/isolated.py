@@ -6,6 +6,7 @@ more than one batch is in memory twice.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from functools import partial
@@ -20,6 +21,10 @@ from arpent.domain.feature import Features
 from arpent.domain.location import FeatureFile, Location
 from arpent.domain.ports.execution import PendingCall
 
+log = logging.getLogger(__name__)
+
+DEATHS = 3
+"""Deaths of the process that reads a file after which the file is to blame."""
 Answer = TypeVar("Answer")
 Pack = Callable[[Features], bytes]
 Reading = tuple[FeatureFile, int | None, Path]
@@ -46,6 +51,17 @@ class IsolatedFeatures:
         self._wanted = wanted
 
     def features(self, file: FeatureFile, most: int | None = None) -> Features:
+        return self._repeated(file, lambda: self._features(file, most))
+
+    def feature(self, file: FeatureFile, feature: int) -> Features | None:
+        one = partial(_one, self._direct, self._pack)
+        found = self._repeated(file, lambda: self._answer(file, one, (file, feature)))
+        return None if found is None else self._unpack(found)
+
+    def copy(self, file: FeatureFile, target: Location, about: str) -> None:
+        self._repeated(file, lambda: self._answer(file, partial(_copy, self._direct), (file, target, about)))
+
+    def _features(self, file: FeatureFile, most: int | None) -> Features:
         parts: list[Features] = []
         with temporary_folder() as folder:
 
@@ -60,12 +76,20 @@ class IsolatedFeatures:
             take()
         return joined(file, iter(parts))
 
-    def feature(self, file: FeatureFile, feature: int) -> Features | None:
-        found = self._answer(file, partial(_one, self._direct, self._pack), (file, feature))
-        return None if found is None else self._unpack(found)
-
-    def copy(self, file: FeatureFile, target: Location, about: str) -> None:
-        self._answer(file, partial(_copy, self._direct), (file, target, about))
+    def _repeated(self, location: Location, read: Callable[[], Answer]) -> Answer:
+        """What `read` returns. Whoever kills the process that reads, as a system without memory does, kills it again
+        only by chance; a file that crashes it does so each time. Raises FeaturesUnreadable after the last death."""
+        for death in range(1, DEATHS + 1):
+            try:
+                return read()
+            except WorkerDied as error:
+                if death == DEATHS:
+                    raise FeaturesUnreadable(
+                        f"The file {location.url} crashes the process that reads it: {error}. Write it again "
+                        "with geopandas or ogr2ogr, and check its geometries."
+                    ) from error
+                log.warning("Death %d of the process that reads %s: %s", death, location.url, error)
+        raise AssertionError
 
     def _answer(
         self,
@@ -74,17 +98,12 @@ class IsolatedFeatures:
         argument: object,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """The answer of the call. Raises NoLongerWanted as soon as it is no longer wanted."""
+        """The answer of the call. Raises NoLongerWanted as soon as it is no longer wanted, and WorkerDied."""
         call: PendingCall[Answer] = self._submit(function, argument)
         try:
             return answer_while_wanted(call.future, self._wanted, f"The reading of {location.url}", meanwhile)
         except LimitExceeded as error:
             raise FeaturesUnreadable(f"The file {location.url} cannot be read. {error}") from error
-        except WorkerDied as error:
-            raise FeaturesUnreadable(
-                f"The file {location.url} crashes the process that reads it: {error}. Write it again "
-                "with geopandas or ogr2ogr, and check its geometries."
-            ) from error
         except CancelledError as error:
             raise WorldError("The reading of the features was cancelled", transient=True) from error
         finally:

@@ -23,7 +23,7 @@ from arpent.adapters.database.work.payload import pack, unpack
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.features.direct import DirectFeatures
-from arpent.adapters.features.isolated import IsolatedFeatures
+from arpent.adapters.features.isolated import DEATHS, IsolatedFeatures
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, NoLongerWanted, StorageNotFound
 from arpent.domain.feature import Features
@@ -65,6 +65,15 @@ def write_copy(path: Path, file: FeatureFile, target: Path, about: str) -> None:
 def crash(path: Path, file: FeatureFile) -> Iterator[Features]:
     yield from read(path, file)
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def be_killed_twice(path: Path, file: FeatureFile, tries: Path) -> Iterator[Features]:
+    """After the first batch has been taken."""
+    yield from read(path, file)
+    tries.write_bytes(tries.read_bytes() + b"x" if tries.exists() else b"x")
+    if tries.stat().st_size < DEATHS:
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def never_end(path: Path, file: FeatureFile) -> Iterator[Features]:
@@ -167,6 +176,12 @@ def test_a_file_that_ends_its_reader_ends_nobody_else(opened: Open, reader: obje
     with pytest.raises(FeaturesUnreadable, match=words):
         opened(reader).features(FILE)
     assert len(opened().features(FILE)) == 10
+
+
+def test_a_reader_that_others_kill_begins_anew(opened: Open, tmp_path: Path) -> None:
+    found = opened(partial(be_killed_twice, tries=tmp_path / "tries")).features(FILE)
+    assert found.ids.tolist() == opened().features(FILE).ids.tolist()
+    assert (tmp_path / "tries").stat().st_size == DEATHS
 
 
 def break_down(path: Path, file: FeatureFile) -> Iterator[Features]:
