@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -46,7 +47,7 @@ class Isolation:
             part = parts.popleft()
             if not len(part):
                 continue
-            answer = self._try(part, call)
+            answer = self._try(partial(call, part))
             if isinstance(answer, Exception) and len(part) > 1 and self._left > 0:
                 self._left -= 1
                 parts.extend(np.array_split(part, 2))
@@ -57,14 +58,14 @@ class Isolation:
             yield part, answer
 
     def attempt(self, call: Callable[[], None]) -> None:
-        """A call that may leave things undone: what nobody foresaw is logged; other errors pass as in `run`."""
-        if isinstance(error := self._try(np.arange(0), lambda _: call()), Exception):
-            log.warning("What was tried at once is done step by step", exc_info=error)
+        """Try a shortcut, which may leave things undone: what nobody foresaw is logged; other errors pass as in `run`."""
+        if isinstance(error := self._try(call), Exception):
+            log.warning("A shortcut failed; the usual way is taken", exc_info=error)
 
-    def _try(self, part: Rows, call: Callable[[Rows], Answer]) -> Answer | Exception:
+    def _try(self, call: Callable[[], Answer]) -> Answer | Exception:
         try:
             with panics_as_errors():
-                return call(part)
+                return call()
         except Exception as error:
             self._look_at(error)
             return error

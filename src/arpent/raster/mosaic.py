@@ -54,6 +54,11 @@ class Stack:
     faults: tuple[Fault, ...] = ()
     """Images that cannot be read; the features they name have no data in any scene."""
 
+    def scene(self, row: int) -> Mosaic:
+        """One scene alone, with the faults of all."""
+        values = tuple(each[row] for each in self.values)
+        return Mosaic(values=values, mask=self.mask[row], used=self.used[row], faults=self.faults)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Turn:
@@ -94,13 +99,7 @@ def simple(
     stops when all samples are filled. An image that cannot be read is never replaced by the next item's: the features
     that need it fail (`faults`), others do not. Raises AssetUnreadable if the error is transient.
     """
-    whole = stack((items,), requests, sampling, reader, source=source, collection=collection)
-    return Mosaic(
-        values=tuple(values[0] for values in whole.values),
-        mask=whole.mask[0],
-        used=whole.used[0],
-        faults=whole.faults,
-    )
+    return stack((items,), requests, sampling, reader, source=source, collection=collection).scene(0)
 
 
 def stack(

@@ -80,29 +80,22 @@ class FolderCatalog:
         )  # fmt: skip
 
     def _items(self, entries: list[Entry], collection: Collection) -> Iterator[Item]:
-        gone: list[Entry] = []
-        for entry in entries:
-            try:
-                item = self._item(entry, collection)
-            except FileNotFoundError:
-                gone.append(entry)
-            else:
-                if item is not None:
-                    yield item
-        if not gone:
-            return
-        time.sleep(MOMENT_SECONDS)  # for files that are just being replaced
-        deleted = False
-        for entry in gone:
-            try:
-                item = self._item(entry, collection)
-            except FileNotFoundError:
-                deleted = True  # the next check will see it
-            else:
-                if item is not None:
-                    yield item
-        if deleted:
-            check_there(self._path)
+        for again in (False, True):
+            if again:
+                time.sleep(MOMENT_SECONDS)  # for files that are just being replaced
+            gone: list[Entry] = []
+            for entry in entries:
+                try:
+                    item = self._item(entry, collection)
+                except FileNotFoundError:
+                    gone.append(entry)
+                else:
+                    if item is not None:
+                        yield item
+            if not gone:
+                return
+            entries = gone
+        check_there(self._path)  # if it is, they were deleted, which the next look will see
 
     def _item(self, entry: Entry, collection: Collection) -> Item | None:
         """As `_read_entry`, from what is kept if it is there."""

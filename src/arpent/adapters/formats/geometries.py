@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from arpent.adapters.formats.plain_polygons import WkbColumn, as_binary
+from arpent.adapters.formats.plain_polygons import PlainPolygons, WkbColumn, as_binary
 from arpent.adapters.formats.wkb import flaws_of
 from arpent.domain.boundary.outlines import valid_outlines
 from arpent.domain.feature import Features
@@ -58,9 +58,10 @@ def features_of_column(
     geometry, those that have one which nobody can read, and why."""
     column = as_binary(column)
     column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
-    plain = WkbColumn(column=column).plain(checked=True)
+    stored = WkbColumn(column=column)
+    plain = stored.plain(checked=True)
     if not len(plain.kinds) or not plain.kinds.all():
-        geometries, flaws, wkb = read_column(ids, column, linear)
+        geometries, flaws, wkb = _read(ids, stored, plain, linear)
         flaws = {**broken(ids[shapely.is_missing(geometries)].tolist()), **flaws}
         return Features(crs=crs, ids=ids, identifiers=identifiers, geometries=geometries, flaws=flaws, wkb=wkb)
     wkb, valid = np.array(column.to_numpy(zero_copy_only=False), np.object_), plain.simple
@@ -75,10 +76,16 @@ def read_column(
     """(n,): the geometries of a column of WKB, two-dimensional, None where there is none; primary key (n,) → why one is
     None although there are bytes; and (n,): the geometries as ISO WKB."""
     column = as_binary(column)
-    column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
+    column.validate(full=True)
     stored = WkbColumn(column=column)
-    plain = stored.plain().kinds > 0
-    wkb = np.array(column.to_numpy(zero_copy_only=False), np.object_)
+    return _read(ids, stored, stored.plain(), linear)
+
+
+def _read(
+    ids: NDArray[np.int64], stored: WkbColumn, known: PlainPolygons, linear: Linear
+) -> tuple[NDArray[np.object_], dict[int, str], NDArray[np.object_]]:
+    plain = known.kinds > 0
+    wkb = np.array(stored.column.to_numpy(zero_copy_only=False), np.object_)
     refused = flaws_of(ids, wkb, stored.sizes, plain)
     wkb[np.isin(ids, list(refused))] = None
     geometries, flaws = geometries_of(ids.tolist(), wkb, linear)

@@ -23,7 +23,7 @@ from arpent.engine.services import Services
 from arpent.evalscript.scenes import orbit_scene, tile_scene
 from arpent.evalscript.service_functions import CHOOSE_SCENES
 from arpent.raster.layer import provenance
-from arpent.raster.mosaic import MixedTypes, simple, stack
+from arpent.raster.mosaic import MixedTypes, Mosaic, simple, stack
 from arpent.raster.mosaicking_order import orbits
 from arpent.raster.read_failures import Fault
 
@@ -167,12 +167,9 @@ def prepare_together(
     except MixedTypes:
         return None
     together = [
-        _prepared(
-            [binding], [one], [_simple(binding, one, tuple(each[row] for each in read.values), read.mask[row],
-                read.used[row], (), geometry)], geometry, evalscript,
-        )
+        _prepared([binding], [one], [_simple(binding, one, read.scene(row), geometry)], geometry, evalscript)
         for row, one in enumerate(acquisitions)
-    ]  # fmt: skip
+    ]
     return _script_input(binding, read.values, read.mask, ()), together
 
 
@@ -237,7 +234,7 @@ def _read(
             source=binding.source,
             collection=binding.collection,
         )
-        return _simple(binding, acquisitions, mosaic.values, mosaic.mask, mosaic.used, mosaic.faults, geometry)
+        return _simple(binding, acquisitions, mosaic, geometry)
     read = stack(
         groups,
         binding.requests,
@@ -254,22 +251,14 @@ def _read(
     return _Read(inputs=inputs, used=used, origin=origin, faults=read.faults)
 
 
-def _simple(
-    binding: BandBinding,
-    acquisitions: Acquisitions,
-    values: tuple[NDArray[np.generic], ...],
-    mask: NDArray[np.uint8],
-    used: NDArray[np.signedinteger],
-    faults: tuple[Fault, ...],
-    geometry: SampleGeometry,
-) -> _Read:
-    """What a mosaic of all items gives; arrays as in `Mosaic`."""
+def _simple(binding: BandBinding, acquisitions: Acquisitions, mosaic: Mosaic, geometry: SampleGeometry) -> _Read:
+    """What the mosaic of all items gives."""
     count = len(acquisitions.items)
     return _Read(
-        inputs=_script_input(binding, values, mask, ()),
-        used=provenance(used, geometry.samples.offsets, count),
-        origin=Origin(scenes=(tuple(range(count)),), used=used[np.newaxis]),
-        faults=faults,
+        inputs=_script_input(binding, mosaic.values, mosaic.mask, ()),
+        used=provenance(mosaic.used, geometry.samples.offsets, count),
+        origin=Origin(scenes=(tuple(range(count)),), used=mosaic.used[np.newaxis]),
+        faults=mosaic.faults,
     )
 
 

@@ -50,7 +50,7 @@ STATEMENTS = st.recursive(
     nested,
     max_leaves=6,
 )  # fmt: skip
-QUICK = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @given(expression=EXPRESSIONS)

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from arpent.adapters.catalogs.harmonization import Document
@@ -19,8 +20,7 @@ log = logging.getLogger(__name__)
 NEW_SECONDS = 2.0
 """A file changed this recently may still be being written, if it ends in the middle."""
 MOST_TOLD = 10_000
-"""Maximum number of files that may not be read to name in the log, each once: they are tried again and again."""
-_refused: set[str] = set()
+"""Files that may not be read, of which is known that the log names them: they are tried again and again."""
 Stamp = tuple[int, int]
 """Time of change in nanoseconds, and size in bytes."""
 
@@ -82,9 +82,7 @@ def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...] | Non
         except FileNotFoundError:
             continue
         except PermissionError as error:
-            if name not in _refused and len(_refused) < MOST_TOLD:
-                _refused.add(name)
-                log.warning("%s is left out of the catalogue: %s", name, error.strerror)
+            _tell_once(name, str(error.strerror))
         except (ValueError, RecursionError) as error:
             yield name, None if is_unfinished(error) and _is_new(name) else left_out(name, error)
 
@@ -98,6 +96,11 @@ def left_out(name: str, error: object) -> tuple[Document, ...]:
 def being_written(name: str) -> CatalogUnavailable:
     """The error of a search that needs a file which is incomplete now: another try may help."""
     return CatalogUnavailable(f"{public_name(name)} of the catalogue is just being written.", transient=True)
+
+
+@lru_cache(MOST_TOLD)
+def _tell_once(name: str, why: str) -> None:
+    log.warning("%s is left out of the catalogue: %s", name, why)
 
 
 def _is_new(name: str) -> bool:
