@@ -58,7 +58,7 @@ class Isolation:
             yield part, answer
 
     def attempt(self, call: Callable[[], None]) -> None:
-        """Try a shortcut, which may leave things undone: what nobody foresaw is logged; other errors pass as in `run`."""
+        """Try a shortcut, which may leave things undone: unforeseen errors are logged; others pass as in `run`."""
         if isinstance(error := self._try(call), Exception):
             log.warning("A shortcut failed; the usual way is taken", exc_info=error)
 
