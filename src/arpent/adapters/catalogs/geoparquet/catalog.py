@@ -248,6 +248,11 @@ class GeoParquetCatalog:
                     f"{public_name(file.href)} is no stac-geoparquet file: it has no column {lacks}.",
                     transient=self._is_changing(),
                 )
+            if pa.types.is_list(opened.schema_arrow.field("geometry").type):  # coordinates, as GeoArrow has them
+                raise CatalogUnavailable(
+                    f"The geometry of {public_name(file.href)} is not WKB: write the file with rustac or "
+                    "stac-geoparquet.", transient=self._is_changing(),
+                )  # fmt: skip
             footers.append(opened.metadata)
         try:
             wrong = damaged(footers)

@@ -185,7 +185,8 @@ def _texts(column: pa.ChunkedArray) -> list[str | None]:
 
 def _bounds(table: pa.Table, *, bounded: bool) -> NDArray[np.float64]:
     if not bounded:
-        found = shapely.bounds(shapely.from_wkb(table.column("geometry").to_pylist(), on_invalid="ignore"))
+        shapes = [each if isinstance(each, bytes) else None for each in table.column("geometry").to_pylist()]
+        found = shapely.bounds(shapely.from_wkb(shapes, on_invalid="ignore"))
     else:
         box = pc.struct_field
         column = table.column("bbox")
@@ -221,8 +222,9 @@ def whole_rows(file: pq.ParquetFile, group: int, rows: NDArray[np.intp]) -> Iter
             inside.append(following - start)
             following = next(wanted, None)
         if inside:
-            taken = _plain_times(batch.take(pa.array(inside)))
-            yield from zip((start + row for row in inside), _python(taken), strict=True)
+            whole = _plain_times(batch)
+            for row in inside:  # a slice each: `take` knows no views, as some writers leave of text
+                yield start + row, _python(whole.slice(row, 1))[0]
         if following is None:
             return
         start += batch.num_rows
@@ -239,7 +241,8 @@ def _plain_times(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _python(batch: pa.RecordBatch) -> list[dict[str, object]]:
-    """The rows; a value that Python cannot hold, such as a time after the year 9999, becomes None."""
+    """The rows; a value that Python cannot hold, such as a time after the year 9999, becomes None, and nothing round
+    it."""
     try:
         found: list[dict[str, object]] = batch.to_pylist()
     except (OverflowError, ValueError):
@@ -252,4 +255,10 @@ def _value(scalar: pa.Scalar) -> object:
     try:
         return scalar.as_py()
     except (OverflowError, ValueError):
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _value(each) for name, each in scalar.items()}
+        if isinstance(scalar, pa.MapScalar):
+            return [(_value(pair["key"]), _value(pair["value"])) for pair in scalar.values]
+        if isinstance(scalar, pa.ListScalar):
+            return [_value(each) for each in scalar.values]
         return None
