@@ -252,7 +252,7 @@ STRAY: dict[str, Callable[[Path], object]] = {
     "a pipe": os.mkfifo,
 }
 """What may lie about under the name of a JSON file."""
-NAMED = ("empty", "half", "lines", "prose", "bytes", "deep")
+NAMED = ("empty", "half", "lines", "prose", "bytes", "deep", "a link to nowhere", "a link to itself")
 """Of these, what is meant to be JSON and is not."""
 
 
@@ -461,6 +461,27 @@ class TestFolder:
         with pytest.raises(CatalogUnavailable, match="may not be read any more") as told:
             catalog.search(COLLECTION, JUNE, BOX)
         assert told.value.transient
+
+    @pytest.mark.parametrize("kind", ["json", "parquet"])
+    def test_links_to_folders_are_followed(self, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+        """Each once; not back up, and not in a circle."""
+
+        def write(folder: str, name: str) -> None:
+            path = tmp_path / folder / f"{name}.{kind}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            document = item(name, "2020-06-15T10:00:00Z")
+            write_geoparquet(path, [document]) if kind == "parquet" else path.write_text(json.dumps(document))
+
+        write("catalog", "own")
+        write("elsewhere/part", "linked")
+        for name, target in (("year=1", "elsewhere"), ("year=2", "elsewhere/part"), ("up", "."), ("self", "catalog")):
+            (tmp_path / "catalog" / name).symlink_to(tmp_path / target)
+        (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "catalog")
+        (tmp_path / "catalog" / "gone").symlink_to(tmp_path / "gone")
+        write(".", "above")
+        found = open_catalog(str(tmp_path / "catalog")).search(COLLECTION, JUNE, BOX)
+        assert [entry.id for entry in found] == ["linked", "own"]
+        assert kind == "parquet" or "catalog/gone is left out of the catalogue: it is a link" in caplog.text
 
     @pytest.mark.parametrize("stays", [False, True], ids=["folder", "mount point"])
     def test_a_folder_that_is_away_for_a_moment_loses_nothing(self, tmp_path: Path, stays: bool) -> None:

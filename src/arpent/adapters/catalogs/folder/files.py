@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from arpent.adapters.catalogs.folder.links import WalkedFolders
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.lenient_json import is_unfinished, loads
 from arpent.domain.boundary.address_names import public_name
@@ -36,21 +37,24 @@ def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
             raise CatalogUnavailable(
                 f"The catalogue {name} does not exist: set `catalog` to a folder or file of STAC items."
             )
-        yield from _walk(os.path.abspath(path))
+        folder = os.path.abspath(path)
+        yield from _walk(folder, WalkedFolders(folder))
     except OSError as error:
         raise CatalogUnavailable(f"The catalogue {public_name(str(path))} cannot be read: {error.strerror}.") from error
 
 
-def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
-    """Files that may hold items. What cannot be read (a broken link, another user's sub-folder) is skipped; `whole`:
-    the folder itself must exist."""
+def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
+    """Files that may hold items. What cannot be read (a broken link, another user's sub-folder) is skipped, with a line
+    in the log; `whole`: the folder itself must exist."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _walk(entry.path, whole=False)
+                if walked.leads_on(entry):
+                    yield from _walk(entry.path, walked, whole=False)
                 elif entry.name.endswith((".json", ".geojson")) and _is_file(entry):
                     yield entry.path, _stamp(entry.stat())
+                elif entry.is_symlink() and not os.path.exists(entry.path):
+                    _tell_once(entry.path, "it is a link that leads nowhere")
     except (PermissionError, FileNotFoundError) as error:
         if whole:
             raise
