@@ -587,3 +587,28 @@ def test_geometries_of_other_kinds(tmp_path: Path) -> None:
     with pytest.raises(CatalogUnavailable, match=r"geometry of items.parquet is not WKB: write") as told:
         GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)
     assert not told.value.transient
+
+
+def test_what_only_folders_tell(tmp_path: Path) -> None:
+    """As where DuckDB or Spark write parts by a column: it is not in the files. What is in a file goes first."""
+    for number, name in enumerate(("sentinel-2-l2a", "landsat-c2-l2", "__HIVE_DEFAULT_PARTITION__")):
+        path = tmp_path / f"collection={name}" / "grid%3Acode=MGRS-33TWM" / "0.parquet"
+        document = item(number, 10, 40, 5)
+        del document["properties"]["constellation"]
+        write_geoparquet(path, [document])
+        if number < 2:
+            pq.write_table(pq.read_table(path, partitioning=None).drop_columns("collection"), path)
+    found = open_catalog(str(tmp_path)).search(COLLECTION, YEAR, WORLD)
+    assert [(each.id, each.properties["grid:code"]) for each in found] == [
+        ("item 00000", "MGRS-33TWM"), ("item 00002", "MGRS-33TWM"),
+    ]  # fmt: skip
+
+
+def test_boxes_may_be_rounded(tmp_path: Path) -> None:
+    """To single floats: this one begins 0.04 m east of the item."""
+    path = tmp_path / "items.parquet"
+    document = item(0, 15.1, 46, 5)
+    write_geoparquet(path, [document])
+    sides = pa.struct([(name, pa.float32()) for name in ("xmin", "ymin", "xmax", "ymax")])
+    replaced(path, bbox=pq.read_table(path).column("bbox").cast(sides))
+    assert len(GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, (15.0, 46.0, 15.1000001, 46.1))) == 1

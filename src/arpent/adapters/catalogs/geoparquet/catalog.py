@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from obstore.exceptions import BaseError
 
 from arpent.adapters.catalogs.deduplicate import newest
-from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile
+from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile, partition_of
 from arpent.adapters.catalogs.geoparquet.footers import TOGETHER, NotTried, damaged
 from arpent.adapters.catalogs.geoparquet.row_groups import (
     Box,
@@ -59,6 +59,8 @@ MOST_OPEN = 4
 """Maximum number of files kept open, with their footers."""
 WRITTEN_SECONDS = 60.0
 """Time after its last change for which an invalid file may still be being written, as in folders of items."""
+ROUNDED = 1e-5
+"""By how many degrees a single float may be rounded."""
 TRIES = 3
 """Searches among files that are replaced under them, until the catalogue counts as unavailable for a while."""
 _FAULTS = (OSError, pa.ArrowException, BaseError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
@@ -110,7 +112,7 @@ class GeoParquetCatalog:
             with self._lock, within(SECONDS), self._faults():
                 self._check_known(collection)
                 read: set[FoundFile] = set()
-                documents = list(self._matching(collection, boxes, first, last, read))
+                documents = list(self._matching(collection, [_wider(part) for part in boxes], first, last, read))
                 if self._is_unchanged(read):
                     break
                 self._looked = _NEVER
@@ -159,7 +161,7 @@ class GeoParquetCatalog:
             for row, values in whole_rows(self._opened(place[0]), place[1], np.array(missing)):
                 if not len(fresh) % LOOK_ROWS:
                     self._check_time()
-                fresh[row] = item_of(values)
+                fresh[row] = item_of({**partition_of(place[0].href), **values})
         found = [fresh[row] if row in fresh else self._documents[place, row] for row in rows.tolist()]
         self._documents.update({(place, row): document for row, document in fresh.items()})
         while len(self._documents) > MOST_DOCUMENTS:
@@ -169,7 +171,9 @@ class GeoParquetCatalog:
     def _columns(self, place: _Place) -> FilterColumns:
         """The filter columns of a row group."""
         if place not in self._filter_columns:
-            self._filter_columns[place] = read_filter_columns(self._opened(place[0]), place[1])
+            self._filter_columns[place] = read_filter_columns(
+                self._opened(place[0]), place[1], partition_of(place[0].href)
+            )
             while (
                 len(self._filter_columns) > 1
                 and sum(each.bytes for each in self._filter_columns.values()) > MOST_FILTER_BYTES
@@ -337,6 +341,12 @@ class GeoParquetCatalog:
         answer = error.answer if isinstance(error, Denied) else answer_of(error).code
         advice = self._access.advice(self._address, answer) if self._files.is_remote else ""
         return f": {advice}" if advice else ""
+
+
+def _wider(box: Box) -> Box:
+    """The box, and as much more as sides are rounded that a file holds as single floats."""
+    west, south, east, north = box
+    return west - ROUNDED, south - ROUNDED, east + ROUNDED, north + ROUNDED
 
 
 def _may_hold(group: RowGroupBounds, collection: Collection) -> bool:

@@ -37,6 +37,7 @@ _TAIL = 1 << 16
 """Bytes at the end of a file that are fetched at once: most footers fit."""
 _TIMEOUTS: dict[str, object] = {"timeout": "120s", "connect_timeout": "5s"}
 """Time limits of one request to a bucket, its whole answer included."""
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 R = TypeVar("R")
 
 
@@ -52,6 +53,13 @@ class FoundFile:
     """ETag or time of change."""
     changed: float | None = None
     """When it was last changed, in seconds since 1970; None: it is not on this machine."""
+
+
+def partition_of(href: str) -> dict[str, str]:
+    """What the folders of a file tell of all its rows, as `collection=sentinel-2-l2a` does: writers may leave such a
+    column out."""
+    pairs = (part.partition("=") for part in href.split("?")[0].split("/")[:-1])
+    return {unquote(name): unquote(value) for name, sign, value in pairs if name and sign and value != _NO_VALUE}
 
 
 class Files:

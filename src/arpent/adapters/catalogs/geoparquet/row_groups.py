@@ -6,7 +6,7 @@ Of the others a few filter columns are read first, and whole rows only if they m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -154,8 +154,8 @@ class FilterColumns:
         return self.bounds.nbytes + self.first.nbytes + self.last.nbytes + self.names.nbytes
 
 
-def read_filter_columns(file: pq.ParquetFile, group: int) -> FilterColumns:
-    """Read the filter columns of one row group."""
+def read_filter_columns(file: pq.ParquetFile, group: int, told: Mapping[str, str]) -> FilterColumns:
+    """Read the filter columns of one row group. `told`: values of columns that the file lacks, the same in all rows."""
     present = set(file.schema_arrow.names)
     box = file.schema_arrow.field("bbox").type if "bbox" in present else None
     bounded = box is not None and pa.types.is_struct(box) and all(box.get_field_index(side[5:]) >= 0 for side in SIDES)
@@ -166,7 +166,7 @@ def read_filter_columns(file: pq.ParquetFile, group: int) -> FilterColumns:
     nothing = np.full(count, np.nan)
     begins = np.fmin(instants.get("datetime", nothing), instants.get("start_datetime", nothing))
     ends = np.fmax(instants.get("datetime", nothing), instants.get("end_datetime", nothing))
-    names = [_texts(table.column(name)) if name in present else [None] * count for name in NAMES]
+    names = [_texts(table.column(name)) if name in present else [told.get(name)] * count for name in NAMES]
     numbers: dict[tuple[str | None, str | None], int] = {}
     rows = [numbers.setdefault(pair, len(numbers)) for pair in zip(*names, strict=True)]
     return FilterColumns(
