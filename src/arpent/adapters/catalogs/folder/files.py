@@ -22,12 +22,15 @@ NEW_SECONDS = 2.0
 """A file changed this recently may still be being written, if it ends in the middle."""
 MOST_TOLD = 10_000
 """Files that may not be read, of which is known that the log names them: they are tried again and again."""
+GONE_SECONDS = 0.3
+"""A file that is missing is looked for again after this: who writes it anew may have deleted it first."""
 Stamp = tuple[int, int]
 """Time of change in nanoseconds, and size in bytes."""
 
 
-def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
-    """Files that may hold items, with their stamps. Raises CatalogUnavailable."""
+def stamps(path: Path, *, known: bool = False) -> Iterator[tuple[str, Stamp]]:
+    """Files that may hold items, with their stamps. `known`: the catalogue was there before, so that what is wrong with
+    it may pass. Raises CatalogUnavailable."""
     try:
         if path.is_file():
             yield os.path.abspath(path), _stamp(path.stat())
@@ -35,12 +38,14 @@ def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
         if not path.is_dir():
             name = public_name(str(path))
             raise CatalogUnavailable(
-                f"The catalogue {name} does not exist: set `catalog` to a folder or file of STAC items."
+                f"The catalogue {name} does not exist: set `catalog` to a folder or file of STAC items.",
+                transient=known,
             )
         folder = os.path.abspath(path)
         yield from _walk(folder, WalkedFolders(folder))
     except OSError as error:
-        raise CatalogUnavailable(f"The catalogue {public_name(str(path))} cannot be read: {error.strerror}.") from error
+        told = f"The catalogue {public_name(str(path))} cannot be read: {error.strerror}."
+        raise CatalogUnavailable(told, transient=known) from error
 
 
 def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
@@ -59,6 +64,14 @@ def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator
         if whole:
             raise
         log.warning("The folder %s of the catalogue is left out: %s", folder, error.strerror)
+
+
+def still_gone(paths: Sequence[str]) -> list[str]:
+    """Those of the files that are gone, now and in a moment."""
+    gone = [path for path in paths if not os.path.isfile(path)]
+    if gone:
+        time.sleep(GONE_SECONDS)
+    return [path for path in gone if not os.path.isfile(path)]
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

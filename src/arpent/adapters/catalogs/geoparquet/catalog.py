@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from obstore.exceptions import BaseError
 
 from arpent.adapters.catalogs.deduplicate import newest
+from arpent.adapters.catalogs.folder.files import still_gone
 from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile, partition_of
 from arpent.adapters.catalogs.geoparquet.footers import TOGETHER, NotTried, damaged
 from arpent.adapters.catalogs.geoparquet.row_groups import (
@@ -216,9 +218,13 @@ class GeoParquetCatalog:
         """Read the footers of new and changed files, and forget deleted ones."""
         now = time.monotonic()
         found = self._files.list()
-        self._listed = frozenset(found)
+        missed = {file.href for file in self._listed} - {file.href for file in found}
+        if missed and not self._files.is_remote and len(still_gone(list(missed))) < len(missed):
+            found = self._files.list()
         if not found:
-            raise CatalogUnavailable(f"{self._name} has no Parquet files: set `catalog` to theirs.")
+            told = f"{self._name} has no Parquet files: set `catalog` to theirs."
+            raise CatalogUnavailable(told, transient=bool(self._listed))
+        self._listed = frozenset(found)
         fresh = [file for file in found if file not in self._row_group_bounds]
         for start in range(0, len(fresh), TOGETHER):  # kept bit by bit, for the next search if this one's time ends
             self._read_row_group_bounds(fresh[start : start + TOGETHER])
@@ -304,9 +310,9 @@ class GeoParquetCatalog:
         except EgressRefused as error:
             raise CatalogUnavailable(f"{name} leads to an address that may not be reached: {error}.") from error
         except FileNotFoundError as error:
-            raise CatalogUnavailable(
-                f"{name} does not exist: set `catalog` to a stac-geoparquet file or a folder of them."
-            ) from error
+            there = bool(self._listed) or os.path.isdir(self._address)  # then a file is just being written anew
+            told = f"{name} does not exist: set `catalog` to a stac-geoparquet file or a folder of them."
+            raise CatalogUnavailable(told, transient=there) from error
         except AccessFailed as error:
             raise CatalogUnavailable(f"{name} may not be asked: {error}.", transient=error.transient) from error
         except PermissionError as error:
