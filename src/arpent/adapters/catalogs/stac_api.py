@@ -112,6 +112,8 @@ class ApiCatalog:
         """Collection ids of the API by collection, and until when they are believed (monotonic seconds)."""
         self._wide: RecentKeys[tuple[str, str]] = RecentKeys(MOST_WIDE, KEPT_SECONDS)
         """Collection and narrowing, "" for all of them, that the API does not serve well."""
+        self._links = False
+        """Whether the API has ever linked from a page to the next."""
         self._shrunk = (PAGE, 0.0)
         """Page size, and until when it holds (monotonic seconds)."""
 
@@ -221,7 +223,8 @@ class ApiCatalog:
         """Search by POST, or by GET if the API knows nothing else."""
         assert self._landing is not None
         size, until = self._shrunk
-        pages = Pages(server=server, size=size if time.monotonic() < until else PAGE, name=self._name)
+        size = size if time.monotonic() < until else PAGE
+        pages = Pages(server=server, size=size, name=self._name, links=self._links)
         method = "POST" if self._landing.posts else "GET"
         try:
             try:
@@ -232,6 +235,7 @@ class ApiCatalog:
                 yield from pages.documents(PageRequest(method="GET", url=self._landing.search, query=query))
                 self._landing = replace(self._landing, posts=False)
         finally:
+            self._links |= pages.links
             if pages.size < size:
                 self._shrunk = (pages.size, time.monotonic() + KEPT_SECONDS)
 

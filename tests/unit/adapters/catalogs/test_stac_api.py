@@ -155,6 +155,48 @@ def test_relation_types_in_capitals_and_null_for_no_items(api: Api) -> None:
     assert found(api) == []
 
 
+def counted(api: Api, change: Callable[[Document], Document]) -> None:
+    """Have the API count its items, and change its pages."""
+    whole = Api.answer
+
+    def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+        status, page = whole(api, method, path, body)
+        counts = {"numberMatched": len(api.items), "context": {"matched": 7}}
+        return status, change({**page, **counts}) if path == "/search" else page  # type: ignore[dict-item]
+
+    api.answer = answer  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("size", [8, 200])
+def test_an_api_that_links_to_no_further_pages_is_told(api: Api, size: int) -> None:
+    """It has more than it gives: imagery would be lost in silence, whatever its maximum is."""
+    api.page = size
+    api.items = [item(number % 28) | {"id": f"{number}"} for number in range(300)]
+    counted(api, lambda page: {**page, "links": []})
+    assert f"gives {size} of 300 items, and no link to the next page" in str(failing(api))
+    del api.items[1:]
+    assert found(api) == ["0"]
+
+
+def test_counts_are_no_proof(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """Some are estimates, or of the whole catalogue: an API that links to its pages is believed, and asked once."""
+    api.page = 200
+    counted(api, lambda page: {**page, "numberMatched": 1_000_000})
+    catalog = ApiCatalog(api.url, backoff=0.001)
+    for _ in range(3):
+        assert len(catalog.search(COLLECTION, JUNE, BOX)) == 23
+    assert [question["limit"] for question in api.asked] == [200, 11, 200, 200]
+    assert not caplog.messages
+
+
+def test_pages_that_overlap_and_lack_items_are_told(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """As where a server does not sort: what comes twice stands in the place of what never comes."""
+    api.page = 8
+    counted(api, lambda page: {**page, "features": page["features"][:-1] + [ITEMS[0]]})
+    assert len(found(api)) == 20
+    assert "gives 20 of 23 items, and some of them twice" in caplog.text
+
+
 def test_a_server_that_refuses_any_page_says_why(api: Api) -> None:
     api.chokes = (0, 413, "the answer is too large for this gateway")
     error = failing(api)

@@ -58,7 +58,7 @@ class FoundFile:
 def partition_of(href: str) -> dict[str, str]:
     """What the folders of a file tell of all its rows, as `collection=sentinel-2-l2a` does: writers may leave such a
     column out."""
-    pairs = (part.partition("=") for part in href.split("?")[0].split("/")[:-1])
+    pairs = (part.partition("=") for part in href.split("?", maxsplit=1)[0].split("/")[:-1])
     return {unquote(name): unquote(value) for name, sign, value in pairs if name and sign and value != _NO_VALUE}
 
 
