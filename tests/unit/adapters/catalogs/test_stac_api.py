@@ -192,7 +192,7 @@ def test_counts_are_no_proof(api: Api, caplog: pytest.LogCaptureFixture) -> None
 def test_pages_that_overlap_and_lack_items_are_told(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     """As where a server does not sort: what comes twice stands in the place of what never comes."""
     api.page = 8
-    counted(api, lambda page: {**page, "features": page["features"][:-1] + [ITEMS[0]]})
+    counted(api, lambda page: {**page, "features": [*page["features"][:-1], ITEMS[0]]})
     assert len(found(api)) == 20
     assert "gives 20 of 23 items, and some of them twice" in caplog.text
 
@@ -318,6 +318,19 @@ class TestCollectionNames:
         own = replace(COLLECTION, id="mine", stac_collections=("sentinel-2-l2b",))
         with pytest.raises(CatalogUnavailable, match="Did you mean sentinel-2-l2a"):
             ApiCatalog(api.url, backoff=0.001).search(own, JUNE, BOX)
+
+    @pytest.mark.parametrize("moment", [(200, {"message": "Service timed out"}), (404, {"message": "no such route"})])
+    def test_a_moments_answer_chooses_no_other_collection(self, api: Api, moment: tuple[int, Document]) -> None:
+        """That of a gateway: its items would be others, for minutes."""
+        api.items = [*ITEMS, item(24, "sentinel-2-c1-l2a")]
+        whole, moments = Api.answer, [moment]
+
+        def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+            return moments.pop() if moments and "/collections/" in path else whole(api, method, path, body)
+
+        api.answer = answer  # type: ignore[method-assign]
+        assert found(api) == NAMES
+        assert not moments
 
     def test_a_collection_that_is_served_is_asked_about_once(self, api: Api) -> None:
         catalog = ApiCatalog(api.url)

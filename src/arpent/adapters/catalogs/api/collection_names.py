@@ -27,6 +27,10 @@ def served_names(
     tell, the first one. Raises CatalogUnavailable if it has none at all, and what `Server.answer` raises."""
     base = address.rstrip("/")
     found = {each: _first(server, base, each) for each in map(tuple, groups)}
+    if any(found.values()):  # what lacks, or does not tell, may do so for a moment: another one has other items
+        found = {
+            group: answer if answer == group[0] else _first(server, base, group) for group, answer in found.items()
+        }
     open_groups = [group for group, answer in found.items() if answer is None or answer == ""]
     listed = _listed(server, base) if len(open_groups) == len(found) else None
     for group in open_groups:
