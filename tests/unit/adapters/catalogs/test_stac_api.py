@@ -197,6 +197,12 @@ def test_pages_that_overlap_and_lack_items_are_told(api: Api, caplog: pytest.Log
     assert "gives 20 of 23 items, and some of them twice" in caplog.text
 
 
+def test_items_that_tell_no_collection_are_named(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    counted(api, lambda page: {**page, "features": [{**each, "collection": None} for each in page["features"]]})
+    assert found(api) == []
+    assert "Item 'item 00' does not tell its `collection`. It is left out." in caplog.text
+
+
 def test_a_server_that_refuses_any_page_says_why(api: Api) -> None:
     api.chokes = (0, 413, "the answer is too large for this gateway")
     error = failing(api)
@@ -265,6 +271,19 @@ class TestPoorApis:
         api.paging = "circle"
         assert "lead in a circle" in str(failing(api))
         assert len(api.requests) < 10
+
+    def test_many_pages_without_items_on_the_way(self, api: Api) -> None:
+        """As of a server that looks at so many items, and then leaves out those that do not match."""
+        whole, empty = Api.answer, iter(range(20))
+
+        def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+            if path != "/search" or not api.asked or (number := next(empty, None)) is None:
+                return whole(api, method, path, body)
+            link = {"rel": "next", "method": "POST", "href": f"{api.url}/search", "body": {**body, "step": number}}
+            return 200, {"type": "FeatureCollection", "features": [], "links": [link]}
+
+        api.answer = answer  # type: ignore[method-assign]
+        assert found(api) == NAMES
 
     def test_a_page_without_items_on_the_way(self, api: Api) -> None:
         """As an API that filters after it pages."""

@@ -23,7 +23,9 @@ from arpent.network.connections import linked_address
 log = logging.getLogger(__name__)
 
 IDLE_PAGES = 3
-"""Pages in a row without a new item after which the search fails."""
+"""Pages in a row without a new item after which the search fails …"""
+EMPTY_PAGES = 100
+"""… and if they are empty, as of a server that looks at so many items and then leaves out those that do not match."""
 _PLACES = ("page", "pageNumber", "page_number")
 """Parameters that count pages, so that their meaning depends on `limit`."""
 _QUESTION = frozenset({"bbox", "collections", "datetime", "intersects", "ids"})
@@ -71,7 +73,7 @@ class Pages:
             self.links |= following is not None
             if following is None and (matched := matched_by(page)) > len(seen):
                 self._check_end(first, len(seen), matched)
-            if following is not None and idle >= IDLE_PAGES:
+            if following is not None and idle >= (IDLE_PAGES if found else EMPTY_PAGES):
                 raise CatalogUnavailable(
                     f"The pages of the catalogue {self.name} lead in a circle: {idle} of them bring nothing new."
                 )
