@@ -32,7 +32,8 @@ def served_names(
             group: answer if answer == group[0] else _first(server, base, group) for group, answer in found.items()
         }
     open_groups = [group for group, answer in found.items() if answer is None or answer == ""]
-    listed = _listed(server, base) if len(open_groups) == len(found) else None
+    # A 404 may be of a moment; believed, it would leave part of the collection out without a word.
+    listed = _listed(server, base) if open_groups else None
     for group in open_groups:
         known = next((each for each in group if each in (listed or ())), None)
         found[group] = known or (group[0] if listed is None and found[group] is None else "")
