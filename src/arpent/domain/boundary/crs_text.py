@@ -20,8 +20,8 @@ _WKT = re.compile(r"\s*[A-Za-z_]{4,20}\s*\[")
 
 
 def crs_of_text(value: object) -> CRS | None:
-    """The CRS of `EPSG:32633`, 32633, 32633.0, `urn:ogc:def:crs:OGC:1.3:CRS84`, WKT, or PROJJSON (text or parsed); None if it
-    names none."""
+    """The CRS of `EPSG:32633`, 32633, 32633.0, `urn:ogc:def:crs:OGC:1.3:CRS84`, WKT, or PROJJSON (text or parsed); None
+    if it names none."""
     try:
         return _crs(value)
     except (CRSError, ValueError, TypeError, RecursionError, OverflowError):
