@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from arpent.adapters.catalogs.api import answers
+from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
 from arpent.adapters.catalogs.stac_api import ApiCatalog
+from arpent.adapters.catalogs.stac_folder import FolderCatalog
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.interval import Interval
+from tests.support.geoparquet import write_geoparquet
 from tests.support.stac_api import Api, stac_api
 
 COLLECTION = load_collections()["sentinel-2-l2a"]
@@ -103,4 +108,35 @@ def test_a_number_that_nothing_holds_costs_no_item(api: Api, number: str) -> Non
     well = api.answer
     api.answer = lambda *asked: (200, page) if asked[1] == "/search" else well(*asked)  # type: ignore[method-assign]
     found = ApiCatalog(api.url, retries=1, backoff=0.001).search(COLLECTION, JUNE, BOX)
+    assert {item.id for item in found} == {"one", "odd"}
+
+
+@pytest.mark.parametrize("place", [b"odd\xff.json", b"odd\xe9/item.json"])
+def test_a_name_that_is_no_text_costs_its_file(tmp_path: Path, place: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Names of files are bytes: such a one ended each search of the folder."""
+    odd = os.fsencode(tmp_path) + b"/" + place
+    os.makedirs(os.path.dirname(odd), exist_ok=True)
+    for name, one in ((odd, "odd"), (os.fsencode(tmp_path) + b"/one.json", "one")):
+        with open(name, "w") as file:
+            json.dump({**ITEM, "id": one}, file)
+    assert [item.id for item in FolderCatalog(tmp_path).search(COLLECTION, JUNE, BOX)] == ["one"]
+    assert "its name is not UTF-8: rename it" in caplog.text
+
+
+@pytest.mark.parametrize("place", [b"odd\xff.parquet", b"odd\xe9/items.parquet"])
+def test_a_name_of_parquet_that_is_no_text_is_told(tmp_path: Path, place: bytes) -> None:
+    write_geoparquet(tmp_path / "one.parquet", [ITEM])
+    odd = os.fsencode(tmp_path) + b"/" + place
+    os.makedirs(os.path.dirname(odd), exist_ok=True)
+    os.link(tmp_path / "one.parquet", odd)
+    with pytest.raises(CatalogUnavailable, match="is not UTF-8: rename it"):
+        GeoParquetCatalog(str(tmp_path)).search(COLLECTION, JUNE, BOX)
+
+
+@pytest.mark.parametrize("odd", ['"\\ud800"', "[" * 400 + "]" * 400, "1" + "0" * 30, "NaN"])
+def test_an_odd_item_of_a_collection_in_a_file_costs_no_other(tmp_path: Path, odd: str) -> None:
+    other = json.dumps({**ITEM, "id": "odd", "extra": 0}).replace('"extra": 0', f'"extra": {odd}')
+    page = f'{{"type": "FeatureCollection", "features": [{other}, {json.dumps(ITEM)}]}}'
+    (tmp_path / "items.json").write_text(page)
+    found = FolderCatalog(tmp_path).search(COLLECTION, JUNE, BOX)
     assert {item.id for item in found} == {"one", "odd"}

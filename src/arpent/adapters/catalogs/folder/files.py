@@ -14,6 +14,7 @@ from arpent.adapters.catalogs.folder.links import WalkedFolders
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.lenient_json import is_unfinished, loads
 from arpent.domain.boundary.address_names import public_name
+from arpent.domain.boundary.text import clean
 from arpent.domain.errors import CatalogUnavailable
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,9 @@ def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if walked.leads_on(entry):
+                if not is_text(entry.name):
+                    _tell_once(clean(entry.path), "its name is not UTF-8: rename it")
+                elif walked.leads_on(entry):
                     yield from _walk(entry.path, walked, whole=False)
                 elif entry.name.endswith((".json", ".geojson")) and _is_file(entry):
                     yield entry.path, _stamp(entry.stat())
@@ -64,6 +67,15 @@ def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator
         if whole:
             raise
         log.warning("The folder %s of the catalogue is left out: %s", folder, error.strerror)
+
+
+def is_text(name: str) -> bool:
+    """Whether the name of a file is UTF-8. One that is not goes into no database, no JSON and no message."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def still_gone(paths: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import logging
 import math
 import os
@@ -28,6 +29,7 @@ from arpent.adapters.catalogs.folder.files import Stamp, being_written, left_out
 from arpent.adapters.catalogs.footprint import footprint_of
 from arpent.adapters.catalogs.harmonization import Document, properties
 from arpent.adapters.catalogs.instant import instant_of
+from arpent.adapters.catalogs.lenient_json import loads
 from arpent.adapters.catalogs.level import plain_word, product_of, words
 from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.imagery.collection import Collection
@@ -174,7 +176,7 @@ class Index:
             for path in unread:  # without a stamp, so that they are tried again
                 del changed[path]
             for path, single, document in rows:
-                packed = None if single else zlib.compress(orjson.dumps(document, default=str), 1)
+                packed = None if single else _packed(document)
                 cursor = self._base.execute(
                     "INSERT INTO items (path, collection, constellation, product, document) VALUES (?, ?, ?, ?, ?)",
                     (path, *_names_of(document), packed),
@@ -252,11 +254,19 @@ def _marks(values: Sequence[str]) -> str:
     return ",".join("?" * len(values))
 
 
+def _packed(document: Document) -> bytes:
+    """The item's JSON, compressed, as `document_of` reads it."""
+    try:
+        return zlib.compress(orjson.dumps(document, default=str), 1)
+    except TypeError:  # lone surrogates, numbers of more than 64 bits, or more levels than it writes
+        return zlib.compress(json.dumps(document).encode(), 1)
+
+
 def document_of(entry: Entry, documents: Sequence[Document]) -> Document | None:
     """The item of an entry. `documents`: items of its file, if the entry does not hold the item itself."""
     if entry.document is not None:
-        found: Document = orjson.loads(zlib.decompress(entry.document))
-        return found
+        found = loads(zlib.decompress(entry.document))
+        return found if isinstance(found, dict) else None
     return documents[0] if len(documents) == 1 else None
 
 

@@ -16,9 +16,11 @@ import pyarrow as pa
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from arpent.adapters.catalogs.folder.files import is_text
 from arpent.adapters.catalogs.folder.links import WalkedFolders
 from arpent.adapters.catalogs.geoparquet import SUFFIXES
 from arpent.domain.boundary.address_names import public_name
+from arpent.domain.boundary.text import clean
 from arpent.domain.errors import CatalogUnavailable
 from arpent.network.access import BucketAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of
@@ -199,7 +201,11 @@ class Ranges(io.RawIOBase):
 def _found_below(folder: str, walked: WalkedFolders) -> Iterator[FoundFile]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if walked.leads_on(entry):
+            if not is_text(entry.name):
+                if entry.name.endswith(SUFFIXES) or entry.is_dir():
+                    name = public_name(clean(entry.path))
+                    raise CatalogUnavailable(f"The name of {name} in the catalogue is not UTF-8: rename it.")
+            elif walked.leads_on(entry):
                 yield from _found_below(entry.path, walked)
             elif entry.name.endswith(SUFFIXES) and entry.is_file():
                 yield _local(entry.path)
