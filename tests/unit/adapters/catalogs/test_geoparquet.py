@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import pickle
 import re
+import struct
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -132,6 +134,22 @@ def test_rows_without_a_box_are_found_by_their_geometry(tmp_path: Path) -> None:
     write_geoparquet(tmp_path / "items.parquet", [here, there])
     found = GeoParquetCatalog(str(tmp_path)).search(COLLECTION, YEAR, (15.2, 46.2, 15.3, 46.3))
     assert [one.id for one in found] == [here["id"]]
+
+
+@pytest.mark.parametrize("value", [float("nan"), 15.75])
+def test_statistics_that_cannot_be_say_nothing(tmp_path: Path, value: float) -> None:
+    """NaN as the least west; or a least that is above the greatest."""
+    west = 15.123 if math.isnan(value) else 15.5
+    items = [item(1, west, 46.0, 3), item(2, west + 0.125, 46.0, 3)]
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, items)
+    whole = path.read_bytes()
+    foot = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    changed = whole[foot:].replace(struct.pack("<d", west), struct.pack("<d", value))
+    assert changed != whole[foot:]
+    path.write_bytes(whole[:foot] + changed)
+    here = (west + 0.01, 46.2, west + 0.02, 46.3)
+    assert ids(GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, here)) == ["item 00001"]
 
 
 def test_footprints_across_180(tmp_path: Path) -> None:

@@ -110,14 +110,16 @@ def _empty(group: pq.RowGroupMetaData, column: int) -> bool:
 def _numbers(bounds: tuple[object, object] | None) -> tuple[float, float]:
     if bounds is None or not all(isinstance(each, int | float) for each in bounds):
         return -np.inf, np.inf
-    return float(bounds[0]), float(bounds[1])  # type: ignore[arg-type]
+    least, most = float(bounds[0]), float(bounds[1])  # type: ignore[arg-type]
+    # Some writers let NaN, or the values in the wrong order, into them: then they tell nothing.
+    return (least, most) if least <= most else (-np.inf, np.inf)
 
 
 def _instants(bounds: tuple[object, object] | None) -> tuple[float, float] | None:
     if bounds is None or not all(isinstance(each, datetime) for each in bounds):
         return None
     first, last = (each.replace(tzinfo=each.tzinfo or UTC).timestamp() for each in bounds)  # type: ignore[attr-defined]
-    return first, last + 1e-3  # statistics may be cut to milliseconds
+    return (first, last + 1e-3) if first <= last else None  # statistics may be cut to milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
