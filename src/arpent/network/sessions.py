@@ -9,7 +9,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests.utils import get_auth_from_url
 from urllib3 import Retry
-from urllib3.exceptions import MaxRetryError, NameResolutionError
+from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError
 
 from arpent.network.access import OpenAccess, SourceAccess
 from arpent.network.connections import check_target, guard_session, pool_classes
@@ -56,7 +56,11 @@ class PatientRetry(Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
     def get_retry_after(self, response):  # type: ignore[no-untyped-def]
-        asked, deadline = super().get_retry_after(response), current()
+        deadline = current()
+        try:
+            asked = super().get_retry_after(response)
+        except (HTTPError, ValueError, OverflowError):  # neither seconds nor a date that there is
+            return None
         most = LONGEST_RETRY_AFTER if deadline is None else min(LONGEST_RETRY_AFTER, deadline.left)
         return None if asked is None else min(asked, most)
 

@@ -18,7 +18,7 @@ from arpent.adapters.sources.table import source_table
 from arpent.adapters.sources.token_service import asking
 from arpent.domain.errors import StorageDenied
 from arpent.network.access import AccessFailed
-from arpent.network.sessions import MOST_KEY_BYTES, session
+from arpent.network.sessions import MOST_KEY_BYTES, PatientRetry, session
 from arpent.network.source import ArchiveSource
 from tests.support.archives import PASSWORD, USER, Archive, archive, basic
 from tests.support.http_server import QuietHandler, served
@@ -127,3 +127,20 @@ def test_who_gives_keys_is_read_no_further_than_keys_are_long() -> None:
         asking("a token", url, None) as made,
     ):
         made.get(url)
+
+
+@pytest.mark.parametrize("asked", ["soon", "1.5", "9" * 5000, "Fri, 31 Dec 99999 23:59:59 GMT", "Wed, 21 Foo", "\xb2"])
+def test_a_pause_that_nobody_can_read_is_not_kept(asked: str) -> None:
+    """The request is repeated as if none was asked for: it failed, as a redirect to nowhere."""
+    statuses = [429, 429, 200]
+
+    class Busy(QuietHandler):
+        def do_GET(self) -> None:
+            self.send_response(statuses.pop(0))
+            self.send_header("retry-after", asked)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+    retry = PatientRetry(total=3, backoff_factor=0.001, status_forcelist=[429], raise_on_status=False)
+    with served(Busy) as url:
+        assert session(retry, TIMEOUT).get(url).status_code == 200
