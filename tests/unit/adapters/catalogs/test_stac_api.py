@@ -203,6 +203,22 @@ def test_items_that_tell_no_collection_are_named(api: Api, caplog: pytest.LogCap
     assert "Item 'item 00' does not tell its `collection`. It is left out." in caplog.text
 
 
+def test_a_landing_page_that_lacks_for_a_moment(api: Api) -> None:
+    """Its search is elsewhere: what was guessed in its place is not kept."""
+    api.landing = {"links": [{"rel": "search", "href": f"{api.url}/find", "method": "POST"}]}
+    api.faults, api.page = [404], 100
+    well = api.answer
+    api.answer = lambda *asked: (404, {}) if asked[1] == "/search" else well(*asked)  # type: ignore[method-assign]
+    catalog = ApiCatalog(api.url, retries=1, backoff=0.001)
+    assert len(catalog.search(COLLECTION, JUNE, BOX)) == len(NAMES)
+    api.landing, kept = {"message": "upstream"}, api.landing
+    catalog = ApiCatalog(api.url, retries=1, backoff=0.001)
+    with pytest.raises(CatalogUnavailable, match="404"):
+        catalog.search(COLLECTION, JUNE, BOX)
+    api.landing = kept
+    assert len(catalog.search(COLLECTION, JUNE, BOX)) == len(NAMES)
+
+
 def test_a_server_that_refuses_any_page_says_why(api: Api) -> None:
     api.chokes = (0, 413, "the answer is too large for this gateway")
     error = failing(api)

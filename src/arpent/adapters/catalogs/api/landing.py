@@ -20,6 +20,8 @@ class Landing:
     """URL of the search."""
     posts: bool
     """Whether to search by POST; else by GET."""
+    told: bool = True
+    """Whether the page says where to search; else that was guessed, and the page may lack for a moment only."""
     filters: bool = False
     """Whether a search may have a `filter` in CQL2 as JSON …"""
     queries: bool = False
@@ -34,11 +36,7 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     CatalogUnavailable if it is not an API, and what `Server.answer` raises."""
     base = address.rstrip("/")
     try:
-        page = server.answer(PageRequest(method="GET", url=address))
-    except Refused as error:
-        if error.status not in _MISSING:
-            raise
-        page = {}
+        page = _page(server, address) or _page(server, address) or {}  # it may have been missed for a moment
     except NotJson as error:
         if not error.page:
             raise
@@ -58,10 +56,21 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     return Landing(
         search=linked_address(f"{base}/", str(chosen["href"])) if chosen else f"{base}/search",
         posts=chosen is None or by_post is not None,
+        told=chosen is not None,
         filters="item-search#filter" in says and "cql2-json" in says,
         queries="item-search#query" in says,
         fields="item-search#fields" in says,
     )
+
+
+def _page(server: Server, address: str) -> dict[str, object] | None:
+    """None if there is none."""
+    try:
+        return server.answer(PageRequest(method="GET", url=address))
+    except Refused as error:
+        if error.status not in _MISSING:
+            raise
+        return None
 
 
 def _refuse_static(page: Mapping[str, object], links: list[Mapping[str, object]], name: str) -> None:
