@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.parquet import encryption
 
 from arpent.adapters.catalogs.geoparquet import catalog, footers
 from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
-from arpent.adapters.catalogs.geoparquet.footers import damaged
+from arpent.adapters.catalogs.geoparquet.footers import damaged, footer_of
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.item import Item
@@ -48,9 +50,36 @@ def test_odd_footers_end_nobody(tmp_path: Path) -> None:
         if content[place] == LIST_OF_TWO:
             path.write_bytes(content[:place] + bytes([LIST_OF_TWO + 16]) + content[place + 1 :])
             with suppress(pa.ArrowException, OSError):
-                found.append(pq.read_metadata(path))
+                pq.read_metadata(path)
+                found.append(footer_of(pa.OSFile(str(path)), path.name))
     assert found
     assert set(damaged(found[:12])) <= set(range(12))
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_encrypted_files_end_nobody(tmp_path: Path, plain: bool) -> None:
+    """pyarrow crashes where it writes a footer whose columns are encrypted, and where it looks at these."""
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(1)])
+    keys = encryption.EncryptionConfiguration(footer_key="f", column_keys={"c": ["id"]}, plaintext_footer=plain)
+    made = encryption.CryptoFactory(lambda _: _Keys()).file_encryption_properties(
+        encryption.KmsConnectionConfig(), keys
+    )
+    pq.write_table(pq.read_table(path), path, encryption_properties=made)
+    os.utime(path, (1, 1))
+    with pytest.raises(CatalogUnavailable, match=r"items\.parquet is .*encrypted") as caught:
+        searched(tmp_path)
+    assert not caught.value.transient
+
+
+class _Keys(encryption.KmsClient):
+    """Keys that are kept as they are."""
+
+    def wrap_key(self, key: bytes, _: str) -> bytes:
+        return key
+
+    def unwrap_key(self, key: bytes, _: str) -> bytes:
+        return key
 
 
 def test_a_damaged_footer_ends_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,11 +87,11 @@ def test_a_damaged_footer_ends_nobody(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(footers, "_TRY", "import os, sys; b'item 3' in sys.stdin.buffer.read() and os.abort()")
     for number in range(1, 5):
         write_geoparquet(tmp_path / f"{number}.parquet", [item(number)])
-    each = [pq.read_metadata(path) for path in sorted(tmp_path.iterdir())]
+    each = [footer_of(pa.OSFile(str(path)), path.name) for path in sorted(tmp_path.iterdir())]
     assert damaged(each) == [2]
     monkeypatch.setattr(footers, "_TRY", "import os; os.abort()")  # what is sound is not tried again
     assert damaged(each) == [2]
-    with pytest.raises(CatalogUnavailable, match=r"3\.parquet is damaged: its footer cannot be read"):
+    with pytest.raises(CatalogUnavailable, match=r"3\.parquet is damaged or encrypted: its footer"):
         searched(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import time
@@ -21,7 +22,7 @@ from obstore.exceptions import BaseError
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.folder.files import still_gone
 from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile, partition_of
-from arpent.adapters.catalogs.geoparquet.footers import TOGETHER, NotTried, damaged
+from arpent.adapters.catalogs.geoparquet.footers import TOGETHER, NotTried, alone, damaged, footer_of
 from arpent.adapters.catalogs.geoparquet.row_groups import (
     Box,
     FilterColumns,
@@ -244,11 +245,13 @@ class GeoParquetCatalog:
     def _read_row_group_bounds(self, files: Sequence[FoundFile]) -> None:
         """Read as many footers as there is time for, and keep what they say."""
         footers: list[pq.FileMetaData] = []
+        raw: list[bytes] = []
         for file in files:
             if footers and (deadline := current()) is not None and deadline.passed:
                 break
             self._check_time()
-            opened = self._parquet(file)
+            opened, footer = self._parquet(file)
+            raw.append(footer)
             with self._lock:
                 self._keep_open(file, opened)
             missing = [name for name in ("id", "geometry", "assets") if name not in opened.schema_arrow.names]
@@ -265,11 +268,11 @@ class GeoParquetCatalog:
                 )  # fmt: skip
             footers.append(opened.metadata)
         try:
-            wrong = damaged(footers)
+            wrong = damaged(raw)
         except NotTried as error:
             raise CatalogUnavailable(f"{self._name} cannot be read: {error}.", transient=error.transient) from error
         if wrong:
-            told = f"{public_name(files[wrong[0]].href)} is damaged: its footer cannot be read."
+            told = f"{public_name(files[wrong[0]].href)} is damaged or encrypted: its footer cannot be read."
             raise CatalogUnavailable(told, transient=self._is_changing())
         read = {file: row_group_bounds(one) for file, one in zip(files, footers, strict=False)}
         self._row_group_bounds = {**self._row_group_bounds, **read}
@@ -278,12 +281,16 @@ class GeoParquetCatalog:
 
     def _opened(self, file: FoundFile) -> pq.ParquetFile:
         if file not in self._open:
-            self._keep_open(file, self._parquet(file))
+            self._keep_open(file, self._parquet(file)[0])
         self._open.move_to_end(file)
         return self._open[file]
 
-    def _parquet(self, file: FoundFile) -> pq.ParquetFile:
-        return pq.ParquetFile(self._files.open(file), pre_buffer=self._files.is_remote)
+    def _parquet(self, file: FoundFile) -> tuple[pq.ParquetFile, bytes]:
+        """The open file, and its footer, which is read once."""
+        source = self._files.open(file)
+        footer = footer_of(source, public_name(file.href))
+        metadata = pq.read_metadata(io.BytesIO(alone(footer)))
+        return pq.ParquetFile(source, metadata=metadata, pre_buffer=self._files.is_remote), footer
 
     def _keep_open(self, file: FoundFile, opened: pq.ParquetFile) -> None:
         while len(self._open) >= MOST_OPEN:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from signal import SIGKILL
 from typing import IO
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arpent.network.deadline import current
@@ -25,6 +26,7 @@ TOGETHER = 64
 """Footers of one trial."""
 _TRY = "import sys; from arpent.adapters.catalogs.geoparquet.footers import look_at; look_at(sys.stdin.buffer)"
 _LENGTH = struct.Struct("<Q")
+_SIGN, _ENCRYPTED = b"PAR1", b"PARE"
 _MOST_KNOWN = 100_000
 _sound: set[bytes] = set()
 """Digests of those that ended nobody."""
@@ -38,7 +40,26 @@ class NotTried(Exception):
         self.transient = transient
 
 
-def damaged(footers: Sequence[pq.FileMetaData]) -> list[int]:
+def footer_of(file: pa.NativeFile, name: str) -> bytes:
+    """The footer as it lies in the file, since pyarrow cannot write every one that it can read. Raises ArrowInvalid if
+    it is encrypted, or the file is no Parquet."""
+    size = file.size()
+    file.seek(max(size - 8, 0))
+    length, sign = struct.unpack("<I4s", file.read(8).rjust(8, b"\0"))
+    if sign == _ENCRYPTED:
+        raise pa.ArrowInvalid(f"{name} is encrypted")
+    if sign != _SIGN:
+        pq.read_metadata(file)  # says what it is instead
+    file.seek(max(size - 8 - length, 0))
+    return bytes(file.read(min(length, size)))
+
+
+def alone(footer: bytes) -> bytes:
+    """The bytes of a file that has no rows, and this footer."""
+    return _SIGN + footer + struct.pack("<I", len(footer)) + _SIGN
+
+
+def damaged(footers: Sequence[bytes]) -> list[int]:
     """Which of them end the process that looks at their columns. One that was tried before is not tried again. Raises
     NotTried if there is no time for that, or the process fails in another way, and OSError if none can be started."""
     packed = [_packed(footer) for footer in footers]
@@ -51,10 +72,10 @@ def damaged(footers: Sequence[pq.FileMetaData]) -> list[int]:
     return wrong
 
 
-def _packed(footer: pq.FileMetaData) -> bytes:
-    sink = io.BytesIO()
-    footer.write_metadata_file(sink)
-    return _LENGTH.pack(len(sink.getvalue())) + sink.getvalue()
+def _packed(footer: bytes) -> bytes:
+    """As a file without rows, with its length before it."""
+    file = alone(footer)
+    return _LENGTH.pack(len(file)) + file
 
 
 def _fatal(packed: Sequence[bytes]) -> list[int]:
