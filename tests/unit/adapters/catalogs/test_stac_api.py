@@ -271,6 +271,20 @@ class TestPoorApis:
         api.answer = lambda method, path, body: (404, "") if path == "/" else whole(api, method, path, body)  # type: ignore[method-assign]
         assert found(api) == NAMES
 
+    def test_a_landing_page_that_is_odd_for_a_moment_is_read_again(self, api: Api) -> None:
+        """A gateway's answer tells of no search, and the usual address may lead nowhere."""
+        whole, links = Api.answer, [{"rel": "search", "href": f"{api.url}/find", "method": "POST"}]
+        pages = [{"status": "starting"}, {"type": "Catalog", "links": links}]
+        api.answer = lambda method, path, body: (  # type: ignore[method-assign]
+            (404, "") if path == "/search" and pages else (200, pages.pop(0)) if path == "/" else whole(api, method, path, body)
+        )
+        catalog = ApiCatalog(api.url, backoff=0.001)
+        with pytest.raises(CatalogUnavailable, match="HTTP 404"):
+            catalog.search(COLLECTION, JUNE, BOX)
+        for _ in range(2):
+            assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)] == NAMES
+        assert not pages
+
     @pytest.mark.parametrize("methods", [("GET",), ("",), ("POST",), ("GET", "POST")])
     def test_no_search_by_post(self, api: Api, methods: tuple[str, ...]) -> None:
         api.methods, api.refused_methods = methods, ("POST",)
