@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 PARALLEL := --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder --reruns 1 -r fER
 READY := $(VENV)/.ready
 # What runs kernels: whole requests of every kind, and the rooms that hold kernels or call them. The other tests (HTTP,
-# settings, databases, commands, crashes) run the same kernels over the same numbers, or none.
+# settings, databases, commands, crashes) run the same kernels over the same numbers, or none: so do those of scripts,
+# whose machine code is not numba's and checks its bounds anyway.
 NUMBERS := $(patsubst %,tests/acceptance/test_%.py,synchronous seed_workflow real_imagery data_collections explain bad_input) \
-  $(addprefix tests/,properties parity golden support) \
-  $(addprefix tests/unit/,engine evalscript raster zonal api landscape adapters/images adapters/scripts)
+  tests/parity tests/support \
+  $(filter-out %/test_compiled_functions.py %/test_functions.py %/test_job_life.py %/test_secrets.py %/test_stores_agree.py, \
+    $(wildcard tests/properties/test_*.py tests/golden/test_*.py)) \
+  $(addprefix tests/unit/,engine raster zonal api landscape adapters/images adapters/scripts)
 CHECKED := NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/checked-kernels
 LOWEST := .venv-lowest
 unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of processes: each would compile the package anew
