@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from urllib.parse import quote
 
 from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Location
@@ -36,6 +37,15 @@ def result_key(pattern: str, job_id: str, feature: int, identifier: str | None) 
     cut if it is too long for a file name; without one the id is used."""
     key = pattern.replace(REQUEST_ID, job_id).replace(ID, str(feature))
     return key.replace(IDENTIFIER, name_of(feature, identifier)) if IDENTIFIER in key else key
+
+
+def result_keys(pattern: str, job_id: str, features: Iterable[int], identifiers: Iterable[str | None]) -> Iterator[str]:
+    """The `result_key` of each feature: most patterns hold the id, once, and nothing else of the feature."""
+    before, _, after = pattern.replace(REQUEST_ID, job_id).partition(ID)
+    if _PLACEHOLDER.search(before + after) or ID not in pattern:
+        yield from map(partial(result_key, pattern, job_id), features, identifiers)
+    else:
+        yield from (f"{before}{feature}{after}" for feature in features)
 
 
 def name_of(feature: int, identifier: str | None) -> str:

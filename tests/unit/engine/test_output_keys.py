@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from arpent.domain.location import Location
-from arpent.engine.output_keys import own, result_key, safe, template
+from arpent.engine.output_keys import own, result_key, result_keys, safe, template
 
 JOB = "7f3c"
 
@@ -26,10 +26,16 @@ def output(key: str) -> Location:
         ("a/<IDENTIFIER>.json", "a/SI 21.json"),
         ("<ID>", "12"),
         ("a/<ID>/", "a/12"),
+        ("<ID>/<REQUEST_ID>/<ID>", "12/7f3c/12"),
+        ("<IDENTIFIER>/<ID>", "SI 21/12"),
     ],
 )
 def test_a_plain_folder_is_a_template_too(key: str, feature_key: str):
-    assert result_key(template(output(key)), JOB, 12, "SI 21") == feature_key
+    pattern = template(output(key))
+    assert result_key(pattern, JOB, 12, "SI 21") == feature_key
+    names = ["SI 21", None, "a/b", "<ID>"]
+    many = [result_key(pattern, JOB, feature, name) for feature, name in zip(range(12, 16), names, strict=True)]
+    assert list(result_keys(pattern, JOB, range(12, 16), names)) == many
 
 
 def test_without_an_identifier_the_id_stands_in():

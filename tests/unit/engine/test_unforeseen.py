@@ -204,14 +204,15 @@ def test_a_file_that_cannot_be_rendered_costs_its_feature(
     services: Services, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, _ = run(services)
-    sound = write_files.result_key
+    sound = write_files.result_keys
 
-    def broken(pattern: str, job: str, feature: int, identifier: str | None) -> str:
-        if feature == VICTIM:
-            raise error
-        return sound(pattern, job, feature, identifier)
+    def broken(pattern: str, job: str, features: list[int], identifiers: Sequence[str | None]) -> Iterator[str]:
+        for feature, key in zip(features, sound(pattern, job, features, identifiers), strict=True):
+            if feature == VICTIM:
+                raise error
+            yield key
 
-    monkeypatch.setattr(write_files, "result_key", broken)
+    monkeypatch.setattr(write_files, "result_keys", broken)
     found, outcome = run(services)
     assert found == {feature: text for feature, text in whole.items() if feature != VICTIM}
     assert [(each.feature, each.kind) for each in outcome.findings] == [(VICTIM, "not-written")]

@@ -10,9 +10,11 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 
-from arpent.adapters.objects.folder_batch import Batch, make_folder
+from arpent.adapters.objects.batches import batches
+from arpent.adapters.objects.folder_batch import CHUNK, CHUNK_BYTES, Batch, FolderFiles, make_folder
 from arpent.adapters.objects.partial_files import PARTIAL, is_left_over, partial_prefix
 from arpent.adapters.objects.size import check_size
 from arpent.domain.errors import (
@@ -106,16 +108,18 @@ class FolderObjects:
         due = ended + max(SWEEP_SECONDS, (ended - begun) / SWEEP_SHARE)
         self._sweep_at = {**self._sweep_at, folder: due} if len(self._sweep_at) < _MOST_FOLDERS else {folder: due}
 
-    def _files(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-        """Path and content of each entry. Each folder is resolved and checked once."""
+    def _files(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> Iterator[FolderFiles]:
+        """The entries, at most a chunk of those of one folder at a time. Each folder is resolved and checked once."""
         known: dict[str, str] = {}
-        for key, payload in entries:
-            above, _, name = key.rpartition("/")
-            folder = known.get(above)
-            if folder is None or name in ("", ".", "..") or "\0" in name or name.startswith(PARTIAL):
-                folder = str(self._path(prefix.at(key), "write").parent)
-                known = {**known, above: folder} if len(known) < _MOST_FOLDERS else {above: folder}
-            yield f"{folder}/{name}", payload
+        for batch in batches(entries, CHUNK, CHUNK_BYTES):
+            for above, some in groupby(batch, lambda entry: entry[0].rpartition("/")[0]):
+                keys, contents = zip(*some, strict=True)
+                names = [key.rpartition("/")[2] for key in keys]
+                for key, name in zip(keys, names, strict=True):
+                    if above not in known or name[:1] in ("", ".") or "\0" in name:
+                        folder = str(self._path(prefix.at(key), "write").parent)
+                        known = {**known, above: folder} if len(known) < _MOST_FOLDERS else {above: folder}
+                yield FolderFiles(known[above], names, contents)
 
     def list(self, prefix: Location) -> Iterator[str]:
         with self._explained(prefix, "list"):

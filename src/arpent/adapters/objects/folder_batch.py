@@ -7,19 +7,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from itertools import chain, count, groupby, islice
+from dataclasses import dataclass
+from itertools import chain, count, islice
 from pathlib import Path
 from time import perf_counter, thread_time
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from arpent.adapters.objects.batches import batches
 from arpent.adapters.objects.partial_files import partial_prefix
 
-CHUNK, CHUNK_BYTES = 32, 8 << 20
+CHUNK, CHUNK_BYTES = 128, 8 << 20
 """Files, and bytes of them, that are written between two looks at the clock: a chunk."""
-WAITING = 0.016
-"""Seconds, not of the processor's, above which a chunk is slow …"""
+WAITING = 0.0005
+"""Seconds a file, not of the processor's, above which a chunk is slow …"""
 SLOW = 3
 """… and how many in a row make threads worth their own time: a busy processor delays one chunk or another …"""
 IN_FLIGHT = 8
@@ -28,8 +27,19 @@ GROUP = 32_768
 """Files that are synced and renamed together; bounds what a crash leaves behind."""
 FEW = 16
 """Up to this number files are synced one by one: syncing the file system waits for everybody's data."""
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+"""A file that nobody else has."""
 
-Entry = TypeVar("Entry")
+
+class FolderFiles(NamedTuple):
+    """Files of one folder."""
+
+    folder: str
+    """Path of the folder."""
+    names: Sequence[str]
+    """Their names in it …"""
+    contents: Sequence[bytes]
+    """… and what is in each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +50,16 @@ class _Run:
     """Path of the folder."""
     prefix: str
     """Of the names that they have until they are finished; their numbers from 0 follow."""
-    names: list[str] = field(default_factory=list)
+    names: Sequence[str]
     """Names that they are to have."""
 
     def paths(self) -> Iterator[tuple[str, str]]:
         """Where each is, and where it is to be."""
         for number, name in enumerate(self.names):
             yield f"{self.folder}/{self.prefix}{number}", f"{self.folder}/{name}"
+
+
+Group = TypeVar("Group", FolderFiles, _Run)
 
 
 class Batch:
@@ -62,23 +75,23 @@ class Batch:
         self._numbers = count()
         self._slow = 0
 
-    def place(self, files: Iterable[tuple[str, bytes]]) -> set[str]:
-        """Write all files (path, content); returns their folders, whose entries are still to be synced.
+    def place(self, files: Iterable[FolderFiles]) -> set[str]:
+        """Write all files, given a chunk at a time; returns their folders, whose entries are still to be synced.
 
         Raises OSError with the path in `filename`; FileNotFoundError if the bucket is away. An existing file is
         replaced, never opened.
         """
         folders: set[str] = set()
-        remaining = iter(files)
+        chunks = _chunks(files)
         with ThreadPoolExecutor(IN_FLIGHT, "folder-batch") as pool:
             try:
                 while True:
-                    self._each(pool, self._write, batches(islice(remaining, GROUP), CHUNK, CHUNK_BYTES))
+                    self._each(pool, self._write, islice(chunks, GROUP // CHUNK))
                     if not self._written:
                         return folders
                     folders.update(run.folder for run in self._written)
                     self._flush()
-                    self._each(pool, _rename, ([run] for run in self._written))
+                    self._each(pool, _rename, _chunks(self._written))
                     self._written = []
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # what is still being written would escape
@@ -86,7 +99,7 @@ class Batch:
                 raise
 
     def _each(
-        self, pool: ThreadPoolExecutor, work: Callable[[list[Entry]], None], chunks: Iterator[list[Entry]]
+        self, pool: ThreadPoolExecutor, work: Callable[[list[Group]], None], chunks: Iterator[list[Group]]
     ) -> None:
         """Do the work on each of the chunks. Threads take a fifth more of the processor's time than one alone,
         so they begin once chunks were found to wait. No more is taken from the caller than they can hold."""
@@ -94,16 +107,16 @@ class Batch:
             begun = perf_counter() - thread_time()
             work(chunk)
             waited = perf_counter() - thread_time() - begun
-            self._slow = self._slow + 1 if waited > WAITING else 0
+            self._slow = self._slow + 1 if waited > WAITING * _count(chunk) else 0
         while few := list(islice(chunks, 2 * IN_FLIGHT)):
             list(pool.map(work, few))
 
-    def _write(self, chunk: Sequence[tuple[str, bytes]]) -> None:
-        for folder, entries in groupby(chunk, lambda entry: entry[0].rpartition("/")[0]):
-            run = _Run(folder=folder, prefix=f"{self._prefix}{next(self._numbers)}-")
+    def _write(self, chunk: Sequence[FolderFiles]) -> None:
+        for folder, names, contents in chunk:
+            run = _Run(folder=folder, prefix=f"{self._prefix}{next(self._numbers)}-", names=names)
             self._written.append(run)
-            make_folder(Path(run.folder), self._bucket)
-            _fill(run, list(entries))
+            make_folder(Path(folder), self._bucket)
+            _fill(run, contents)
 
     def _flush(self) -> None:
         """Sync contents first, then rename: after a power cut no name refers to incomplete content."""
@@ -121,23 +134,39 @@ class Batch:
                     Path(partial).unlink()
 
 
-def _fill(run: _Run, entries: Sequence[tuple[str, bytes]]) -> None:
-    """Write the entries, which are all of the run's folder, under names that nobody sees."""
-    path, begin = entries[0][0], len(run.folder) + 1
+def _chunks(groups: Iterable[Group]) -> Iterator[list[Group]]:
+    """As many of the groups at a time as have the files of a chunk: many where each file has a folder of its own."""
+    chunk: list[Group] = []
+    files = 0
+    for group in groups:
+        if chunk and files + len(group.names) > CHUNK:
+            yield chunk
+            chunk, files = [], 0
+        chunk.append(group)
+        files += len(group.names)
+    if chunk:
+        yield chunk
+
+
+def _count(chunk: Iterable[Group]) -> int:
+    return sum(len(group.names) for group in chunk)
+
+
+def _fill(run: _Run, contents: Iterable[bytes]) -> None:
+    """Write the contents, which are all of the run's folder, under names that nobody sees."""
+    number = 0
     try:
         with _folder(run.folder) as place:
-            for number, (path, payload) in enumerate(entries):
-                partial = f"{run.prefix}{number}"
-                run.names.append(path[begin:])
-                handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=place)
+            for number, content in enumerate(contents):
+                handle = os.open(f"{run.prefix}{number}", NEW, 0o666, dir_fd=place)
                 try:
-                    done = os.write(handle, payload)
-                    while done < len(payload):
-                        done += os.write(handle, memoryview(payload)[done:])
+                    done = os.write(handle, content)
+                    while done < len(content):
+                        done += os.write(handle, memoryview(content)[done:])
                 finally:
                     os.close(handle)
     except OSError as error:
-        error.filename = path
+        error.filename = f"{run.folder}/{run.names[number]}"
         raise
 
 

@@ -32,7 +32,9 @@ class GrantedObjects:
         self.store.write(self._allowed(location, "write"), payload)
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        self.store.write_many(prefix, ((self._allowed(prefix.at(key), "write").key, it) for key, it in entries))
+        if not self.grants.allows(prefix.at("")):  # not the whole bucket, so that each key counts
+            entries = ((self._allowed(prefix.at(key), "write").key, content) for key, content in entries)
+        self.store.write_many(prefix, entries)
 
     def list(self, prefix: Location) -> Iterator[str]:
         return self.store.list(self._allowed(prefix, "list"))

@@ -65,7 +65,9 @@ class Standstill:
     def _look(self) -> float:
         """The longest standstill until now, in seconds."""
         with self._lock:
-            before, self._seen = self._seen, (self._clock(), self._computed())
-            passed, computed = (now - then for now, then in zip(self._seen, before, strict=True))
-            self._longest = max(self._longest, passed - computed)
+            now = self._clock()
+            if now - self._seen[0] > self._seconds / LOOKS:  # to ask how long it computed takes some 4 µs
+                before, self._seen = self._seen, (now, self._computed())
+                passed, computed = (now - then for now, then in zip(self._seen, before, strict=True))
+                self._longest = max(self._longest, passed - computed)
             return self._longest

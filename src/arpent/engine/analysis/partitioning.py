@@ -30,6 +30,8 @@ pixel budget of samples (chunks are cut finer): it is what a worker that dies co
 FEW_NUMBERS = 500
 """… others only if each feature has at most so many numbers in all intervals: all are kept until they are written.
 Features and their numbers count, too (`engine.budget.numbers_as_samples`): small ones are many."""
+BLOCKS = 1 << 20
+"""So many blocks, and four per feature, are counted; where there may be more, those of the features are sorted."""
 MANY = 4
 """SLACK applies up to this many partitions per worker, LARGE_SLACK above: with more partitions differences even out."""
 
@@ -50,7 +52,11 @@ class BlockAssignment:
     @cached_property
     def order(self) -> NDArray[np.intp]:
         """(n,): rows of the features sorted by block, and inside a block from north to south."""
-        return np.lexsort((self.centres[:, 0], -self.centres[:, 1], self.block))
+        southwards = np.argsort(-self.centres[:, 1], kind="stable")
+        block = self.block[southwards]
+        if block.max(initial=0) < 1 << 16:
+            block = block.astype(np.uint16)  # which numpy sorts in a tenth of the time
+        return southwards[np.argsort(block, kind="stable")]
 
 
 def assign_blocks(
@@ -84,8 +90,18 @@ def assign_blocks(
         column[mine] = np.clip(across[mine], 0, raster.width - 1) // level.block_width
     # One number per block: unique over rows of three takes fifty times as long, and more memory than the polygons.
     place = (image * (row.max(initial=0) + 1) + row) * (column.max(initial=0) + 1) + column
-    _, block = np.unique(place, return_inverse=True)
-    return BlockAssignment(block=block.astype(np.int64), centres=centres, pixels=pixels, inside=image < len(rasters))
+    return BlockAssignment(block=_ranks(place), centres=centres, pixels=pixels, inside=image < len(rasters))
+
+
+def _ranks(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,): how many different values are lower than each of `values` (n,), which are not negative."""
+    most = int(values.max(initial=0))
+    if most > 4 * len(values) + BLOCKS:
+        return np.unique(values, return_inverse=True)[1].astype(np.int64)
+    present = np.zeros(most + 1, np.bool_)
+    present[values] = True
+    ranks: NDArray[np.int64] = (np.cumsum(present) - 1)[values]
+    return ranks
 
 
 def _pixels(

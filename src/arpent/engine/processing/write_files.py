@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import NameRefused, StorageDenied, StorageFault, WorkLost, WorldError
-from arpent.domain.location import REQUEST_ID, Location
+from arpent.domain.location import Location
 from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.isolation import Isolation
-from arpent.engine.output_keys import result_key, template
+from arpent.engine.output_keys import result_keys, template
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER
 from arpent.wire.result.render import render_results
@@ -66,7 +66,7 @@ def _failure(error: Exception) -> Failure:
 
 def _files(job_id: str, output: Location, result: PartitionResult, rows: range) -> Iterator[tuple[str, bytes]]:
     """Key and content of the files of these rows."""
-    pattern = template(output).replace(REQUEST_ID, job_id)
-    ids, identifiers = result.features.ids.tolist(), result.features.identifiers
-    for row, payload in render_results(result, rows):
-        yield result_key(pattern, job_id, ids[row], identifiers[row]), payload
+    features, taken = result.features, slice(rows.start, rows.stop)
+    ids = features.ids[taken].tolist()
+    keys = result_keys(template(output), job_id, ids, features.identifiers[taken])
+    return ((key, payload) for key, (_, payload) in zip(keys, render_results(result, rows), strict=True))

@@ -9,16 +9,15 @@ import orjson
 
 from arpent.domain.calculation import share_column
 from arpent.domain.result import BandStatistics, HistogramCounts
-from arpent.wire.result.text import join, numbers, percentile_key
+from arpent.wire.result.text import TextColumns, join, numbers, percentile_key
 
 WHOLE = 2.0**63
 """Whole numbers below this fit int64."""
 
 
-def band_texts(band: BandStatistics) -> list[bytes]:
-    """The JSON text of the band for each feature, (n,)."""
-    count = len(band.minimum)
-    columns: list[list[bytes] | bytes] = [
+def band_columns(band: BandStatistics) -> TextColumns:
+    """The JSON text of the band for each of n features, as columns."""
+    columns: TextColumns = [
         b'{"stats":{"min":', numbers(band.minimum),
         b',"max":', numbers(band.maximum),
         b',"mean":', numbers(band.mean),
@@ -32,13 +31,13 @@ def band_texts(band: BandStatistics) -> list[bytes]:
     if band.histogram is None:
         columns.append(b"}}")
     else:
-        columns += [b"}", _histogram(band.histogram, count), b"}"]
-    return join(columns, count)
+        columns += [b"}", _histogram(band.histogram, len(band.minimum)), b"}"]
+    return columns
 
 
-def _more(band: BandStatistics) -> list[list[bytes] | bytes]:
+def _more(band: BandStatistics) -> TextColumns:
     """Further statistics, and shares of classes as an object; extensions of arpent."""
-    columns: list[list[bytes] | bytes] = []
+    columns: TextColumns = []
     prefix, opened = share_column(""), False
     for name, column in band.more.items():
         lead = b","
@@ -51,7 +50,7 @@ def _more(band: BandStatistics) -> list[list[bytes] | bytes]:
 def _percentiles(band: BandStatistics) -> list[bytes]:
     """The percentiles of each feature; empty where no sample is valid (sentinelhub.md 3.2)."""
     assert band.percentiles is not None
-    columns: list[list[bytes] | bytes] = []
+    columns: TextColumns = []
     for place, k in enumerate(band.ranks):
         opening = ',"percentiles":{' if place == 0 else ","
         columns += [f'{opening}"{percentile_key(k)}":'.encode(), numbers(band.percentiles[:, place])]
@@ -62,14 +61,14 @@ def _percentiles(band: BandStatistics) -> list[bytes]:
 
 
 def _histogram(histogram: HistogramCounts, count: int) -> list[bytes]:
-    tails: list[list[bytes] | bytes] = [
+    tails: TextColumns = [
         b',"overflowCount":', numbers(histogram.overflow),
         b',"underflowCount":', numbers(histogram.underflow), b"}",
     ]  # fmt: skip
     edges = _edges(histogram)
     opening = b',"histogram":{"bins":['
     if histogram.edge_offsets is None:
-        columns: list[list[bytes] | bytes] = []
+        columns: TextColumns = []
         counts = numbers(histogram.counts.ravel())
         width = histogram.counts.shape[1]
         for place in range(width):

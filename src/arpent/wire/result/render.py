@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from arpent.domain.interval import iso_seconds
 from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
-from arpent.wire.result.band import band_texts, key
-from arpent.wire.result.text import join, numbers
+from arpent.wire.result.band import band_columns, key
+from arpent.wire.result.text import TextColumns, join, numbers
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -33,15 +33,19 @@ def render_results(result: PartitionResult, within: range | None = None) -> Iter
     step = _at_once(result)
     for begin in range(wanted.start, wanted.stop, step):
         rows = range(begin, min(begin + step, wanted.stop))
-        bodies = _bodies(result, rows, partial=b"OK")
-        ids = numbers(np.asarray(features.ids[rows.start : rows.stop], np.int64))
-        for row, text, body in zip(rows, ids, bodies, strict=True):
-            opening = b'{"id":%b,"identifier":%b,' % (text, orjson.dumps(features.identifiers[row]))
-            failure = result.failures.get(row)
-            if failure is None:
-                yield row, b'%b"response":%b}' % (opening, body)
-            else:
-                yield row, b'%b"error":%b}' % (opening, _error(failure))
+        opening: TextColumns = [
+            b'{"id":', numbers(np.asarray(features.ids[rows.start : rows.stop], np.int64)),
+            b',"identifier":', [orjson.dumps(features.identifiers[row]) for row in rows],
+        ]  # fmt: skip
+        failed = [row for row in rows if row in result.failures] if result.failures else []
+        if not failed and (response := _alike(result, rows)) is not None:
+            texts = join([*opening, b',"response":', *response, b"}"], len(rows))
+        else:
+            answers = [b',"response":%b' % body for body in _bodies(result, rows, partial=b"OK")]
+            for row in failed:
+                answers[row - rows.start] = b',"error":%b' % _error(result.failures[row])
+            texts = join([*opening, answers, b"}"], len(rows))
+        yield from zip(rows, texts, strict=True)
 
 
 def _at_once(result: PartitionResult) -> int:
@@ -59,6 +63,20 @@ def render_response(result: PartitionResult, row: int) -> bytes:
     return _bodies(result, range(row, row + 1), partial=b"PARTIAL")[0]
 
 
+def _alike(result: PartitionResult, rows: range) -> TextColumns | None:
+    """The `response` objects of these features as columns if each interval reaches all of them or none, and failed for
+    none: as `_bodies`, in a third of the time."""
+    entries: TextColumns = []
+    for interval in result.intervals:
+        present = interval.present[rows.start : rows.stop]
+        if not present.any():
+            continue
+        if not present.all() or (interval.failures and not interval.failures.keys().isdisjoint(rows)):
+            return None
+        entries += [b"," if entries else b"", *_entry(interval, np.arange(rows.start, rows.stop)), b"}}"]
+    return [b'{"data":[', *entries, b'],"status":"OK"', *_counts(result, rows), b"}"]
+
+
 def _bodies(result: PartitionResult, rows: range, *, partial: bytes) -> list[bytes]:
     """The `response` object of each of these features; `partial` is its status if some but not all intervals failed."""
     entries: list[list[bytes]] = [[] for _ in rows]
@@ -69,19 +87,22 @@ def _bodies(result: PartitionResult, rows: range, *, partial: bytes) -> list[byt
         for row in interval.failures:
             if row in rows and interval.present[row]:
                 broken[row - rows.start] += 1
+    statuses = [
+        b"OK" if not failed else b"FAILED" if failed == len(texts) else partial
+        for texts, failed in zip(entries, broken, strict=True)
+    ]
+    data = [b",".join(texts) for texts in entries]
+    return join([b'{"data":[', data, b'],"status":"', statuses, b'"', *_counts(result, rows), b"}"], len(rows))
+
+
+def _counts(result: PartitionResult, rows: range) -> TextColumns:
+    """What follows `status`."""
     counts = numbers(np.asarray(result.geometry_pixel_count[rows.start : rows.stop], np.int64))
-    tails = [b""] * len(rows)
+    columns: TextColumns = [b',"geometryPixelCount":', counts]
     if result.tiny is not None:
-        tails = [
-            b',"tiny":%b' % (b"true" if tiny else b"false") for tiny in result.tiny[rows.start : rows.stop].tolist()
-        ]
-    bodies = []
-    for texts, failed, count, tail in zip(entries, broken, counts, tails, strict=True):
-        status = b"OK" if not failed else b"FAILED" if failed == len(texts) else partial
-        bodies.append(
-            b'{"data":[%b],"status":"%b","geometryPixelCount":%b%b}' % (b",".join(texts), status, count, tail)
-        )
-    return bodies
+        tiny = result.tiny[rows.start : rows.stop].tolist()
+        columns += [b',"tiny":', [b"true" if each else b"false" for each in tiny]]
+    return columns
 
 
 def _entries(interval: IntervalResult, rows: range) -> Iterator[tuple[int, bytes]]:
@@ -89,19 +110,27 @@ def _entries(interval: IntervalResult, rows: range) -> Iterator[tuple[int, bytes
     here = np.flatnonzero(interval.present[rows.start : rows.stop])
     if not len(here):
         return
-    slot = orjson.dumps({"from": iso_seconds(interval.interval.start), "to": iso_seconds(interval.interval.end)})
-    opening = b'{"interval":%b,' % slot
     taken = here + rows.start
-    columns: list[Sequence[bytes] | bytes] = [opening + b'"outputs":{']
+    texts = join([*_entry(interval, taken), b"}}"], len(here))
+    for place, row, text in zip(here.tolist(), taken.tolist(), texts, strict=True):
+        failure = interval.failures.get(row)
+        yield place, text if failure is None else b'%b"error":%b}' % (_opening(interval), _error(failure))
+
+
+def _entry(interval: IntervalResult, rows: NDArray[np.intp]) -> TextColumns:
+    """The entry of `data` of each of these features, without its end."""
+    columns: TextColumns = [_opening(interval) + b'"outputs":{']
     for number, (output, bands) in enumerate(interval.outputs.items()):
         columns.append(b'%b%b{"bands":{' % (b"," if number else b"", key(output)))
         for place, (name, band) in enumerate(bands.items()):
-            columns += [b"%b%b" % (b"," if place else b"", key(name)), band_texts(_take(band, taken))]
+            columns += [b"%b%b" % (b"," if place else b"", key(name)), *band_columns(_take(band, rows))]
         columns.append(b"}}")
-    texts = join([*columns, b"}}"], len(here))
-    for place, row, text in zip(here.tolist(), taken.tolist(), texts, strict=True):
-        failure = interval.failures.get(row)
-        yield place, text if failure is None else b'%b"error":%b}' % (opening, _error(failure))
+    return columns
+
+
+def _opening(interval: IntervalResult) -> bytes:
+    ends = {"from": iso_seconds(interval.interval.start), "to": iso_seconds(interval.interval.end)}
+    return b'{"interval":%b,' % orjson.dumps(ends)
 
 
 def _error(failure: Failure) -> bytes:

@@ -9,6 +9,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+TextColumns = list[Sequence[bytes] | bytes]
+"""Texts of n features in columns: n texts, or one that is the same for all."""
 QUOTED = {math.inf: b'"Infinity"', -math.inf: b'"-Infinity"'}
 """Values that JSON numbers cannot express and files write as text; NaN is the third."""
 

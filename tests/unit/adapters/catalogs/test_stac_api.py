@@ -196,6 +196,19 @@ def test_one_collection_of_each_variant_is_asked(api: Api) -> None:
     assert [question["collections"] for question in api.asked] == [["HLSL30_2.0", "HLSS30_2.0"]]
 
 
+def test_a_collection_that_is_away_for_a_moment_is_found_in_the_list(api: Api) -> None:
+    """Otherwise half of HLS would be left out without a word, until the names are asked for again."""
+    for number, collection in enumerate(("HLSL30_2.0", "HLSS30_2.0")):
+        own = {"id": f"HLS.{collection[3:6]}.T33TWM.{number}", "assets": {"B04": {"href": "red.tif"}}}
+        api.items.append(item(number, collection) | own)
+    whole = Api.answer
+    api.answer = lambda method, path, body: (  # type: ignore[method-assign]
+        (404, "") if path == "/collections/HLSS30_2.0" else whole(api, method, path, body)
+    )
+    one = ApiCatalog(api.url, backoff=0.001).search(load_collections()["hls"], JUNE, BOX)
+    assert [entry.id for entry in one] == ["HLS.L30.T33TWM.0", "HLS.S30.T33TWM.1"]
+
+
 class TestPoorApis:
     def test_no_conforms_to(self, api: Api) -> None:
         api.conforms = None

@@ -20,7 +20,7 @@ import pytest
 
 from arpent.adapters.objects import folder, folder_batch
 from arpent.adapters.objects.folder import FolderObjects
-from arpent.adapters.objects.folder_batch import Batch
+from arpent.adapters.objects.folder_batch import CHUNK, Batch, FolderFiles
 from arpent.adapters.objects.partial_files import PARTIAL, partial_prefix
 from arpent.domain.errors import BucketNotFound, StorageDenied, StorageNotFound, StorageUnavailable
 from arpent.domain.location import Location
@@ -252,7 +252,7 @@ def test_many_files_are_there_together_or_not_at_all(
 def test_many_files_are_on_disk_before_they_have_their_names(tmp_path: Path) -> None:
     seen: list[list[str]] = []
     batch = Batch(tmp_path, sync=lambda _: seen.append(sorted(path.name for path in tmp_path.iterdir())))
-    batch.place((f"{tmp_path}/{number}", b"x") for number in range(100))
+    batch.place([FolderFiles(str(tmp_path), [str(number) for number in range(100)], [b"x"] * 100)])
     assert len(seen) == 1
     assert len(seen[0]) == 100
     assert all(name.startswith(PARTIAL) for name in seen[0])
@@ -268,8 +268,8 @@ def test_a_bucket_that_goes_away_meanwhile_is_not_made_anew(
     make = folder_batch.make_folder
 
     def entries() -> Iterator[tuple[str, bytes]]:
-        for number in range(100):
-            if number == 70 and moment == "written":
+        for number in range(2 * CHUNK):
+            if number == 1.5 * CHUNK and moment == "written":
                 bucket.rename(elsewhere)
             yield f"new/{number}", b"x"
         if moment == "renamed":
@@ -365,10 +365,11 @@ def test_threads_write_once_files_wait(
 
     monkeypatch.setattr(os, "rename", renamed)
     monkeypatch.setattr(folder_batch, "WAITING", waiting)
-    paths = [str(tmp_path / str(number % 3) / str(number)) for number in range(200)]
-    assert Batch(tmp_path).place((path, path.encode()) for path in paths) == {str(tmp_path / name) for name in "012"}
+    paths = [str(tmp_path / str(number % 3) / str(number)) for number in range(4 * CHUNK)]
+    files = (FolderFiles(path.rpartition("/")[0], [path.rpartition("/")[2]], [path.encode()]) for path in paths)
+    assert Batch(tmp_path).place(files) == {str(tmp_path / name) for name in "012"}
     assert {path: Path(path).read_text() for path in paths} == {path: path for path in paths}
-    assert len(list(tmp_path.rglob("*"))) == 203
+    assert len(list(tmp_path.rglob("*"))) == 4 * CHUNK + 3
     assert set(seen) == threads
 
 

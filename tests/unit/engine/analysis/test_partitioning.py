@@ -14,11 +14,13 @@ from pyproj import CRS
 
 from arpent.domain.feature import Features
 from arpent.domain.imagery.raster import Level, Raster
+from arpent.engine.analysis import partitioning
 from arpent.engine.analysis.partitioning import (
     FEW_NUMBERS,
     MOST_BUDGETS,
     PLAIN_BUDGETS,
     SCENE_BUDGETS,
+    BlockAssignment,
     PartitionSize,
     assign_blocks,
     cut_into_partitions,
@@ -58,6 +60,21 @@ def test_neighbours_in_a_block_stay_together_in_reading_order():
     layout = assign_blocks(points, UTM, [image()])
     assert layout.order.tolist() == [1, 3, 2, 0]
     assert len(set(layout.block.tolist())) == 3
+
+
+@pytest.mark.parametrize("blocks", [3, 1 << 16, (1 << 16) + 1])
+def test_however_many_blocks_there_are_each_is_read_from_north_to_south(blocks: int):
+    block, north = np.array([blocks - 1, 0, 1, blocks - 1, 0, 1]), np.array([3.0, 1.0, 2.0, 9.0, 1.0, 8.0])
+    centres = np.column_stack([np.zeros(6), north])
+    layout = BlockAssignment(block=block, centres=centres, pixels=np.ones(6, np.int64), inside=np.ones(6, np.bool_))
+    assert layout.order.tolist() == [1, 4, 5, 2, 3, 0]
+
+
+def test_blocks_are_numbered_without_gaps():
+    small = np.array([5, 1 << 19, 5, 0])
+    assert partitioning._ranks(small).tolist() == [1, 2, 1, 0]
+    assert partitioning._ranks(small << 20).tolist() == [1, 2, 1, 0]
+    assert partitioning._ranks(np.zeros(0, np.int64)).tolist() == []
 
 
 def test_features_beyond_every_image_come_last():

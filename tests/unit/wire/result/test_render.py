@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sentinelhub.data_utils import get_failed_statistical_requests, statistical_to_dataframe
 
 from arpent.domain.calculation import Calculation, Histogram
@@ -15,7 +17,7 @@ from arpent.domain.evalscript import SampleType
 from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.wire.result import render
 from arpent.wire.result.render import render_response, render_results
-from arpent.wire.result.text import numbers, percentile_key
+from arpent.wire.result.text import TextColumns, numbers, percentile_key
 from tests.support.results import band, interval, partition
 
 BROKEN = Failure(type=ErrorType.EXECUTION_ERROR, message='x is not "defined" (line 3)')
@@ -164,18 +166,36 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch):
     assert list(render_results(result)) == whole
 
 
+@pytest.mark.parametrize("tiny", [None, np.arange(8) % 2 == 0])
+def test_features_that_are_alike_are_written_as_others(monkeypatch: pytest.MonkeyPatch, tiny: NDArray[np.bool_] | None):
+    outputs = {"a": {"B0": band(8, Calculation(percentiles=(33,))), "B1": band(8, SHARED)}, "b": {"x": band(8, SHARED)}}
+    result = replace(
+        partition(
+            8,
+            interval(6, outputs, present=[True] * 8),
+            interval(7, outputs, present=[True] * 4 + [False] * 4),
+            interval(8, outputs, present=[True] * 8, failures={7: BROKEN}),
+        ),
+        tiny=tiny,
+    )
+    expected = list(render_results(result, range(4))) + list(render_results(result, range(4, 7)))
+    assert [len(json.loads(text)["response"]["data"]) for _, text in expected] == [3] * 4 + [2] * 3
+    monkeypatch.setattr(render, "_alike", lambda *_: None)
+    assert list(render_results(result))[:7] == expected
+
+
 def test_of_features_with_very_many_numbers_few_are_in_memory(monkeypatch: pytest.MonkeyPatch):
     calculation = Calculation(percentiles=(33,), histogram=Histogram(bin_count=3))
     result = partition(20, interval(6, {"default": {"B0": band(20, calculation)}}, present=[True] * 20))
     whole = list(render_results(result))
     taken: list[range] = []
-    bodies = render._bodies
+    counts = render._counts
 
-    def watched(result: PartitionResult, rows: range, **more: Any) -> list[bytes]:
+    def watched(result: PartitionResult, rows: range) -> TextColumns:
         taken.append(rows)
-        return bodies(result, rows, **more)
+        return counts(result, rows)
 
-    monkeypatch.setattr(render, "_bodies", watched)
+    monkeypatch.setattr(render, "_counts", watched)
     assert list(render_results(result)) == whole
     assert [len(rows) for rows in taken] == [20]
     taken.clear()

@@ -28,7 +28,8 @@ def served_names(
     base = address.rstrip("/")
     found = {each: _first(server, base, each) for each in map(tuple, groups)}
     open_groups = [group for group, answer in found.items() if answer is None or answer == ""]
-    listed = _listed(server, base) if len(open_groups) == len(found) else None
+    # A 404 may be of a moment; believed, it would leave part of the collection out without a word.
+    listed = _listed(server, base) if open_groups else None
     for group in open_groups:
         known = next((each for each in group if each in (listed or ())), None)
         found[group] = known or (group[0] if listed is None and found[group] is None else "")
