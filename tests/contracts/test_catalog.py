@@ -11,11 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import nan
 from pathlib import Path
+from shutil import rmtree
 from threading import Event, Thread, Timer
 
 import pytest
 
 from arpent.adapters.catalogs.folder import index
+from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
 from arpent.adapters.catalogs.routing import open_catalog
 from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
@@ -252,7 +254,7 @@ STRAY: dict[str, Callable[[Path], object]] = {
     "a pipe": os.mkfifo,
 }
 """What may lie about under the name of a JSON file."""
-NAMED = ("empty", "half", "lines", "prose", "bytes", "deep")
+NAMED = ("empty", "half", "lines", "prose", "bytes", "deep", "a link to nowhere", "a link to itself")
 """Of these, what is meant to be JSON and is not."""
 
 
@@ -462,6 +464,27 @@ class TestFolder:
             catalog.search(COLLECTION, JUNE, BOX)
         assert told.value.transient
 
+    @pytest.mark.parametrize("kind", ["json", "parquet"])
+    def test_links_to_folders_are_followed(self, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+        """Each once; not back up, and not in a circle."""
+
+        def write(folder: str, name: str) -> None:
+            path = tmp_path / folder / f"{name}.{kind}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            document = item(name, "2020-06-15T10:00:00Z")
+            write_geoparquet(path, [document]) if kind == "parquet" else path.write_text(json.dumps(document))
+
+        write("catalog", "own")
+        write("elsewhere/part", "linked")
+        for name, target in (("year=1", "elsewhere"), ("year=2", "elsewhere/part"), ("up", "."), ("self", "catalog")):
+            (tmp_path / "catalog" / name).symlink_to(tmp_path / target)
+        (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "catalog")
+        (tmp_path / "catalog" / "gone").symlink_to(tmp_path / "gone")
+        write(".", "above")
+        found = open_catalog(str(tmp_path / "catalog")).search(COLLECTION, JUNE, BOX)
+        assert [entry.id for entry in found] == ["linked", "own"]
+        assert kind == "parquet" or "catalog/gone is left out of the catalogue: it is a link" in caplog.text
+
     @pytest.mark.parametrize("stays", [False, True], ids=["folder", "mount point"])
     def test_a_folder_that_is_away_for_a_moment_loses_nothing(self, tmp_path: Path, stays: bool) -> None:
         """As a disk that is mounted anew, or a folder that takes another's place: not now, and not afterwards."""
@@ -496,6 +519,34 @@ class TestFolder:
         writer.start()
         assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == ["b"]
         writer.join()
+
+    @pytest.mark.parametrize("kind", ["json", "parquet"])
+    def test_a_file_that_is_missed_for_a_moment_is_no_deleted_one(self, tmp_path: Path, kind: str) -> None:
+        """Also where the catalogue is looked at in that moment. If nothing is there any more, that may pass."""
+        for name in ("a", "b"):
+            document = item(name, "2020-06-15T10:00:00Z")
+            (tmp_path / f"{name}.json").write_text(json.dumps(document))
+            write_geoparquet(tmp_path / f"{name}.parquet", [document])
+        catalog: Catalog = FolderCatalog(tmp_path, recheck_seconds=0)
+        if kind == "parquet":
+            catalog = GeoParquetCatalog(str(tmp_path), look_seconds=0)
+        assert len(catalog.search(COLLECTION, JUNE, BOX)) == 2
+        path = tmp_path / f"b.{kind}"
+        content = path.read_bytes()
+        path.unlink()
+        writer = Timer(0.05, path.write_bytes, [content])
+        writer.start()
+        assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == ["a", "b"]
+        writer.join()
+        path.unlink()
+        assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == ["a"]
+        (tmp_path / f"a.{kind}").unlink()
+        for told in (r"has no (STAC items|Parquet files)", r"has no|does not exist"):
+            with pytest.raises(CatalogUnavailable, match=told) as refused:
+                catalog.search(COLLECTION, JUNE, BOX)
+            assert refused.value.transient
+            if tmp_path.exists():
+                rmtree(tmp_path)
 
     def test_a_file_that_is_just_written_is_waited_for(self, tmp_path: Path) -> None:
         text = json.dumps(item("slow", "2020-06-15T10:00:00Z"))

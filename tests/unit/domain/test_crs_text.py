@@ -15,7 +15,7 @@ UTM = CRS.from_epsg(32633)
 @pytest.mark.parametrize(
     "text",
     [
-        32633, "EPSG:32633", "epsg:32633", " EPSG:32633 ",
+        32633, 32633.0, "EPSG:32633", "epsg:32633", " EPSG:32633 ",
         "urn:ogc:def:crs:EPSG::32633", "urn:ogc:def:crs:EPSG:9.8:32633",
         UTM.to_wkt(), UTM.to_json(), UTM.to_json_dict(),
     ],

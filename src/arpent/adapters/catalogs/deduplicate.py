@@ -16,6 +16,7 @@ COVERED = 0.9
 parts of the tile, received by different stations."""
 _DATATAKES = ("s2:datatake_id", "eopf:datatake_id")
 _TILES = ("grid:code", "s2:mgrs_tile")
+_BASELINE = re.compile(r"[A-Z]?(\d\d?)\.?(\d\d)")
 _BASELINES = ("s2:processing_baseline", "processing:version")
 _GENERATED = ("s2:generation_time", "processing:datetime")
 
@@ -56,7 +57,7 @@ def _acquisition(item: Item) -> tuple[str, ...]:
     """What two processings share: platform, datatake, tile; exact times differ by seconds between processings. Without
     a datatake the sensing time is used; without a tile an item is its own acquisition. Its id does not tell that alone:
     STAC collections that are one here may have items of the same id, `orthophoto` of each flight."""
-    tile = _text(item, _TILES).removeprefix("MGRS-")
+    tile = tile_of(item)
     if not tile:
         return (item.id, item.instant.isoformat())
     datatake = re.sub(r"_N\d\d\.\d\d$", "", _text(item, _DATATAKES))
@@ -79,12 +80,25 @@ def _uncovered(group: list[Item]) -> list[Item]:
     return kept
 
 
-def _age(item: Item) -> tuple[str, str, float, str, str]:
+def tile_of(item: Item) -> str:
+    """The tile, the same however it is written: 6WVC for MGRS-6WVC, 06WVC, 6wvc; empty if the item does not say."""
+    return _text(item, _TILES).upper().removeprefix("MGRS-").lstrip("0")
+
+
+def _age(item: Item) -> tuple[tuple[int, ...], str, float, str, str]:
     """Sort key, newest last: baseline, generation, sequence, ingestion, id. ISO text sorts by time."""
     sequence = item.properties.get("s2:sequence")
     number = float(whole_number(str(sequence)) or 0)
     created = item.created.isoformat() if item.created else ""
-    return (_text(item, _BASELINES), _text(item, _GENERATED), number, created, item.id)
+    return (_baseline(item), _text(item, _GENERATED), number, created, item.id)
+
+
+def _baseline(item: Item) -> tuple[int, ...]:
+    """Its numbers, which text would sort by how they are written: 5.09 and N0509 come before 05.10."""
+    told = next((item.properties[name] for name in _BASELINES if item.properties.get(name)), "")
+    text = f"{told:.2f}" if isinstance(told, float) else str(told).upper()
+    found = _BASELINE.fullmatch(text)
+    return tuple(int(digits) for digits in (found.groups() if found else re.findall(r"\d{1,9}", text)))
 
 
 def _text(item: Item, names: tuple[str, ...]) -> str:

@@ -81,6 +81,8 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
         _agrees(collection, "constellations", own.get("constellation"), absent=False)
         or product_of(document) in words(collection, "products")
     )
+    if not (folder or named or document.get("collection")):
+        raise CatalogUnavailable(f"Item {document.get('id')!r} does not tell its `collection`.")
     variant = variant_of(document, collection)
     if not (
         (named or related)

@@ -8,13 +8,11 @@ from datetime import timedelta
 
 import shapely
 
+from arpent.adapters.catalogs.deduplicate import tile_of
 from arpent.domain.imagery.collection import Join
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.raster.footprints.antimeridian import around
-
-TILES = ("grid:code", "s2:mgrs_tile")
-"""Properties that name the tile."""
 
 
 def with_slack(interval: Interval, join: Join) -> Interval:
@@ -50,7 +48,7 @@ def with_bands(items: Sequence[Item], others: Sequence[Item], join: Join) -> tup
 
 
 def _same(first: Item, second: Item) -> bool:
-    pairs = ((_platform(first), _platform(second)), (_tile(first), _tile(second)))
+    pairs = ((_platform(first), _platform(second)), (tile_of(first), tile_of(second)))
     return all(one == other for one, other in pairs if one and other)
 
 
@@ -67,8 +65,3 @@ def _closeness(item: Item, other: Item) -> tuple[bool, float, float, str]:
 
 def _platform(item: Item) -> str:
     return str(item.properties.get("platform") or "").strip().lower().replace(" ", "-").replace("_", "-")
-
-
-def _tile(item: Item) -> str:
-    tile = next((str(item.properties[name]) for name in TILES if item.properties.get(name)), "")
-    return tile.upper().removeprefix("MGRS-")

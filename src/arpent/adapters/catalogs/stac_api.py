@@ -108,10 +108,14 @@ class ApiCatalog:
         self._threads = local()
         """One session per thread: a session is not thread-safe, and no thread waits for another's search."""
         self._landing: Landing | None = None
+        self._failed = False
+        """Whether a search has failed since the landing page was read."""
         self._served: dict[str, tuple[list[str], float]] = {}
         """Collection ids of the API by collection, and until when they are believed (monotonic seconds)."""
         self._wide: RecentKeys[tuple[str, str]] = RecentKeys(MOST_WIDE, KEPT_SECONDS)
         """Collection and narrowing, "" for all of them, that the API does not serve well."""
+        self._links = False
+        """Whether the API has ever linked from a page to the next."""
         self._shrunk = (PAGE, 0.0)
         """Page size, and until when it holds (monotonic seconds)."""
 
@@ -136,6 +140,7 @@ class ApiCatalog:
             found = self._items(question, deadline)
         except (Refused, NotJson, requests.RequestException, EgressRefused, AccessFailed) as error:
             explained = self._explained(error, deadline)
+            self._failed = True
             if _refusal(error) is None:
                 (self._outages.failed if explained.transient else self._outages.answered)(self._url)
             raise explained from error
@@ -145,9 +150,10 @@ class ApiCatalog:
     def _items(self, question: _Question, deadline: Deadline) -> tuple[Item, ...]:
         """The items, of those that the collection's choice refuses perhaps without assets."""
         server = self._server(deadline)
-        if self._landing is None:
+        if self._landing is None or (self._landing.guessed and self._failed):  # it may have been odd for a moment
             advice = self._access.advice(self._url, "login")
             self._landing = read_landing(server, self._url, f"The catalogue {self._name}", advice)
+            self._failed = False
         collection = question.collection
         names = self._collections(server, collection)
 
@@ -221,7 +227,8 @@ class ApiCatalog:
         """Search by POST, or by GET if the API knows nothing else."""
         assert self._landing is not None
         size, until = self._shrunk
-        pages = Pages(server=server, size=size if time.monotonic() < until else PAGE, name=self._name)
+        size = size if time.monotonic() < until else PAGE
+        pages = Pages(server=server, size=size, name=self._name, links=self._links)
         method = "POST" if self._landing.posts else "GET"
         try:
             try:
@@ -232,6 +239,7 @@ class ApiCatalog:
                 yield from pages.documents(PageRequest(method="GET", url=self._landing.search, query=query))
                 self._landing = replace(self._landing, posts=False)
         finally:
+            self._links |= pages.links
             if pages.size < size:
                 self._shrunk = (pages.size, time.monotonic() + KEPT_SECONDS)
 

@@ -50,6 +50,8 @@ class FolderCatalog:
         self._index: Index | None = None
         self._kept: OrderedDict[tuple[int, str], Item | None] = OrderedDict()
         self._checked = -float("inf")
+        self._held = False
+        """Whether there were items at any time: if there are none now, that may pass."""
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -113,7 +115,7 @@ class FolderCatalog:
         if self._index is not None and now - self._checked < self._recheck_seconds:
             return self._index
         while self._index is None or self._index.age() >= self._recheck_seconds:
-            begun, found = time.monotonic(), stamps(self._path)
+            begun, found = time.monotonic(), stamps(self._path, known=self._index is not None)
             if self._index is None:
                 self._index, found = open_index(self._path, found)
             try:
@@ -128,7 +130,9 @@ class FolderCatalog:
                 self._recheck_seconds = max(self._recheck_seconds, RECHECK_SHARE * took)
             break
         if not len(self._index):
-            raise CatalogUnavailable(f"The catalogue {self._name} has no STAC items: set `catalog` to their folder.")
+            told = f"The catalogue {self._name} has no STAC items: set `catalog` to their folder."
+            raise CatalogUnavailable(told, transient=self._held)
+        self._held = True
         self._checked = time.monotonic()
         return self._index
 

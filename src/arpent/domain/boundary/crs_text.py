@@ -20,8 +20,8 @@ _WKT = re.compile(r"\s*[A-Za-z_]{4,20}\s*\[")
 
 
 def crs_of_text(value: object) -> CRS | None:
-    """The CRS of `EPSG:32633`, 32633, `urn:ogc:def:crs:OGC:1.3:CRS84`, WKT, or PROJJSON (text or parsed); None if it
-    names none."""
+    """The CRS of `EPSG:32633`, 32633, 32633.0, `urn:ogc:def:crs:OGC:1.3:CRS84`, WKT, or PROJJSON (text or parsed); None
+    if it names none."""
     try:
         return _crs(value)
     except (CRSError, ValueError, TypeError, RecursionError, OverflowError):
@@ -29,8 +29,8 @@ def crs_of_text(value: object) -> CRS | None:
 
 
 def _crs(value: object) -> CRS | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return CRS.from_epsg(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):  # tables with gaps have no integers
+        return CRS.from_epsg(int(value)) if value == int(value) else None
     if isinstance(value, str) and len(value) <= LONGEST:
         if (code := _CODE.fullmatch(value.strip())) is not None:
             return CRS.from_authority(code[1].upper(), code[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,3 +106,15 @@ def test_a_real_pair(shared_data: Path) -> None:
 def test_a_sequence_that_is_no_number_is_the_oldest(sequence: object) -> None:
     items = (made("old", **{"s2:sequence": sequence}), made("new", **{"s2:sequence": 1}))
     assert [item.id for item in newest(items)] == ["new"]
+
+
+@pytest.mark.parametrize(("old", "new"), [("5.09", "05.10"), ("N0509", "05.10"), ("2.9", "05.00"), ("05.09", 5.1)])
+def test_baselines_are_compared_by_their_numbers(old: object, new: object) -> None:
+    """Catalogues write them in ways of their own."""
+    items = [made(name, **{"s2:processing_baseline": value}) for name, value in (("b", old), ("a", new))]
+    assert [item.id for item in newest(items)] == ["a"]
+
+
+def test_tiles_are_the_same_however_they_are_written() -> None:
+    tiles = ({"grid:code": "MGRS-6WVC"}, {"s2:mgrs_tile": "06WVC"}, {"grid:code": "MGRS-06wvc"})
+    assert len(newest([replace(made(f"{row}"), properties=tile) for row, tile in enumerate(tiles)])) == 1

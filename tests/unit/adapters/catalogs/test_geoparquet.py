@@ -531,3 +531,84 @@ def test_columns_of_odd_types_say_nothing(tmp_path: Path, column: str, values: l
     table = pq.read_table(path)
     pq.write_table(table.set_column(table.schema.get_field_index(column), column, pa.array(values)), path)
     assert len(GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)) == 1
+
+
+def replaced(path: Path, **columns: pa.Array) -> None:
+    """Write the file again with other columns."""
+    table = pq.read_table(path)
+    for name, column in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    pq.write_table(table, path)
+
+
+def assets_of(kind: str, count: int) -> pa.Array:
+    """The assets of `item`, as a column of this kind."""
+    texts = pa.array([f"https://images.test/{number}.tif" for number in range(count)])
+    far = pa.array([10**18] * count).cast(pa.timestamp("us", "UTC"))  # as nanoseconds where pandas is not installed
+    made = far if "no datetime" in kind else pa.array(["2020-01-02"] * count)
+    red = pa.StructArray.from_arrays([texts, made], ["href", "created"])
+    if "map" not in kind:
+        return pa.StructArray.from_arrays([red], ["red"])
+    return pa.MapArray.from_arrays(pa.array(range(count + 1), pa.int32()), pa.array(["red"] * count), red)
+
+
+@pytest.mark.parametrize("kind", ["struct", "struct with no datetime", "map", "map with no datetime"])
+def test_assets_in_any_kind_of_column(tmp_path: Path, kind: str) -> None:
+    """Also with times in them that Python cannot hold."""
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(number, 10, 40, 5) for number in range(3)])
+    replaced(path, assets=assets_of(kind, 3))
+    found = GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)
+    assert [each.assets["B04"].href for each in found] == [f"https://images.test/{number}.tif" for number in range(3)]
+
+
+def test_views_of_text_and_bytes_and_decimals_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(number, 10, 40, 5) for number in range(3)])
+    table = pq.read_table(path)
+    views = {"collection": pa.string_view(), "geometry": pa.binary_view(), "eo:cloud_cover": pa.decimal128(22, 2)}
+    try:
+        replaced(path, **{name: table.column(name).cast(kind) for name, kind in views.items()})
+    except pa.ArrowNotImplementedError:
+        pytest.skip("needs a version of pyarrow that writes views")
+    found = GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)
+    assert [each.cloud_cover for each in found] == [0.0, 1.0, 2.0]
+
+
+def test_geometries_of_other_kinds(tmp_path: Path) -> None:
+    """GeoJSON in structs is read, without a box, too; coordinates without a type are not, which is told."""
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(number, 10, 40, 5) for number in range(3)])
+    pq.write_table(pq.read_table(path).drop_columns("bbox"), path)
+    replaced(path, geometry=pa.array([item(0, 10, 40, 5)["geometry"]] * 3))
+    assert len(GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)) == 3
+    replaced(path, geometry=pa.array([[[{"x": 10.0, "y": 40.0}]]] * 3))
+    os.utime(path, (1.6e9, 1.6e9))
+    with pytest.raises(CatalogUnavailable, match=r"geometry of items.parquet is not WKB: write") as told:
+        GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)
+    assert not told.value.transient
+
+
+def test_what_only_folders_tell(tmp_path: Path) -> None:
+    """As where DuckDB or Spark write parts by a column: it is not in the files. What is in a file goes first."""
+    for number, name in enumerate(("sentinel-2-l2a", "landsat-c2-l2", "__HIVE_DEFAULT_PARTITION__")):
+        path = tmp_path / f"collection={name}" / "grid%3Acode=MGRS-33TWM" / "0.parquet"
+        document = item(number, 10, 40, 5)
+        del document["properties"]["constellation"]
+        write_geoparquet(path, [document])
+        if number < 2:
+            pq.write_table(pq.read_table(path, partitioning=None).drop_columns("collection"), path)
+    found = open_catalog(str(tmp_path)).search(COLLECTION, YEAR, WORLD)
+    assert [(each.id, each.properties["grid:code"]) for each in found] == [
+        ("item 00000", "MGRS-33TWM"), ("item 00002", "MGRS-33TWM"),
+    ]  # fmt: skip
+
+
+def test_boxes_may_be_rounded(tmp_path: Path) -> None:
+    """To single floats: this one begins 0.04 m east of the item."""
+    path = tmp_path / "items.parquet"
+    document = item(0, 15.1, 46, 5)
+    write_geoparquet(path, [document])
+    sides = pa.struct([(name, pa.float32()) for name in ("xmin", "ymin", "xmax", "ymax")])
+    replaced(path, bbox=pq.read_table(path).column("bbox").cast(sides))
+    assert len(GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, (15.0, 46.0, 15.1000001, 46.1))) == 1

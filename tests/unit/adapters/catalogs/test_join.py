@@ -67,6 +67,7 @@ def masks(folder: Path, box: tuple[float, float, float, float] = BOX, **catalogs
         (5, {"platform": "sentinel-2a"}, {"platform": "sentinel-2b"}, None),
         (5, {"platform": "sentinel-2a"}, {}, "m"),
         (5, {"grid:code": "MGRS-33TWM"}, {"s2:mgrs_tile": "33TWM"}, "m"),
+        (5, {"grid:code": "MGRS-6WVC"}, {"s2:mgrs_tile": "06WVC"}, "m"),
         (5, {"grid:code": "MGRS-33TWM"}, {"grid:code": "MGRS-33TWL"}, None),
     ],
 )

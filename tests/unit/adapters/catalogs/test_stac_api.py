@@ -15,7 +15,7 @@ from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.interval import Interval
-from tests.support.stac_api import Api, Document, stac_api
+from tests.support.stac_api import Answer, Api, Document, stac_api
 
 COLLECTION = load_collections()["sentinel-2-l2a"]
 JUNE = Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 7, 1, tzinfo=UTC))
@@ -155,6 +155,54 @@ def test_relation_types_in_capitals_and_null_for_no_items(api: Api) -> None:
     assert found(api) == []
 
 
+def counted(api: Api, change: Callable[[Document], Document]) -> None:
+    """Have the API count its items, and change its pages."""
+    whole = Api.answer
+
+    def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+        status, page = whole(api, method, path, body)
+        counts = {"numberMatched": len(api.items), "context": {"matched": 7}}
+        return status, change({**page, **counts}) if path == "/search" else page  # type: ignore[dict-item]
+
+    api.answer = answer  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("size", [8, 200])
+def test_an_api_that_links_to_no_further_pages_is_told(api: Api, size: int) -> None:
+    """It has more than it gives: imagery would be lost in silence, whatever its maximum is."""
+    api.page = size
+    api.items = [item(number % 28) | {"id": f"{number}"} for number in range(300)]
+    counted(api, lambda page: {**page, "links": []})
+    assert f"gives {size} of 300 items, and no link to the next page" in str(failing(api))
+    del api.items[1:]
+    assert found(api) == ["0"]
+
+
+def test_counts_are_no_proof(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """Some are estimates, or of the whole catalogue: an API that links to its pages is believed, and asked once."""
+    api.page = 200
+    counted(api, lambda page: {**page, "numberMatched": 1_000_000})
+    catalog = ApiCatalog(api.url, backoff=0.001)
+    for _ in range(3):
+        assert len(catalog.search(COLLECTION, JUNE, BOX)) == 23
+    assert [question["limit"] for question in api.asked] == [200, 11, 200, 200]
+    assert not caplog.messages
+
+
+def test_pages_that_overlap_and_lack_items_are_told(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """As where a server does not sort: what comes twice stands in the place of what never comes."""
+    api.page = 8
+    counted(api, lambda page: {**page, "features": [*page["features"][:-1], ITEMS[0]]})
+    assert len(found(api)) == 20
+    assert "gives 20 of 23 items, and some of them twice" in caplog.text
+
+
+def test_items_that_tell_no_collection_are_named(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    counted(api, lambda page: {**page, "features": [{**each, "collection": None} for each in page["features"]]})
+    assert found(api) == []
+    assert "Item 'item 00' does not tell its `collection`. It is left out." in caplog.text
+
+
 def test_a_server_that_refuses_any_page_says_why(api: Api) -> None:
     api.chokes = (0, 413, "the answer is too large for this gateway")
     error = failing(api)
@@ -196,6 +244,19 @@ def test_one_collection_of_each_variant_is_asked(api: Api) -> None:
     assert [question["collections"] for question in api.asked] == [["HLSL30_2.0", "HLSS30_2.0"]]
 
 
+def test_a_collection_that_is_away_for_a_moment_is_found_in_the_list(api: Api) -> None:
+    """Otherwise half of HLS would be left out without a word, until the names are asked for again."""
+    for number, collection in enumerate(("HLSL30_2.0", "HLSS30_2.0")):
+        own = {"id": f"HLS.{collection[3:6]}.T33TWM.{number}", "assets": {"B04": {"href": "red.tif"}}}
+        api.items.append(item(number, collection) | own)
+    whole = Api.answer
+    api.answer = lambda method, path, body: (  # type: ignore[method-assign]
+        (404, "") if path == "/collections/HLSS30_2.0" else whole(api, method, path, body)
+    )
+    one = ApiCatalog(api.url, backoff=0.001).search(load_collections()["hls"], JUNE, BOX)
+    assert [entry.id for entry in one] == ["HLS.L30.T33TWM.0", "HLS.S30.T33TWM.1"]
+
+
 class TestPoorApis:
     def test_no_conforms_to(self, api: Api) -> None:
         api.conforms = None
@@ -210,6 +271,24 @@ class TestPoorApis:
         api.answer = lambda method, path, body: (404, "") if path == "/" else whole(api, method, path, body)  # type: ignore[method-assign]
         assert found(api) == NAMES
 
+    def test_a_landing_page_that_is_odd_for_a_moment_is_read_again(self, api: Api) -> None:
+        """A gateway's answer tells of no search, and the usual address may lead nowhere."""
+        whole, links = Api.answer, [{"rel": "search", "href": f"{api.url}/find", "method": "POST"}]
+        pages = [{"status": "starting"}, {"type": "Catalog", "links": links}]
+
+        def answer(method: str, path: str, body: Document) -> Answer:
+            if path == "/":
+                return 200, pages.pop(0)
+            return (404, "") if path == "/search" and pages else whole(api, method, path, body)
+
+        api.answer = answer  # type: ignore[method-assign]
+        catalog = ApiCatalog(api.url, backoff=0.001)
+        with pytest.raises(CatalogUnavailable, match="HTTP 404"):
+            catalog.search(COLLECTION, JUNE, BOX)
+        for _ in range(2):
+            assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)] == NAMES
+        assert not pages
+
     @pytest.mark.parametrize("methods", [("GET",), ("",), ("POST",), ("GET", "POST")])
     def test_no_search_by_post(self, api: Api, methods: tuple[str, ...]) -> None:
         api.methods, api.refused_methods = methods, ("POST",)
@@ -223,6 +302,19 @@ class TestPoorApis:
         api.paging = "circle"
         assert "lead in a circle" in str(failing(api))
         assert len(api.requests) < 10
+
+    def test_many_pages_without_items_on_the_way(self, api: Api) -> None:
+        """As of a server that looks at so many items, and then leaves out those that do not match."""
+        whole, empty = Api.answer, iter(range(20))
+
+        def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+            if path != "/search" or not api.asked or (number := next(empty, None)) is None:
+                return whole(api, method, path, body)
+            link = {"rel": "next", "method": "POST", "href": f"{api.url}/search", "body": {**body, "step": number}}
+            return 200, {"type": "FeatureCollection", "features": [], "links": [link]}
+
+        api.answer = answer  # type: ignore[method-assign]
+        assert found(api) == NAMES
 
     def test_a_page_without_items_on_the_way(self, api: Api) -> None:
         """As an API that filters after it pages."""
@@ -276,6 +368,19 @@ class TestCollectionNames:
         own = replace(COLLECTION, id="mine", stac_collections=("sentinel-2-l2b",))
         with pytest.raises(CatalogUnavailable, match="Did you mean sentinel-2-l2a"):
             ApiCatalog(api.url, backoff=0.001).search(own, JUNE, BOX)
+
+    @pytest.mark.parametrize("moment", [(200, {"message": "Service timed out"}), (404, {"message": "no such route"})])
+    def test_a_moments_answer_chooses_no_other_collection(self, api: Api, moment: tuple[int, Document]) -> None:
+        """That of a gateway: its items would be others, for minutes."""
+        api.items = [*ITEMS, item(24, "sentinel-2-c1-l2a")]
+        whole, moments = Api.answer, [moment]
+
+        def answer(method: str, path: str, body: Document) -> tuple[int, Any]:
+            return moments.pop() if moments and "/collections/" in path else whole(api, method, path, body)
+
+        api.answer = answer  # type: ignore[method-assign]
+        assert found(api) == NAMES
+        assert not moments
 
     def test_a_collection_that_is_served_is_asked_about_once(self, api: Api) -> None:
         catalog = ApiCatalog(api.url)

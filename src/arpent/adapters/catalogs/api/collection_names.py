@@ -27,8 +27,13 @@ def served_names(
     tell, the first one. Raises CatalogUnavailable if it has none at all, and what `Server.answer` raises."""
     base = address.rstrip("/")
     found = {each: _first(server, base, each) for each in map(tuple, groups)}
+    if any(found.values()):  # what lacks, or does not tell, may do so for a moment: another one has other items
+        found = {
+            group: answer if answer == group[0] else _first(server, base, group) for group, answer in found.items()
+        }
     open_groups = [group for group, answer in found.items() if answer is None or answer == ""]
-    listed = _listed(server, base) if len(open_groups) == len(found) else None
+    # A 404 may be of a moment; believed, it would leave part of the collection out without a word.
+    listed = _listed(server, base) if open_groups else None
     for group in open_groups:
         known = next((each for each in group if each in (listed or ())), None)
         found[group] = known or (group[0] if listed is None and found[group] is None else "")

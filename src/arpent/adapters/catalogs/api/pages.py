@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
@@ -19,8 +20,12 @@ from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import CatalogUnavailable
 from arpent.network.connections import linked_address
 
+log = logging.getLogger(__name__)
+
 IDLE_PAGES = 3
-"""Pages in a row without a new item after which the search fails."""
+"""Pages in a row without a new item after which the search fails …"""
+EMPTY_PAGES = 100
+"""… and if they are empty, as of a server that looks at so many items and then leaves out those that do not match."""
 _PLACES = ("page", "pageNumber", "page_number")
 """Parameters that count pages, so that their meaning depends on `limit`."""
 _QUESTION = frozenset({"bbox", "collections", "datetime", "intersects", "ids"})
@@ -35,6 +40,8 @@ class Pages:
     """Items per page; shrinks if the server fails."""
     name: str
     """Name of the catalogue in messages."""
+    links: bool = False
+    """Whether the API is known to link from a page to the next."""
     answered: int = field(default=0, init=False)
     """Number of pages received."""
     _first_page: int = field(default=1, init=False)
@@ -63,7 +70,10 @@ class Pages:
                     yield each
             idle = 0 if fresh else idle + 1
             following = next_request(request, page)
-            if following is not None and idle >= IDLE_PAGES:
+            self.links |= following is not None
+            if following is None and (matched := matched_by(page)) > len(seen):
+                self._check_end(first, len(seen), matched)
+            if following is not None and idle >= (IDLE_PAGES if found else EMPTY_PAGES):
                 raise CatalogUnavailable(
                     f"The pages of the catalogue {self.name} lead in a circle: {idle} of them bring nothing new."
                 )
@@ -71,6 +81,22 @@ class Pages:
                 self._first_page = _counted(following, 2) - 1
             self.answered += 1
             request = following
+
+    def _check_end(self, first: PageRequest, count: int, matched: int) -> None:
+        """Raises CatalogUnavailable if the API counts more items than the `count` that came, and never links to further
+        pages: then it does not link from half of them, either. Counts alone are no proof, since some are estimates."""
+        if not self.links and count > 1:
+            half = self._page(first.with_values(limit=count // 2))[1]
+            if next_link(half.get("links")) is None and len(_features(half)) < count:
+                raise CatalogUnavailable(
+                    f"The catalogue {self.name} gives {count} of {matched} items, and no link to the next page."
+                )
+            self.links = True
+        if count < min(matched, self._received):
+            log.warning(
+                "The catalogue %s gives %d of %d items, and some of them twice: items may be missing.",
+                self.name, count, matched,
+            )  # fmt: skip
 
     def _page(self, request: PageRequest) -> tuple[PageRequest, Document]:
         """The request that succeeded, and its answer."""
@@ -147,6 +173,13 @@ def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
     whole = not link.get("merge") and bool(_QUESTION & body.keys())
     query: Mapping[str, object] = body if whole else {**asked.query, **body}
     return PageRequest(method="POST", url=url, query=query)
+
+
+def matched_by(page: Document) -> int:
+    """The number of items that the page says there are on all pages; 0: it does not say."""
+    told = page.get("context"), page.get("search:metadata")
+    counts = [page.get("numberMatched"), *(each.get("matched") for each in told if isinstance(each, dict))]
+    return next((each for each in counts if isinstance(each, int)), 0)
 
 
 def _features(page: Document) -> list[Document]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from arpent.adapters.catalogs.folder.links import WalkedFolders
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.lenient_json import is_unfinished, loads
 from arpent.domain.boundary.address_names import public_name
@@ -21,12 +22,15 @@ NEW_SECONDS = 2.0
 """A file changed this recently may still be being written, if it ends in the middle."""
 MOST_TOLD = 10_000
 """Files that may not be read, of which is known that the log names them: they are tried again and again."""
+GONE_SECONDS = 0.3
+"""A file that is missing is looked for again after this: who writes it anew may have deleted it first."""
 Stamp = tuple[int, int]
 """Time of change in nanoseconds, and size in bytes."""
 
 
-def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
-    """Files that may hold items, with their stamps. Raises CatalogUnavailable."""
+def stamps(path: Path, *, known: bool = False) -> Iterator[tuple[str, Stamp]]:
+    """Files that may hold items, with their stamps. `known`: the catalogue was there before, so that what is wrong with
+    it may pass. Raises CatalogUnavailable."""
     try:
         if path.is_file():
             yield os.path.abspath(path), _stamp(path.stat())
@@ -34,27 +38,40 @@ def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
         if not path.is_dir():
             name = public_name(str(path))
             raise CatalogUnavailable(
-                f"The catalogue {name} does not exist: set `catalog` to a folder or file of STAC items."
+                f"The catalogue {name} does not exist: set `catalog` to a folder or file of STAC items.",
+                transient=known,
             )
-        yield from _walk(os.path.abspath(path))
+        folder = os.path.abspath(path)
+        yield from _walk(folder, WalkedFolders(folder))
     except OSError as error:
-        raise CatalogUnavailable(f"The catalogue {public_name(str(path))} cannot be read: {error.strerror}.") from error
+        told = f"The catalogue {public_name(str(path))} cannot be read: {error.strerror}."
+        raise CatalogUnavailable(told, transient=known) from error
 
 
-def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
-    """Files that may hold items. What cannot be read (a broken link, another user's sub-folder) is skipped; `whole`:
-    the folder itself must exist."""
+def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
+    """Files that may hold items. What cannot be read (a broken link, another user's sub-folder) is skipped, with a line
+    in the log; `whole`: the folder itself must exist."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _walk(entry.path, whole=False)
+                if walked.leads_on(entry):
+                    yield from _walk(entry.path, walked, whole=False)
                 elif entry.name.endswith((".json", ".geojson")) and _is_file(entry):
                     yield entry.path, _stamp(entry.stat())
+                elif entry.is_symlink() and not os.path.exists(entry.path):
+                    _tell_once(entry.path, "it is a link that leads nowhere")
     except (PermissionError, FileNotFoundError) as error:
         if whole:
             raise
         log.warning("The folder %s of the catalogue is left out: %s", folder, error.strerror)
+
+
+def still_gone(paths: Sequence[str]) -> list[str]:
+    """Those of the files that are gone, now and in a moment."""
+    gone = [path for path in paths if not os.path.isfile(path)]
+    if gone:
+        time.sleep(GONE_SECONDS)
+    return [path for path in gone if not os.path.isfile(path)]
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -24,7 +24,7 @@ from pathlib import Path
 import orjson
 import shapely
 
-from arpent.adapters.catalogs.folder.files import Stamp, being_written, left_out, read
+from arpent.adapters.catalogs.folder.files import Stamp, being_written, left_out, read, still_gone
 from arpent.adapters.catalogs.footprint import footprint_of
 from arpent.adapters.catalogs.harmonization import Document, properties
 from arpent.adapters.catalogs.instant import instant_of
@@ -117,10 +117,11 @@ class Index:
                 self._base.execute("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER)")
                 rows = ((name, *stamp) for name, stamp in found)
                 self._base.executemany("INSERT OR REPLACE INTO temp.seen VALUES (?, ?, ?)", rows)
-            gone = "SELECT path FROM files EXCEPT SELECT path FROM temp.seen"
+            missed = "SELECT path FROM files EXCEPT SELECT path FROM temp.seen"
             changed = "SELECT path, changed, size FROM temp.seen EXCEPT SELECT path, changed, size FROM files"
+            gone = still_gone([path for (path,) in self._base.execute(missed)])
             with self._transaction():
-                self._forget([path for (path,) in self._base.execute(gone)])
+                self._forget(gone)
             self._base.execute(f"CREATE TEMP TABLE wanted AS {changed}")
             wanted = 0
             while batch := self._base.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from obstore.exceptions import BaseError
 
 from arpent.adapters.catalogs.deduplicate import newest
-from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile
+from arpent.adapters.catalogs.folder.files import still_gone
+from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile, partition_of
 from arpent.adapters.catalogs.geoparquet.footers import TOGETHER, NotTried, damaged
 from arpent.adapters.catalogs.geoparquet.row_groups import (
     Box,
@@ -59,6 +61,8 @@ MOST_OPEN = 4
 """Maximum number of files kept open, with their footers."""
 WRITTEN_SECONDS = 60.0
 """Time after its last change for which an invalid file may still be being written, as in folders of items."""
+ROUNDED = 1e-5
+"""By how many degrees a single float may be rounded."""
 TRIES = 3
 """Searches among files that are replaced under them, until the catalogue counts as unavailable for a while."""
 _FAULTS = (OSError, pa.ArrowException, BaseError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
@@ -110,7 +114,7 @@ class GeoParquetCatalog:
             with self._lock, within(SECONDS), self._faults():
                 self._check_known(collection)
                 read: set[FoundFile] = set()
-                documents = list(self._matching(collection, boxes, first, last, read))
+                documents = list(self._matching(collection, [_wider(part) for part in boxes], first, last, read))
                 if self._is_unchanged(read):
                     break
                 self._looked = _NEVER
@@ -159,7 +163,7 @@ class GeoParquetCatalog:
             for row, values in whole_rows(self._opened(place[0]), place[1], np.array(missing)):
                 if not len(fresh) % LOOK_ROWS:
                     self._check_time()
-                fresh[row] = item_of(values)
+                fresh[row] = item_of({**partition_of(place[0].href), **values})
         found = [fresh[row] if row in fresh else self._documents[place, row] for row in rows.tolist()]
         self._documents.update({(place, row): document for row, document in fresh.items()})
         while len(self._documents) > MOST_DOCUMENTS:
@@ -169,7 +173,9 @@ class GeoParquetCatalog:
     def _columns(self, place: _Place) -> FilterColumns:
         """The filter columns of a row group."""
         if place not in self._filter_columns:
-            self._filter_columns[place] = read_filter_columns(self._opened(place[0]), place[1])
+            self._filter_columns[place] = read_filter_columns(
+                self._opened(place[0]), place[1], partition_of(place[0].href)
+            )
             while (
                 len(self._filter_columns) > 1
                 and sum(each.bytes for each in self._filter_columns.values()) > MOST_FILTER_BYTES
@@ -212,9 +218,13 @@ class GeoParquetCatalog:
         """Read the footers of new and changed files, and forget deleted ones."""
         now = time.monotonic()
         found = self._files.list()
-        self._listed = frozenset(found)
+        missed = {file.href for file in self._listed} - {file.href for file in found}
+        if missed and not self._files.is_remote and len(still_gone(list(missed))) < len(missed):
+            found = self._files.list()
         if not found:
-            raise CatalogUnavailable(f"{self._name} has no Parquet files: set `catalog` to theirs.")
+            told = f"{self._name} has no Parquet files: set `catalog` to theirs."
+            raise CatalogUnavailable(told, transient=bool(self._listed))
+        self._listed = frozenset(found)
         fresh = [file for file in found if file not in self._row_group_bounds]
         for start in range(0, len(fresh), TOGETHER):  # kept bit by bit, for the next search if this one's time ends
             self._read_row_group_bounds(fresh[start : start + TOGETHER])
@@ -248,6 +258,11 @@ class GeoParquetCatalog:
                     f"{public_name(file.href)} is no stac-geoparquet file: it has no column {lacks}.",
                     transient=self._is_changing(),
                 )
+            if pa.types.is_list(opened.schema_arrow.field("geometry").type):  # coordinates, as GeoArrow has them
+                raise CatalogUnavailable(
+                    f"The geometry of {public_name(file.href)} is not WKB: write the file with rustac or "
+                    "stac-geoparquet.", transient=self._is_changing(),
+                )  # fmt: skip
             footers.append(opened.metadata)
         try:
             wrong = damaged(footers)
@@ -295,9 +310,9 @@ class GeoParquetCatalog:
         except EgressRefused as error:
             raise CatalogUnavailable(f"{name} leads to an address that may not be reached: {error}.") from error
         except FileNotFoundError as error:
-            raise CatalogUnavailable(
-                f"{name} does not exist: set `catalog` to a stac-geoparquet file or a folder of them."
-            ) from error
+            there = bool(self._listed) or os.path.isdir(self._address)  # then a file is just being written anew
+            told = f"{name} does not exist: set `catalog` to a stac-geoparquet file or a folder of them."
+            raise CatalogUnavailable(told, transient=there) from error
         except AccessFailed as error:
             raise CatalogUnavailable(f"{name} may not be asked: {error}.", transient=error.transient) from error
         except PermissionError as error:
@@ -332,6 +347,12 @@ class GeoParquetCatalog:
         answer = error.answer if isinstance(error, Denied) else answer_of(error).code
         advice = self._access.advice(self._address, answer) if self._files.is_remote else ""
         return f": {advice}" if advice else ""
+
+
+def _wider(box: Box) -> Box:
+    """The box, and as much more as sides are rounded that a file holds as single floats."""
+    west, south, east, north = box
+    return west - ROUNDED, south - ROUNDED, east + ROUNDED, north + ROUNDED
 
 
 def _may_hold(group: RowGroupBounds, collection: Collection) -> bool:

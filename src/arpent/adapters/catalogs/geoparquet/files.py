@@ -16,6 +16,7 @@ import pyarrow as pa
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from arpent.adapters.catalogs.folder.links import WalkedFolders
 from arpent.adapters.catalogs.geoparquet import SUFFIXES
 from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import CatalogUnavailable
@@ -36,6 +37,7 @@ _TAIL = 1 << 16
 """Bytes at the end of a file that are fetched at once: most footers fit."""
 _TIMEOUTS: dict[str, object] = {"timeout": "120s", "connect_timeout": "5s"}
 """Time limits of one request to a bucket, its whole answer included."""
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 R = TypeVar("R")
 
 
@@ -51,6 +53,13 @@ class FoundFile:
     """ETag or time of change."""
     changed: float | None = None
     """When it was last changed, in seconds since 1970; None: it is not on this machine."""
+
+
+def partition_of(href: str) -> dict[str, str]:
+    """What the folders of a file tell of all its rows, as `collection=sentinel-2-l2a` does: writers may leave such a
+    column out."""
+    pairs = (part.partition("=") for part in href.split("?", maxsplit=1)[0].split("/")[:-1])
+    return {unquote(name): unquote(value) for name, sign, value in pairs if name and sign and value != _NO_VALUE}
 
 
 class Files:
@@ -102,7 +111,7 @@ class Files:
             piece = self._web.piece(self._address, 0, 1)
             return iter([FoundFile(href=self._address, size=piece.size, version=piece.tag or str(piece.modified))])
         path = Path(self._address)
-        return _found_below(str(path)) if path.is_dir() else iter([_local(str(path))])
+        return _found_below(str(path), WalkedFolders(str(path))) if path.is_dir() else iter([_local(str(path))])
 
     def _found_objects(self) -> Iterator[FoundFile]:
         split = urlsplit(self._address)
@@ -187,11 +196,11 @@ class Ranges(io.RawIOBase):
         return self._tail[start - self._from : end - self._from]
 
 
-def _found_below(folder: str) -> Iterator[FoundFile]:
+def _found_below(folder: str, walked: WalkedFolders) -> Iterator[FoundFile]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _found_below(entry.path)
+            if walked.leads_on(entry):
+                yield from _found_below(entry.path, walked)
             elif entry.name.endswith(SUFFIXES) and entry.is_file():
                 yield _local(entry.path)
 

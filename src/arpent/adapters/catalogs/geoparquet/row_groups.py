@@ -6,7 +6,7 @@ Of the others a few filter columns are read first, and whole rows only if they m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -154,8 +154,8 @@ class FilterColumns:
         return self.bounds.nbytes + self.first.nbytes + self.last.nbytes + self.names.nbytes
 
 
-def read_filter_columns(file: pq.ParquetFile, group: int) -> FilterColumns:
-    """Read the filter columns of one row group."""
+def read_filter_columns(file: pq.ParquetFile, group: int, told: Mapping[str, str]) -> FilterColumns:
+    """Read the filter columns of one row group. `told`: values of columns that the file lacks, the same in all rows."""
     present = set(file.schema_arrow.names)
     box = file.schema_arrow.field("bbox").type if "bbox" in present else None
     bounded = box is not None and pa.types.is_struct(box) and all(box.get_field_index(side[5:]) >= 0 for side in SIDES)
@@ -166,7 +166,7 @@ def read_filter_columns(file: pq.ParquetFile, group: int) -> FilterColumns:
     nothing = np.full(count, np.nan)
     begins = np.fmin(instants.get("datetime", nothing), instants.get("start_datetime", nothing))
     ends = np.fmax(instants.get("datetime", nothing), instants.get("end_datetime", nothing))
-    names = [_texts(table.column(name)) if name in present else [None] * count for name in NAMES]
+    names = [_texts(table.column(name)) if name in present else [told.get(name)] * count for name in NAMES]
     numbers: dict[tuple[str | None, str | None], int] = {}
     rows = [numbers.setdefault(pair, len(numbers)) for pair in zip(*names, strict=True)]
     return FilterColumns(
@@ -185,7 +185,8 @@ def _texts(column: pa.ChunkedArray) -> list[str | None]:
 
 def _bounds(table: pa.Table, *, bounded: bool) -> NDArray[np.float64]:
     if not bounded:
-        found = shapely.bounds(shapely.from_wkb(table.column("geometry").to_pylist(), on_invalid="ignore"))
+        shapes = [each if isinstance(each, bytes) else None for each in table.column("geometry").to_pylist()]
+        found = shapely.bounds(shapely.from_wkb(shapes, on_invalid="ignore"))
     else:
         box = pc.struct_field
         column = table.column("bbox")
@@ -221,8 +222,9 @@ def whole_rows(file: pq.ParquetFile, group: int, rows: NDArray[np.intp]) -> Iter
             inside.append(following - start)
             following = next(wanted, None)
         if inside:
-            taken = _plain_times(batch.take(pa.array(inside)))
-            yield from zip((start + row for row in inside), _python(taken), strict=True)
+            whole = _plain_times(batch)
+            for row in inside:  # a slice each: `take` knows no views, as some writers leave of text
+                yield start + row, _python(whole.slice(row, 1))[0]
         if following is None:
             return
         start += batch.num_rows
@@ -239,7 +241,8 @@ def _plain_times(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _python(batch: pa.RecordBatch) -> list[dict[str, object]]:
-    """The rows; a value that Python cannot hold, such as a time after the year 9999, becomes None."""
+    """The rows; a value that Python cannot hold, such as a time after the year 9999, becomes None, and nothing round
+    it."""
     try:
         found: list[dict[str, object]] = batch.to_pylist()
     except (OverflowError, ValueError):
@@ -252,4 +255,10 @@ def _value(scalar: pa.Scalar) -> object:
     try:
         return scalar.as_py()
     except (OverflowError, ValueError):
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _value(each) for name, each in scalar.items()}
+        if isinstance(scalar, pa.MapScalar):
+            return [(_value(pair["key"]), _value(pair["value"])) for pair in scalar.values]
+        if isinstance(scalar, pa.ListScalar):
+            return [_value(each) for each in scalar.values]
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import orjson
 import shapely
@@ -38,12 +39,14 @@ def _plain(value: object) -> object:
     """The value as in JSON; None if it is empty."""
     if isinstance(value, dict):
         return {name: plain for name, each in value.items() if (plain := _plain(each)) is not None}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):  # a map comes as pairs
         return [_plain(each) for each in value]
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
     return value if isinstance(value, str | int | float | bool) else None
 
 
