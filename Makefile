@@ -6,15 +6,19 @@ BIN := $(VENV)/bin
 PARALLEL := --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder --reruns 1 -r fER
 READY := $(VENV)/.ready
 # What runs kernels: whole requests of every kind, and the rooms that hold kernels or call them. The other tests (HTTP,
-# settings, databases, commands, crashes) run the same kernels over the same numbers, or none.
+# settings, databases, commands, crashes) run the same kernels over the same numbers, or none: so do those of scripts,
+# whose machine code is not numba's and checks its bounds anyway.
 NUMBERS := $(patsubst %,tests/acceptance/test_%.py,synchronous seed_workflow real_imagery data_collections explain bad_input) \
-  $(addprefix tests/,properties parity golden support) \
-  $(addprefix tests/unit/,engine evalscript raster zonal api landscape adapters/images adapters/scripts)
+  tests/parity tests/support \
+  $(filter-out %/test_compiled_functions.py %/test_functions.py %/test_job_life.py %/test_secrets.py %/test_stores_agree.py, \
+    $(wildcard tests/properties/test_*.py tests/golden/test_*.py)) \
+  $(addprefix tests/unit/,engine raster zonal api landscape adapters/images adapters/scripts)
+CHECKED := NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/checked-kernels
 LOWEST := .venv-lowest
 unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of processes: each would compile the package anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve page test test-slow test-bounds test-services image lowest chaos fuzz check bench format lock docs dist sbom licences clean
+.PHONY: help demo serve page kernels test test-slow test-bounds test-services image lowest chaos fuzz check bench format lock docs dist sbom licences clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -42,6 +46,10 @@ serve: $(READY) ## Start a server: with ARPENT_* settings or arpent.toml, else o
 	  export ARPENT_CATALOG=arpent-demo/landscape/catalog; \
 	fi; exec $(BIN)/arpent serve
 
+kernels: $(READY) ## Compile the kernels that the tests of numbers need, which else several of their processes do at once
+	@$(BIN)/arpent warm
+	@$(CHECKED) $(BIN)/arpent warm
+
 test: $(READY) ## Run the tests, but those that take minutes or need services
 	@$(BIN)/python -m pytest -m "not slow and not services" $(PARALLEL)
 
@@ -49,7 +57,7 @@ test-slow: $(READY) ## Run the tests that kill, freeze, attack and take away
 	@$(BIN)/python -m pytest -m "slow and not services" $(PARALLEL)
 
 test-bounds: $(READY) ## Run the tests of numbers again, with every access of the kernels to an array checked
-	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/checked-kernels $(BIN)/python -m pytest -m "not slow and not services" $(PARALLEL) $(NUMBERS)
+	@$(CHECKED) $(BIN)/python -m pytest -m "not slow and not services" $(PARALLEL) $(NUMBERS)
 
 test-services: $(READY) ## Install and start PostgreSQL and Ceph, and run the tests that need them or Dask
 	@tests/services/ensure.sh $(BIN)/python

@@ -21,7 +21,7 @@ def many(folder: Path, size: str) -> dict[str, Any]:
     """Seconds and bytes. On two cores, if there are two: the runner looks after the worker while it works."""
     from arpent.domain.job import Status, UserAction
     from arpent.jobs.state_machine import completion
-    from arpent.wiring import local, server
+    from arpent.wiring import local, server, store
     from benchmarks import ours
 
     features, _ = layer(folder, size, "many", UTM)
@@ -31,7 +31,7 @@ def many(folder: Path, size: str) -> dict[str, Any]:
         file.unlink()
     update = {"database_url": f"sqlite:///{database}", "executor": "processes:1"}
     chosen = ours.settings(folder).model_copy(update=update)
-    engine = server.database(chosen)
+    engine = store.database(chosen)
     service = server.service(chosen, engine)
     job = service.create(OWNER, ours.body(features, 1))
 

@@ -15,7 +15,7 @@ from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.execution import Executor
 from arpent.settings import Settings
-from arpent.wiring import server
+from arpent.wiring import server, store
 from tests.support import client
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import SEED
@@ -45,7 +45,7 @@ class Place:
         )
         write_geopackage(self.buckets / "fields" / "parcels.gpkg", PARCELS)
         (self.buckets / "results").mkdir()
-        self.engine: Engine = server.database(self.settings)
+        self.engine: Engine = store.database(self.settings)
         self.service = server.service(self.settings, self.engine)
 
     def create(self, script: str = SEED.text) -> str:

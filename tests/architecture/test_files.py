@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "arpent"
 FILES = sorted(SOURCE.rglob("*.py"))
 LONGEST = 400
@@ -22,20 +20,25 @@ def test_there_is_something_to_look_at() -> None:
     assert len(FILES) > 20
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_a_file_is_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST
+def test_a_file_is_short() -> None:
+    assert {named(path): lines for path in FILES if (lines := len(path.read_text().splitlines())) > LONGEST} == {}
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.read_text().strip()], ids=named)
-def test_its_first_line_says_what_it_holds(path: Path) -> None:
+def test_its_first_line_says_what_it_holds() -> None:
+    faults = {named(path): fault for path in FILES if (fault := fault_of_first_line(path)) is not None}
+    assert faults == {}
+
+
+def fault_of_first_line(path: Path) -> str | None:
     text = path.read_text()
-    assert text.startswith(('"""', 'r"""')), "the first line must be a docstring"
-    first = (ast.get_docstring(ast.parse(text)) or "").splitlines()[0]
-    assert len(first.split()) >= (1 if path.name == "__init__.py" else 3), f"'{first}' says too little"
+    if not text.strip():
+        return None
+    if not text.startswith(('"""', 'r"""')):
+        return "the first line must be a docstring"
+    first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    return f"{first!r} says too little" if len(first.split()) < (1 if path.name == "__init__.py" else 3) else None
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_its_name_says_something(path: Path) -> None:
-    words = set(path.stem.split("_")) | set(path.parent.name.split("_"))
-    assert words.isdisjoint(VAGUE)
+def test_its_name_says_something() -> None:
+    vague = [named(path) for path in FILES if {*path.stem.split("_"), *path.parent.name.split("_")} & set(VAGUE)]
+    assert vague == []

@@ -17,7 +17,7 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor
 from arpent.domain.ports.jobs import Lease
 from arpent.settings import Settings
-from arpent.wiring import server
+from arpent.wiring import server, store
 
 OWNER = "tests"
 
@@ -47,7 +47,7 @@ class DeadlySite:
     """As they were seen, of all jobs."""
 
     def __post_init__(self) -> None:
-        self.engine: Engine = server.database(self.settings)
+        self.engine: Engine = store.database(self.settings)
         self.service = server.service(self.settings, self.engine)
         self.deaths = self.folder / "deaths.txt"
 

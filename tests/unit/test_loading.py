@@ -31,6 +31,11 @@ CASES = {
     "a worker": ("import arpent.worker", SERVER | DATABASE | PANDAS | RARE | SELDOM | {"pyogrio"}),
     "the Python API": ("import arpent.api.statistics", SERVER | DATABASE | RARE - {"spyndex"}),
     "a runner": ("import arpent.wiring.server", SERVER | PANDAS | RARE),
+    "a list of clients": ("import arpent.wiring.store", SERVER | PANDAS | RARE | {"numba", "pyarrow", "arpent.worker"}),
+    "a list of jobs": (
+        "import arpent.cli.jobs, arpent.adapters.database.jobs",
+        SERVER | PANDAS | RARE | {"pyogrio", "pyarrow", "arpent.worker"},
+    ),
     "who reads files of features": (
         "from arpent.worker import prepare_process; prepare_process('text');"
         "from arpent.adapters.formats.vector.files import load_libraries; load_libraries()",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from arpent.cli.guard import check_target
+from arpent.cli.guard import check_target, loading, settings_of
 from arpent.cli.options import JsonOption
 from arpent.domain.errors import ClientNotFound, InvalidRequest
 from arpent.domain.ports.clients import Client, Role
@@ -136,13 +136,13 @@ def _printable(name: str) -> str:
 
 
 def _store() -> ClientStore:
-    from arpent.settings import load
-    from arpent.wiring import server
+    with loading():
+        from arpent.wiring import store
 
-    settings = load()
+    settings = settings_of()
     check_target(settings.audit_log, "ARPENT_AUDIT_LOG")
     open_audit_log(settings.audit_log)
-    return server.clients(server.database(settings))
+    return store.clients(store.database(settings))
 
 
 def _audit(act: str, client_id: str) -> None:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -19,6 +19,9 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from arpent.domain.errors import ArpentError, InvalidRequest, ScriptError
+
+if TYPE_CHECKING:
+    from arpent.settings import Settings
 
 FAULT, MISUSE = 1, 2
 """Exit codes: the script is at fault, or arpent itself; the caller, the settings or the world."""
@@ -113,6 +116,14 @@ def loading() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def settings_of(executor: str | None = None, catalog: str | None = None) -> Settings:
+    """The settings, with what the command line says instead. Raises InvalidSetting."""
+    with loading():
+        from arpent.settings import load
+
+    return load(executor=executor, catalog=catalog)
 
 
 def interrupt_on_signals(*, hang_up: bool) -> None:

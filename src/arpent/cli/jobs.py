@@ -21,7 +21,7 @@ from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.jobs.state_machine import completion
 from arpent.settings import Settings
 from arpent.wire.job import status_object
-from arpent.wiring import server
+from arpent.wiring.store import job_reader
 
 POLL_SECONDS = 1.0
 PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
@@ -35,7 +35,7 @@ Lines = Iterator[dict[str, object]]
 
 def store(settings: Settings) -> JobStore:
     """The jobs in this machine's database. Raises InvalidSetting if there is none, WorldError."""
-    return server.job_reader(settings)
+    return job_reader(settings)
 
 
 def entries(settings: Settings, owner: str | None, count: int) -> Lines:

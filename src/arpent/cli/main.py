@@ -6,8 +6,9 @@ import json
 import os
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,16 +17,20 @@ from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.clients import app as client_app
 from arpent.cli.conformance.command import conformance
-from arpent.cli.guard import Guarded, check_target, interrupt_on_signals, loading, read_text, stop_on_signals
+from arpent.cli.guard import (
+    Guarded,
+    check_target,
+    interrupt_on_signals,
+    loading,
+    read_text,
+    settings_of,
+    stop_on_signals,
+)
 from arpent.cli.options import JsonOption
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
 from arpent.cli.sources.commands import app as sources_app
 from arpent.domain.errors import InvalidRequest
-
-if TYPE_CHECKING:
-    from arpent.settings import Settings
-
 
 app = typer.Typer(
     name="arpent",
@@ -73,9 +78,10 @@ def main(
 @app.command()
 def serve() -> None:
     """Start the HTTP API and a runner. Settings come from ARPENT_* variables or arpent.toml."""
-    from arpent.cli.serve import serve as serve_now
+    with loading():
+        from arpent.cli.serve import serve as serve_now
 
-    serve_now(_settings())
+    serve_now(settings_of())
 
 
 @app.command()
@@ -84,10 +90,11 @@ def work(
     attached: Annotated[bool, typer.Option(hidden=True, help="End when standard input closes.")] = False,
 ) -> None:
     """Start a runner beside other servers on the same database."""
-    from arpent import worker
-    from arpent.wiring import server
+    with loading():
+        from arpent import worker
+        from arpent.wiring import server
 
-    settings = _settings(executor)
+    settings = settings_of(executor)
     if not attached:
         worker.check_places(settings)
     stop = stop_on_signals()
@@ -107,7 +114,7 @@ def run(
     with loading():
         from arpent.cli.run import run as run_now
 
-    outcome = run_now(_settings(executor), read_text(request, "The request"), Console(stderr=True))
+    outcome = run_now(settings_of(executor), read_text(request, "The request"), Console(stderr=True))
     typer.echo(
         json.dumps({name: value for name, value in outcome.items() if name != "finding_lines"})
         if as_json
@@ -154,7 +161,7 @@ def stats(  # noqa: PLR0913, PLR0917
     as_json: JsonOption = False,
 ) -> None:
     """A table of statistics from a file of fields: no JSON, no server."""
-    catalog = _settings(executor=executor, catalog=catalog).catalog
+    catalog = settings_of(executor=executor, catalog=catalog).catalog
     output = output or update
     given = {"--catalog": catalog, "--from": start, "--to": end, "--output": output}
     if missing := [name for name, value in given.items() if not value]:
@@ -188,10 +195,11 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Show how a feature's numbers came about: grid, images, every sample; as JSON, or as a picture."""
-    from arpent.cli.explain import explained
+    with loading():
+        from arpent.cli.explain import explained
 
     check_target(png, "--png")
-    found = explained(_settings(), read_text(request, "The request"), feature, start, draw=png is not None)
+    found = explained(settings_of(), read_text(request, "The request"), feature, start, draw=png is not None)
     if png is None:
         typer.echo(found)
     else:
@@ -210,19 +218,20 @@ def results(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object: rows and files.")] = False,
 ) -> None:
     """Make one table of a job's result files, ours or the real service's. Writes CSV to standard output by default."""
-    from arpent.adapters.formats.parquet_rows import write_csv, write_parquet
-    from arpent.cli.results import collect
-    from arpent.cli.results import unfold as unfold_now
+    with loading():
+        from arpent.adapters.formats.parquet_rows import write_csv, write_parquet
+        from arpent.cli.results import collect
+        from arpent.cli.results import unfold as unfold_now
 
     if unfold:
         if parquet is not None or csv is not None:
             raise InvalidRequest("--unfold writes files beside the table; leave out --parquet and --csv")
-        written = unfold_now(_settings(), url)
+        written = unfold_now(settings_of(), url)
         typer.echo(json.dumps({"files": written}) if as_json else f"{written} files")
         return
     check_target(parquet, "--parquet")
     check_target(csv, "--csv")
-    table = collect(_settings(), url)
+    table = collect(settings_of(), url)
     if parquet is not None:
         write_parquet(table, parquet)
     if csv is not None:
@@ -244,15 +253,15 @@ def jobs(
     as_json: JsonOption = False,
 ) -> None:
     """List the requests in the database, newest first."""
-    from arpent.cli import jobs as watching
-    from arpent.wiring import local
+    with loading():
+        from arpent.cli import jobs as watching
 
     if as_json:
-        typer.echo(json.dumps({"data": list(watching.entries(_settings(), owner, count))}))
+        typer.echo(json.dumps({"data": list(watching.entries(settings_of(), owner, count))}))
     else:
         # In a pipe lines are as long as they are: an id is never cut.
         width = None if sys.stdout.isatty() else WIDEST
-        Console(width=width).print(watching.job_table(_settings(), owner, count, local.now()), crop=False)
+        Console(width=width).print(watching.job_table(settings_of(), owner, count, datetime.now(UTC)), crop=False)
 
 
 @app.command()
@@ -262,9 +271,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a second.")] = False,
 ) -> None:
     """Show how far a request is."""
-    from arpent.cli import jobs as watching
+    with loading():
+        from arpent.cli import jobs as watching
 
-    lines = watching.observe(_settings(), job, watch=watch)
+    lines = watching.observe(settings_of(), job, watch=watch)
     last: dict[str, Any] = {}
     if not as_json:
         last = watching.show(lines, Console())
@@ -288,7 +298,7 @@ def demo(
     from arpent.cli.demo.run import DemoOptions, demonstrate
 
     options = DemoOptions(folder=folder.resolve(), keep=keep, port=port)
-    _settings()  # what is wrong with them is told here, not by the server that inherits them
+    settings_of()  # what is wrong with them is told here, not by the server that inherits them
     demonstrate(catalog, features, start, end, options, Console())
 
 
@@ -300,15 +310,16 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Migrate the database to this version's tables. `serve` and `work` do it too."""
-    from arpent.wiring import server
+    with loading():
+        from arpent.wiring import store
 
     if check:
-        revision = server.schema_revision(_settings())
+        revision = store.schema_revision(settings_of())
         typer.echo(
             json.dumps({"revision": revision}) if as_json else f"The database is up to date: revision {revision}."
         )
         return
-    database = server.database(_settings())
+    database = store.database(settings_of())
     if as_json:
         typer.echo(json.dumps({"database": database.url.render_as_string()}))
 
@@ -319,11 +330,12 @@ def rotate_keys(
     as_json: JsonOption = False,
 ) -> None:
     """Encrypt stored requests with the first key of ARPENT_SECRET_KEY; the others can go then. Servers may run."""
-    from arpent.wiring import server
-    from arpent.wiring.keys import rotate_keys as rotate_now
+    with loading():
+        from arpent.wiring import store
+        from arpent.wiring.keys import rotate_keys as rotate_now
 
-    settings = _settings()
-    done = rotate_now(settings, server.database(settings), forget_stored_key=forget)
+    settings = settings_of()
+    done = rotate_now(settings, store.database(settings), forget_stored_key=forget)
     if as_json:
         shown = {"renewed": done.renewed, "unreadable": done.unreadable, "databaseKey": done.has_stored_key}
         typer.echo(json.dumps(shown))
@@ -345,16 +357,17 @@ def warm(as_json: JsonOption = False) -> None:
     from arpent.cli.warm import warm as warm_now
 
     names: list[str] = []
-    warm_now(_settings(), names.append)
+    warm_now(settings_of(), names.append)
     typer.echo(json.dumps({"examples": names}) if as_json else f"{len(names)} examples ran: kernels are compiled")
 
 
 @app.command()
 def collections(as_json: JsonOption = False) -> None:
     """List the data collections that this server knows, and their bands."""
-    from arpent import worker
+    with loading():
+        from arpent import worker
 
-    known = {one.id: one for one in worker.collections(_settings()).values()}
+    known = {one.id: one for one in worker.collections(settings_of()).values()}
     if as_json:
         data = [{"id": one.id, "aliases": list(one.aliases), "bands": list(one.bands)} for one in known.values()]
         typer.echo(json.dumps({"data": data}))
@@ -377,12 +390,6 @@ def _end_of_job(status: dict[str, Any]) -> None:
     failed = progress.get("failed") or progress.get("incomplete") or not all_well(progress.get("rows"))
     if status["status"] == "DONE" and failed:
         raise typer.Exit(WITH_FAILURES)
-
-
-def _settings(executor: str | None = None, catalog: str | None = None) -> Settings:
-    from arpent.settings import load
-
-    return load(executor=executor, catalog=catalog)
 
 
 def _stop_at_end_of_input(stop: threading.Event) -> None:

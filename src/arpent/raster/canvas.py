@@ -24,6 +24,9 @@ class Target:
     """(N,): number of bands of the current item that have data at the sample; see `Canvas.note`."""
     conversion: Conversion
     """How stored numbers become digital numbers."""
+    dtype: np.dtype[np.generic]
+    """Type of the item's numbers where it is alone: what is interpolated is rounded to it, whatever others made of the
+    type of `values`. A feature's numbers must not depend on its neighbours' images."""
 
 
 @dataclass(slots=True)
@@ -70,11 +73,12 @@ class Canvas:
         """Destination of one band of one scene. Call `widen` for the conversion first."""
         values = self.values[band]
         assert values is not None
-        return Target(values=values[scene], filled=self.filled(scene), hits=self.hits, conversion=conversion)
+        own = wide_enough(conversion.dtype, self.holes[band])
+        return Target(values=values[scene], filled=self.filled(scene), hits=self.hits, conversion=conversion, dtype=own)
 
     def widen(self, band: int, dtype: np.dtype[np.generic]) -> bool:
         """Change the band's type, if needed, so that it holds numbers of `dtype`, those already there, and the hole.
-        Returns whether all keep the bits that they have alone: what is interpolated is rounded to the type."""
+        Returns whether all keep the bits that they have alone: floats that an offset is added to are rounded to it."""
         values = self.values[band]
         dtype = wide_enough(dtype, self.holes[band])
         if values is None:

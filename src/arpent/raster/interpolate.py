@@ -99,7 +99,8 @@ class Accumulation:
         sums, samples = sums[mine], samples[mine]
         values = np.where(sums[:, 3] == 16, sums[:, 2], sums[:, 0] / sums[:, 1])
         with np.errstate(over="ignore"):  # what the type of the samples cannot hold is infinite
-            self.target.values[samples] = np.clip(values + conversion.offset, conversion.low, conversion.high)
+            own = np.clip(values + conversion.offset, conversion.low, conversion.high).astype(self.target.dtype)
+            self.target.values[samples] = own
         self.target.hits[samples] += 1
 
 

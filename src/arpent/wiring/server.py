@@ -1,26 +1,21 @@
-"""Server: constructor calls for what has a database: the app, its runner, and the commands about its jobs."""
+"""Server: constructor calls for what has a database: the app and its runner."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from arpent import __version__
-from arpent.adapters.database.clients import SqlClientStore
 from arpent.adapters.database.clock import clock_of
-from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
 from arpent.adapters.database.jobs import SqlJobStore
-from arpent.adapters.database.keys import body_cipher
-from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
@@ -28,7 +23,7 @@ from arpent.adapters.scripts.v8.runtime import announce
 from arpent.adapters.traces.sending import check_traces, export_traces
 from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.boundary.wanted import while_wanted
-from arpent.domain.errors import DatabaseRefused, WorldError
+from arpent.domain.errors import DatabaseRefused
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis
 from arpent.domain.ports.execution import Bulkhead, Executor
@@ -42,7 +37,7 @@ from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
-from arpent.wiring.keys import check_keys, opening_keys, request_cipher
+from arpent.wiring.keys import check_keys, request_cipher
 from arpent.wiring.local import (
     analysis,
     catalog_processes,
@@ -58,6 +53,7 @@ from arpent.wiring.local import (
 from arpent.wiring.metrics import metrics
 from arpent.wiring.page import page_calls
 from arpent.wiring.quotas import is_exhausted, work_store
+from arpent.wiring.store import database
 from arpent.worker import (
     answer_search,
     answer_statistics,
@@ -84,46 +80,6 @@ COUNT_SECONDS = 2.0
 SWEEP_SECONDS = 60.0
 """Seconds between two cleanups of ended jobs: their secrets, and old jobs."""
 SYNCHRONOUS_ADVICE = "Shorten the time range, take a smaller area or a coarser resolution, or make it a batch request."
-
-
-def database(settings: Settings) -> Engine:
-    """An engine for a database with this version's tables, which are created if necessary. Raises InvalidSetting,
-    WorldError."""
-    engine = make_engine(settings.database_url)
-    with _named(settings):
-        migrate(engine)
-    return engine
-
-
-def schema_revision(settings: Settings) -> str:
-    """The revision of the database's tables; changes nothing. Raises InvalidSetting unless it is this version's."""
-    with _named(settings):
-        return check_schema(make_engine(settings.database_url, reader=True))
-
-
-def job_reader(settings: Settings) -> SqlJobStore:
-    """The jobs of an existing database, read-only. Raises InvalidSetting if there is none, or its tables are of another
-    version."""
-    engine = make_engine(settings.database_url, reader=True)
-    with _named(settings):
-        check_schema(engine)
-        keys = opening_keys(settings, engine)
-    return SqlJobStore(engine, body_cipher(*keys) if keys else None)
-
-
-@contextmanager
-def _named(settings: Settings) -> Iterator[None]:
-    """Add the setting's name to errors of the database."""
-    try:
-        yield
-    except WorldError as error:
-        url = make_url(settings.database_url).render_as_string()
-        raise WorldError(f"{error} (ARPENT_DATABASE_URL is {url})", transient=error.transient) from error
-
-
-def clients(engine: Engine) -> SqlClientStore:
-    """The store of OAuth2 clients."""
-    return SqlClientStore(engine)
 
 
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from arpent.adapters.database.clients import SqlClientStore
 from arpent.cli.main import app
 from arpent.settings import load
-from arpent.wiring import server
+from arpent.wiring import store as wiring
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def answer(*arguments: str) -> Any:
 
 
 def store() -> SqlClientStore:
-    return server.clients(server.database(load()))
+    return wiring.clients(wiring.database(load()))
 
 
 def test_a_life() -> None:

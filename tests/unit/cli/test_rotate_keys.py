@@ -14,7 +14,7 @@ from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher, stored_key
 from arpent.cli.main import app
 from arpent.settings import load
-from arpent.wiring import server
+from arpent.wiring import store
 from tests.support.jobs import make_job
 
 KEY, LOST = b"qW8zL1vN5xR2tY7uB4mK9pS3dF6gH0jC", b"a lost key of thirty-two bytes !"
@@ -24,7 +24,7 @@ KEY, LOST = b"qW8zL1vN5xR2tY7uB4mK9pS3dF6gH0jC", b"a lost key of thirty-two byte
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ARPENT_SECRET_KEY", KEY.decode())
-    return server.database(load())
+    return store.database(load())
 
 
 def told(*options: str, code: int) -> str:

@@ -16,7 +16,7 @@ from arpent.domain.errors import ArpentError, InvalidRequest, StorageDenied
 from arpent.domain.location import Credentials, Location
 from arpent.jobs.bucket_grants import EVERYBODY, grants_of, is_grant
 from arpent.settings import Settings
-from arpent.wiring import server
+from arpent.wiring import server, store
 from arpent.wiring.access import warn_of_shared_buckets
 from tests.unit.wire.bodies import BATCH, REMOVE, text
 
@@ -71,7 +71,7 @@ def test_creating_refuses_the_field(tmp_path: Path, changes: dict[str, Any], fie
     good = {**KEYLESS, "input.features.s3.url": "s3://fields/x.gpkg", "output.s3.url": "s3://results/anna/"}
     grants = {"anna": ("fields", "results/anna")}
     settings = Settings(database_url=f"sqlite:///{tmp_path / 'a.db'}", bucket_grants=grants)
-    service = server.service(settings, server.database(settings))
+    service = server.service(settings, store.database(settings))
     service.create("anna", text(BATCH, good))
     with pytest.raises(InvalidRequest, match="ARPENT_BUCKET_GRANTS") as caught:
         service.create("anna", text(BATCH, {**good, **changes}))
@@ -176,8 +176,8 @@ def test_work_and_explain_ask_for_the_client(tmp_path: Path) -> None:
 
 def test_several_clients_and_no_grants_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = Settings(database_url=f"sqlite:///{tmp_path / 'a.db'}")
-    engine = server.database(settings)
-    clients = server.clients(engine)
+    engine = store.database(settings)
+    clients = store.clients(engine)
     clients.add("anna")
     warn_of_shared_buckets(settings, engine)
     issuer = settings.model_copy(update={"oidc_issuer": "https://login.test"})

@@ -21,6 +21,7 @@ def target(filled: list[int]) -> Target:
         filled=np.array(filled, np.uint8),
         hits=np.zeros(count, np.uint8),
         conversion=CONVERSION,
+        dtype=CONVERSION.dtype,
     )
 
 
@@ -126,7 +127,9 @@ def test_numbers_of_one_type_are_shifted_and_clamped_as_in_a_wider_one(dtype: st
     pieces = np.array([(0, 4, 0, -1), (4, 4, 4, 0)], np.int32)
     found = []
     for filled in (np.zeros(0, np.uint8), np.array([0] * 8 + [1], np.uint8)):
-        one = Target(values=np.zeros(9, kind), filled=filled, hits=np.zeros(9, np.uint8), conversion=conversion)
+        one = Target(
+            values=np.zeros(9, kind), filled=filled, hits=np.zeros(9, np.uint8), conversion=conversion, dtype=kind
+        )
         gather_pieces(block, pieces, np.arange(4, dtype=np.int32), one)
         found.append((one.hits[:8].tolist(), one.values[:8][one.hits[:8] == 1].tolist()))
     least = max(int(conversion.low), bounds.min)

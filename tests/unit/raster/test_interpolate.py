@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 import pytest
+import shapely
+from pyproj import Transformer
 
 from arpent.domain.request import Resampling
 from arpent.raster.mosaic import simple
-from tests.support.cogs import MemoryReader, band, boxes_site, centres, collection, formula, item, source, wants
+from tests.support.cogs import UTM, MemoryReader, band, boxes_site, centres, collection, formula, item, source, wants
 
 RED, SCL = band("B04"), band("SCL", categorical=True)
 NEAREST, BILINEAR, BICUBIC = Resampling
@@ -112,6 +114,27 @@ def test_each_feature_is_resampled_as_if_it_were_alone() -> None:
 
     np.testing.assert_array_equal(read(finer, coarser), np.concatenate((read(finer), read(coarser))))
     assert (read(finer) % 1 != 0).any() != (read(coarser) % 1 != 0).any()
+
+
+@pytest.mark.parametrize("types", [("f4", "f8"), ("f8", "f4"), ("u2", "f8"), ("f8", "u2"), ("u2", "u4")])
+def test_numbers_are_rounded_by_the_type_of_their_own_image(types: tuple[str, str]) -> None:
+    """Each feature has an image of its own: what a neighbour's holds must not show."""
+    boxes = [[500001, 5099391, 500217, 5099611], [500301, 5099391, 500517, 5099611]]
+    pixels = formula(80, 64).astype(np.float64) / (1 if "u" in "".join(types) else 7)
+    reader = MemoryReader({kind: pixels.astype(kind) for kind in types})
+    degrees = Transformer.from_crs(UTM, 4326, always_xy=True)
+    items = [
+        item(kind, {"B04": kind}, footprint=shapely.box(*degrees.transform_bounds(*box)))
+        for kind, box in zip(types, boxes, strict=True)
+    ]
+
+    def read(*boxes: list[int]) -> np.ndarray:
+        return simple(
+            items, wants(RED), boxes_site(boxes), reader, source=source(upsampling=BILINEAR),
+            collection=collection(RED),
+        ).values[0]  # fmt: skip
+
+    np.testing.assert_array_equal(read(*boxes), np.concatenate([read(box) for box in boxes]))
 
 
 @pytest.mark.parametrize("resampling", [BILINEAR, BICUBIC])

@@ -108,8 +108,8 @@ class ApiCatalog:
         self._threads = local()
         """One session per thread: a session is not thread-safe, and no thread waits for another's search."""
         self._landing: Landing | None = None
-        self._doubtful = False
-        """Whether a search failed whose address the landing page did not tell: it is asked again."""
+        self._failed = False
+        """Whether a search has failed since the landing page was read."""
         self._served: dict[str, tuple[list[str], float]] = {}
         """Collection ids of the API by collection, and until when they are believed (monotonic seconds)."""
         self._wide: RecentKeys[tuple[str, str]] = RecentKeys(MOST_WIDE, KEPT_SECONDS)
@@ -140,7 +140,7 @@ class ApiCatalog:
             found = self._items(question, deadline)
         except (Refused, NotJson, requests.RequestException, EgressRefused, AccessFailed) as error:
             explained = self._explained(error, deadline)
-            self._doubtful = self._landing is not None and not self._landing.told
+            self._failed = True
             if _refusal(error) is None:
                 (self._outages.failed if explained.transient else self._outages.answered)(self._url)
             raise explained from error
@@ -150,10 +150,10 @@ class ApiCatalog:
     def _items(self, question: _Question, deadline: Deadline) -> tuple[Item, ...]:
         """The items, of those that the collection's choice refuses perhaps without assets."""
         server = self._server(deadline)
-        if self._landing is None or self._doubtful:
+        if self._landing is None or (self._landing.guessed and self._failed):  # it may have been odd for a moment
             advice = self._access.advice(self._url, "login")
             self._landing = read_landing(server, self._url, f"The catalogue {self._name}", advice)
-            self._doubtful = False
+            self._failed = False
         collection = question.collection
         names = self._collections(server, collection)
 

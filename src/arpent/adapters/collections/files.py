@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,18 +29,20 @@ class CollectionFileError(ArpentError):
     """A collection's TOML file is invalid; the message names file, field and fix."""
 
 
+_Table = Mapping[str, Any]
+_Read = tuple[dict[str, _Table], dict[str, Collection]]
+"""Of the files read so far: id → table of the file, with what it extends; id → collection."""
+
+
 def load_collections(extra: Path | None = None) -> Mapping[str, Collection]:
     """Every collection by its id and by each of its aliases.
 
     `extra` is a folder of further `*.toml`; a file there replaces the built-in collection of the same id.
     Raises CollectionFileError.
     """
-    tables: dict[str, Mapping[str, Any]] = {}
-    collections: dict[str, Collection] = {}
-    for name, text in _files(extra):
-        table = _extended(name, _table(name, text), tables)
-        collection = _parsed(name, table)
-        tables[collection.id], collections[collection.id] = table, collection
+    tables, collections = _built_in()
+    if extra is not None:
+        _, collections = _added(_files_in(extra), tables, collections)
     named = {alias: collection for collection in collections.values() for alias in collection.aliases}
     instances = {
         instance(name, collection.offers["demInstance"]): collection
@@ -49,13 +52,28 @@ def load_collections(extra: Path | None = None) -> Mapping[str, Collection]:
     return {**named, **instances, **collections}
 
 
-def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
-    """(name, text) of the built-in files, then of the operator's."""
-    for entry in sorted(resources.files("arpent.adapters.collections").iterdir(), key=lambda file: file.name):
-        if entry.name.endswith(".toml"):
-            yield entry.name, entry.read_text(encoding="utf-8")
-    if extra is None:
-        return
+@cache
+def _built_in() -> _Read:
+    """What the files of the package hold. They are parsed once: each client's services have collections."""
+    folder = resources.files("arpent.adapters.collections")
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+    return _added(((file.name, file.read_text(encoding="utf-8")) for file in files), {}, {})
+
+
+def _added(
+    files: Iterable[tuple[str, str]], tables: Mapping[str, _Table], collections: Mapping[str, Collection]
+) -> _Read:
+    """What is known with these files, (name, text), after what was known before."""
+    all_tables, all_collections = dict(tables), dict(collections)
+    for name, text in files:
+        table = _extended(name, _table(name, text), all_tables)
+        collection = _parsed(name, table)
+        all_tables[collection.id], all_collections[collection.id] = table, collection
+    return all_tables, all_collections
+
+
+def _files_in(extra: Path) -> Iterator[tuple[str, str]]:
+    """(name, text) of the operator's files."""
     if not extra.is_dir():
         raise CollectionFileError(
             f"ARPENT_COLLECTIONS names {extra}, which is not a folder; create it, or unset the variable."
@@ -69,14 +87,14 @@ def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
             raise CollectionFileError(f"{path} (ARPENT_COLLECTIONS) is not UTF-8: see byte {error.start}.") from None
 
 
-def _table(name: str, text: str) -> Mapping[str, Any]:
+def _table(name: str, text: str) -> _Table:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CollectionFileError(f"{name} is not TOML: {error}.") from None
 
 
-def _extended(name: str, table: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+def _extended(name: str, table: _Table, known: Mapping[str, _Table]) -> _Table:
     """The table, with what it does not have itself from the collection that it extends; bands, units and other tables
     are joined entry by entry."""
     base = table.get("extends")
@@ -91,7 +109,7 @@ def _extended(name: str, table: Mapping[str, Any], known: Mapping[str, Mapping[s
     return {key: value for key, value in whole.items() if key != "extends"}
 
 
-def _parsed(name: str, table: Mapping[str, Any]) -> Collection:
+def _parsed(name: str, table: _Table) -> Collection:
     try:
         file = CollectionFile.model_validate(table)
     except ValidationError as error:

@@ -108,10 +108,11 @@ class FolderObjects:
         due = ended + max(SWEEP_SECONDS, (ended - begun) / SWEEP_SHARE)
         self._sweep_at = {**self._sweep_at, folder: due} if len(self._sweep_at) < _MOST_FOLDERS else {folder: due}
 
-    def _files(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> Iterator[FolderFiles]:
-        """The entries, at most a chunk of those of one folder at a time. Each folder is resolved and checked once."""
+    def _files(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> Iterator[list[FolderFiles]]:
+        """The entries, a chunk at a time. Each folder is resolved and checked once."""
         known: dict[str, str] = {}
         for batch in batches(entries, CHUNK, CHUNK_BYTES):
+            chunk: list[FolderFiles] = []
             for above, some in groupby(batch, lambda entry: entry[0].rpartition("/")[0]):
                 keys, contents = zip(*some, strict=True)
                 names = [key.rpartition("/")[2] for key in keys]
@@ -119,7 +120,8 @@ class FolderObjects:
                     if above not in known or name[:1] in ("", ".") or "\0" in name:
                         folder = str(self._path(prefix.at(key), "write").parent)
                         known = {**known, above: folder} if len(known) < _MOST_FOLDERS else {above: folder}
-                yield FolderFiles(known[above], names, contents)
+                chunk.append(FolderFiles(known[above], names, contents))
+            yield chunk
 
     def list(self, prefix: Location) -> Iterator[str]:
         with self._explained(prefix, "list"):

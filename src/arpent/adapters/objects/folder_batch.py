@@ -18,7 +18,7 @@ from arpent.adapters.objects.partial_files import partial_prefix
 CHUNK, CHUNK_BYTES = 128, 8 << 20
 """Files, and bytes of them, that are written between two looks at the clock: a chunk."""
 WAITING = 0.0005
-"""Seconds a file, not of the processor's, above which a chunk is slow …"""
+"""Seconds a file, not of the processor's, above which a chunk is slow: one of few large files as one of FEW …"""
 SLOW = 3
 """… and how many in a row make threads worth their own time: a busy processor delays one chunk or another …"""
 IN_FLIGHT = 8
@@ -75,14 +75,13 @@ class Batch:
         self._numbers = count()
         self._slow = 0
 
-    def place(self, files: Iterable[FolderFiles]) -> set[str]:
+    def place(self, chunks: Iterator[list[FolderFiles]]) -> set[str]:
         """Write all files, given a chunk at a time; returns their folders, whose entries are still to be synced.
 
         Raises OSError with the path in `filename`; FileNotFoundError if the bucket is away. An existing file is
         replaced, never opened.
         """
         folders: set[str] = set()
-        chunks = _chunks(files)
         with ThreadPoolExecutor(IN_FLIGHT, "folder-batch") as pool:
             try:
                 while True:
@@ -91,7 +90,7 @@ class Batch:
                         return folders
                     folders.update(run.folder for run in self._written)
                     self._flush()
-                    self._each(pool, _rename, _chunks(self._written))
+                    self._each(pool, _rename, _renames(self._written))
                     self._written = []
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # what is still being written would escape
@@ -107,9 +106,10 @@ class Batch:
             begun = perf_counter() - thread_time()
             work(chunk)
             waited = perf_counter() - thread_time() - begun
-            self._slow = self._slow + 1 if waited > WAITING * _count(chunk) else 0
-        while few := list(islice(chunks, 2 * IN_FLIGHT)):
-            list(pool.map(work, few))
+            self._slow = self._slow + 1 if waited > WAITING * max(FEW, _count(chunk)) else 0
+            del chunk  # a large one while the next is taken
+        while list(pool.map(work, islice(chunks, 2 * IN_FLIGHT))):
+            pass
 
     def _write(self, chunk: Sequence[FolderFiles]) -> None:
         for folder, names, contents in chunk:
@@ -134,16 +134,17 @@ class Batch:
                     Path(partial).unlink()
 
 
-def _chunks(groups: Iterable[Group]) -> Iterator[list[Group]]:
-    """As many of the groups at a time as have the files of a chunk: many where each file has a folder of its own."""
-    chunk: list[Group] = []
+def _renames(runs: Iterable[_Run]) -> Iterator[list[_Run]]:
+    """As many of the runs at a time as have the files of a chunk: many where each file has a folder of its own. Their
+    contents are written, so that it does not count how large they are."""
+    chunk: list[_Run] = []
     files = 0
-    for group in groups:
-        if chunk and files + len(group.names) > CHUNK:
+    for run in runs:
+        if chunk and files + len(run.names) > CHUNK:
             yield chunk
             chunk, files = [], 0
-        chunk.append(group)
-        files += len(group.names)
+        chunk.append(run)
+        files += len(run.names)
     if chunk:
         yield chunk
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from arpent.cli.guard import check_target, read_text
+from arpent.cli.guard import check_target, loading, read_text, settings_of
 from arpent.cli.options import JsonOption
 from arpent.domain.errors import InvalidRequest
 
@@ -32,12 +32,12 @@ def new_script(
     as_json: JsonOption = False,
 ) -> None:
     """Write a commented evalscript of spectral indices, to standard output by default."""
-    from arpent import worker
-    from arpent.api.ready_scripts import new_text
-    from arpent.settings import load
+    with loading():
+        from arpent import worker
+        from arpent.api.ready_scripts import new_text
 
     check_target(output, "--output")
-    text = new_text(worker.collections(load()), index, collection, mask, composite, constant or [])
+    text = new_text(worker.collections(settings_of()), index, collection, mask, composite, constant or [])
     if output is not None:
         output.write_text(text)
     if as_json:
@@ -54,11 +54,11 @@ def list_indices(
     as_json: JsonOption = False,
 ) -> None:
     """List the spectral indices, cloud masks and composites that `arpent script new` knows."""
-    from arpent import worker
-    from arpent.api.ready_scripts import list_fields, list_lines
-    from arpent.settings import load
+    with loading():
+        from arpent import worker
+        from arpent.api.ready_scripts import list_fields, list_lines
 
-    found = list_fields(worker.collections(load()), collection)
+    found = list_fields(worker.collections(settings_of()), collection)
     _print([json.dumps(found)] if as_json else list_lines(found))
 
 
@@ -73,12 +73,12 @@ def check(
 ) -> None:
     """Find errors in an evalscript without imagery, by reading it and by running it on a few made-up samples. Exit code
     1 if there are errors."""
-    from arpent import worker
-    from arpent.cli.script.check import inspect
-    from arpent.cli.script.render import inspection_fields, inspection_lines
-    from arpent.settings import load
+    with loading():
+        from arpent import worker
+        from arpent.cli.script.check import inspect
+        from arpent.cli.script.render import inspection_fields, inspection_lines
 
-    settings, source = load(), read_text(file, "The script")
+    settings, source = settings_of(), read_text(file, "The script")
     with worker.interpreters(settings, require_mask=False) as runtime:
         found = inspect(source, runtime, collection or [], worker.collections(settings))
     _print([json.dumps(inspection_fields(found, str(file)))] if as_json else inspection_lines(found, str(file), source))
@@ -98,12 +98,12 @@ def run(
 ) -> None:
     """Run an evalscript on given samples, as the script sees them, or on a feature of a request in place of its
     script."""
-    from arpent import worker
-    from arpent.cli.script.render import feature_lines, run_fields, run_lines
-    from arpent.cli.script.run import run_on_feature, run_on_samples
-    from arpent.settings import load
+    with loading():
+        from arpent import worker
+        from arpent.cli.script.render import feature_lines, run_fields, run_lines
+        from arpent.cli.script.run import run_on_feature, run_on_samples
 
-    settings, source = load(), read_text(file, "The script")
+    settings, source = settings_of(), read_text(file, "The script")
     text, given = _given(on)
     if isinstance(given, dict) and "input" in given and "aggregation" in given:
         if feature is None:
@@ -124,10 +124,10 @@ def run(
 def sandbox(as_json: JsonOption = False) -> None:
     """Show what evalscripts run in on this machine: V8's version, system-call filter, limits. Exit code 2 if there is
     no sandbox."""
-    from arpent import worker
-    from arpent.settings import load
+    with loading():
+        from arpent import worker
 
-    settings = load()
+    settings = settings_of()
     with worker.interpreters(settings) as runtime:
         about = runtime.about()
     fields = {

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from arpent.cli.guard import loading, settings_of
 from arpent.cli.options import JsonOption
 
 app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is_help=True)
@@ -15,10 +16,10 @@ app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is
 @app.command("list")
 def sources_list(as_json: JsonOption = False) -> None:
     """The table of sources: those of the settings and of the archives that they name. It holds no secret."""
-    from arpent.cli.sources.checks import source_lines
-    from arpent.settings import load
+    with loading():
+        from arpent.cli.sources.checks import source_lines
 
-    lines = source_lines(load())
+    lines = source_lines(settings_of())
     typer.echo(json.dumps({"data": lines}) if as_json else "\n".join(f"{name}\t{what}" for name, what in lines.items()))
 
 
@@ -31,11 +32,11 @@ def sources_check(
     as_json: JsonOption = False,
 ) -> None:
     """Try each catalogue (a search, one header, one block) and each source (its keys), and say what is missing."""
-    from arpent.cli.sources.checks import ItemSearch, access_checks
-    from arpent.settings import load
+    with loading():
+        from arpent.cli.sources.checks import ItemSearch, access_checks
 
     well = True
-    for check in access_checks(load(), ItemSearch.of(collection, at, start, end)):
+    for check in access_checks(settings_of(), ItemSearch.of(collection, at, start, end)):
         well &= check.well
         typer.echo(check.as_json if as_json else check.line)
     if not well:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from arpent.domain.interval import iso_seconds
 from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
 from arpent.wire.result.band import band_columns, key
-from arpent.wire.result.text import TextColumns, join, numbers
+from arpent.wire.result.text import TextColumn, TextColumns, join, numbers
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -39,7 +40,7 @@ def render_results(result: PartitionResult, within: range | None = None) -> Iter
         ]  # fmt: skip
         failed = [row for row in rows if row in result.failures] if result.failures else []
         if not failed and (response := _alike(result, rows)) is not None:
-            texts = join([*opening, b',"response":', *response, b"}"], len(rows))
+            texts = join(chain(opening, [b',"response":'], response, [b"}"]), len(rows))
         else:
             answers = [b',"response":%b' % body for body in _bodies(result, rows, partial=b"OK")]
             for row in failed:
@@ -63,18 +64,29 @@ def render_response(result: PartitionResult, row: int) -> bytes:
     return _bodies(result, range(row, row + 1), partial=b"PARTIAL")[0]
 
 
-def _alike(result: PartitionResult, rows: range) -> TextColumns | None:
+def _alike(result: PartitionResult, rows: range) -> Iterator[TextColumn] | None:
     """The `response` objects of these features as columns if each interval reaches all of them or none, and failed for
     none: as `_bodies`, in a third of the time."""
-    entries: TextColumns = []
+    reaching = []
     for interval in result.intervals:
         present = interval.present[rows.start : rows.stop]
         if not present.any():
             continue
         if not present.all() or (interval.failures and not interval.failures.keys().isdisjoint(rows)):
             return None
-        entries += [b"," if entries else b"", *_entry(interval, np.arange(rows.start, rows.stop)), b"}}"]
-    return [b'{"data":[', *entries, b'],"status":"OK"', *_counts(result, rows), b"}"]
+        reaching.append(interval)
+    return _response(result, reaching, rows)
+
+
+def _response(result: PartitionResult, reaching: Sequence[IntervalResult], rows: range) -> Iterator[TextColumn]:
+    """The `response` objects of features that all of these intervals reach."""
+    taken = np.arange(rows.start, rows.stop)
+    yield b'{"data":['
+    for number, interval in enumerate(reaching):
+        yield b"," if number else b""
+        yield from _entry(interval, taken)
+        yield b"}}"
+    yield from (b'],"status":"OK"', *_counts(result, rows), b"}")
 
 
 def _bodies(result: PartitionResult, rows: range, *, partial: bytes) -> list[bytes]:
@@ -111,21 +123,21 @@ def _entries(interval: IntervalResult, rows: range) -> Iterator[tuple[int, bytes
     if not len(here):
         return
     taken = here + rows.start
-    texts = join([*_entry(interval, taken), b"}}"], len(here))
+    texts = join(chain(_entry(interval, taken), [b"}}"]), len(here))
     for place, row, text in zip(here.tolist(), taken.tolist(), texts, strict=True):
         failure = interval.failures.get(row)
         yield place, text if failure is None else b'%b"error":%b}' % (_opening(interval), _error(failure))
 
 
-def _entry(interval: IntervalResult, rows: NDArray[np.intp]) -> TextColumns:
+def _entry(interval: IntervalResult, rows: NDArray[np.intp]) -> Iterator[TextColumn]:
     """The entry of `data` of each of these features, without its end."""
-    columns: TextColumns = [_opening(interval) + b'"outputs":{']
+    yield _opening(interval) + b'"outputs":{'
     for number, (output, bands) in enumerate(interval.outputs.items()):
-        columns.append(b'%b%b{"bands":{' % (b"," if number else b"", key(output)))
+        yield b'%b%b{"bands":{' % (b"," if number else b"", key(output))
         for place, (name, band) in enumerate(bands.items()):
-            columns += [b"%b%b" % (b"," if place else b"", key(name)), *band_columns(_take(band, rows))]
-        columns.append(b"}}")
-    return columns
+            yield b"%b%b" % (b"," if place else b"", key(name))
+            yield from band_columns(_take(band, rows))
+        yield b"}}"
 
 
 def _opening(interval: IntervalResult) -> bytes:

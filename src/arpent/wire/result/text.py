@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-TextColumns = list[Sequence[bytes] | bytes]
-"""Texts of n features in columns: n texts, or one that is the same for all."""
+WOVEN = 128
+"""Columns that are joined at once, at most."""
+TextColumn = Sequence[bytes] | bytes
+"""Texts of n features: n, or one that is the same for all."""
+TextColumns = list[TextColumn]
+"""Several of them."""
 QUOTED = {math.inf: b'"Infinity"', -math.inf: b'"-Infinity"'}
 """Values that JSON numbers cannot express and files write as text; NaN is the third."""
 
@@ -38,10 +43,16 @@ def percentile_key(k: float) -> str:
     return f"{digits}E{int(exponent)}"
 
 
-def join(columns: Sequence[Sequence[bytes] | bytes], count: int) -> list[bytes]:
-    """The texts of `columns` concatenated row by row, `count` rows; a single text stands for a column of it."""
-    width = len(columns)
-    woven: list[bytes] = [b""] * (width * count)
-    for place, column in enumerate(columns):
-        woven[place::width] = [column] * count if isinstance(column, bytes) else column
-    return [b"".join(woven[start : start + width]) for start in range(0, width * count, width)]
+def join(columns: Iterable[TextColumn], count: int) -> list[bytes]:
+    """The texts of `columns` concatenated row by row, `count` rows; a single text stands for a column of it. They are
+    taken a few at a time: texts of single numbers take several times as much memory as in one text."""
+    remaining, pieces = iter(columns), list[list[bytes]]()
+    while some := list(islice(remaining, WOVEN)):
+        width = len(some)
+        woven: list[bytes] = [b""] * (width * count)
+        for place, column in enumerate(some):
+            woven[place::width] = [column] * count if isinstance(column, bytes) else column
+        pieces.append([b"".join(woven[start : start + width]) for start in range(0, width * count, width)])
+    if len(pieces) < 2:
+        return pieces[0] if pieces else [b""] * count
+    return [b"".join(parts) for parts in zip(*pieces, strict=True)]

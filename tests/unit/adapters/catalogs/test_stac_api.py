@@ -15,7 +15,7 @@ from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.interval import Interval
-from tests.support.stac_api import Api, Document, stac_api
+from tests.support.stac_api import Answer, Api, Document, stac_api
 
 COLLECTION = load_collections()["sentinel-2-l2a"]
 JUNE = Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 7, 1, tzinfo=UTC))
@@ -286,6 +286,24 @@ class TestPoorApis:
         whole = Api.answer
         api.answer = lambda method, path, body: (404, "") if path == "/" else whole(api, method, path, body)  # type: ignore[method-assign]
         assert found(api) == NAMES
+
+    def test_a_landing_page_that_is_odd_for_a_moment_is_read_again(self, api: Api) -> None:
+        """A gateway's answer tells of no search, and the usual address may lead nowhere."""
+        whole, links = Api.answer, [{"rel": "search", "href": f"{api.url}/find", "method": "POST"}]
+        pages = [{"status": "starting"}, {"type": "Catalog", "links": links}]
+
+        def answer(method: str, path: str, body: Document) -> Answer:
+            if path == "/":
+                return 200, pages.pop(0)
+            return (404, "") if path == "/search" and pages else whole(api, method, path, body)
+
+        api.answer = answer  # type: ignore[method-assign]
+        catalog = ApiCatalog(api.url, backoff=0.001)
+        with pytest.raises(CatalogUnavailable, match="HTTP 404"):
+            catalog.search(COLLECTION, JUNE, BOX)
+        for _ in range(2):
+            assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)] == NAMES
+        assert not pages
 
     @pytest.mark.parametrize("methods", [("GET",), ("",), ("POST",), ("GET", "POST")])
     def test_no_search_by_post(self, api: Api, methods: tuple[str, ...]) -> None:

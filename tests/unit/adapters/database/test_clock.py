@@ -15,7 +15,7 @@ from arpent.adapters.database.usage import SqlUsageStore
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.domain.errors import WorldError
 from arpent.settings import Settings
-from arpent.wiring import server
+from arpent.wiring import server, store
 from arpent.wiring.access import access_control
 from arpent.wiring.quotas import work_store
 from tests.support.databases import KINDS, database
@@ -131,7 +131,7 @@ def test_servers_and_runners_keep_it(kind: str, tmp_path: Path) -> None:
             server.job_store(settings, engine)._now,
             work_store(settings, engine)._now,
             access.tokens._now,
-            server.clients(engine)._now,
+            store.clients(engine)._now,
             SqlUsageStore(engine)._now,
         ]
         assert all(clock is clock_of(engine) for clock in kept)

@@ -20,7 +20,7 @@ import pytest
 
 from arpent.adapters.objects import folder, folder_batch
 from arpent.adapters.objects.folder import FolderObjects
-from arpent.adapters.objects.folder_batch import CHUNK, Batch, FolderFiles
+from arpent.adapters.objects.folder_batch import CHUNK, IN_FLIGHT, Batch, FolderFiles
 from arpent.adapters.objects.partial_files import PARTIAL, partial_prefix
 from arpent.domain.errors import BucketNotFound, StorageDenied, StorageNotFound, StorageUnavailable
 from arpent.domain.location import Location
@@ -252,7 +252,7 @@ def test_many_files_are_there_together_or_not_at_all(
 def test_many_files_are_on_disk_before_they_have_their_names(tmp_path: Path) -> None:
     seen: list[list[str]] = []
     batch = Batch(tmp_path, sync=lambda _: seen.append(sorted(path.name for path in tmp_path.iterdir())))
-    batch.place([FolderFiles(str(tmp_path), [str(number) for number in range(100)], [b"x"] * 100)])
+    batch.place(iter([[FolderFiles(str(tmp_path), [str(number) for number in range(100)], [b"x"] * 100)]]))
     assert len(seen) == 1
     assert len(seen[0]) == 100
     assert all(name.startswith(PARTIAL) for name in seen[0])
@@ -352,6 +352,26 @@ def test_a_folder_that_cannot_be_listed_is_not_taken_for_empty(
     assert raised.value.transient
 
 
+@pytest.mark.parametrize(("waiting", "chunks"), [(math.inf, 1), (-1.0, 2 * IN_FLIGHT)], ids=["alone", "threads"])
+@pytest.mark.parametrize("key", ["r/{}.json", "r/{}/all.json"], ids=["one folder", "own folders"])
+def test_memory_holds_few_large_files(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, waiting: float, chunks: int
+) -> None:
+    """However many there are: no more is taken from the caller than what is being written."""
+    size, held = 1 << 10, []
+    monkeypatch.setattr(folder, "CHUNK_BYTES", 8 * size)
+    monkeypatch.setattr(folder_batch, "WAITING", waiting)
+
+    def entries() -> Iterator[tuple[str, bytes]]:
+        for number in range(512):
+            written = sum(path.stat().st_size for path in tmp_path.rglob(f"{PARTIAL}*"))
+            held.append(number * size - written)
+            yield key.format(number), bytes(size)
+
+    store.write_many(at("r"), entries())
+    assert max(held) <= (chunks + 1) * 8 * size
+
+
 @pytest.mark.parametrize(("waiting", "threads"), [(math.inf, {threading.main_thread().name}), (-1.0, {"folder-batch"})])
 def test_threads_write_once_files_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waiting: float, threads: set[str]
@@ -367,7 +387,7 @@ def test_threads_write_once_files_wait(
     monkeypatch.setattr(folder_batch, "WAITING", waiting)
     paths = [str(tmp_path / str(number % 3) / str(number)) for number in range(4 * CHUNK)]
     files = (FolderFiles(path.rpartition("/")[0], [path.rpartition("/")[2]], [path.encode()]) for path in paths)
-    assert Batch(tmp_path).place(files) == {str(tmp_path / name) for name in "012"}
+    assert Batch(tmp_path).place([each] for each in files) == {str(tmp_path / name) for name in "012"}
     assert {path: Path(path).read_text() for path in paths} == {path: path for path in paths}
     assert len(list(tmp_path.rglob("*"))) == 4 * CHUNK + 3
     assert set(seen) == threads

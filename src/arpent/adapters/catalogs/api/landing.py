@@ -20,8 +20,8 @@ class Landing:
     """URL of the search."""
     posts: bool
     """Whether to search by POST; else by GET."""
-    told: bool = True
-    """Whether the page says where to search; else that was guessed, and the page may lack for a moment only."""
+    guessed: bool
+    """Whether the page did not tell where to search."""
     filters: bool = False
     """Whether a search may have a `filter` in CQL2 as JSON …"""
     queries: bool = False
@@ -56,7 +56,7 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     return Landing(
         search=linked_address(f"{base}/", str(chosen["href"])) if chosen else f"{base}/search",
         posts=chosen is None or by_post is not None,
-        told=chosen is not None,
+        guessed=chosen is None,
         filters="item-search#filter" in says and "cql2-json" in says,
         queries="item-search#query" in says,
         fields="item-search#fields" in says,

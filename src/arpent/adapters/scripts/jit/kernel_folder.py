@@ -16,6 +16,8 @@ import llvmlite
 from numba import config
 from numba.core.caching import Cache, IndexDataCacheFile
 
+from arpent.adapters.scripts.jit.kernel_lock import compile_once
+
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parents[3]
@@ -55,7 +57,10 @@ def tolerate_faults() -> None:
             _forget(self)
 
     save_overload.tolerates = True  # type: ignore[attr-defined]
-    changed: dict[str, Callable[..., Any]] = {"load_overload": load_overload, "save_overload": save_overload}
+    changed: dict[str, Callable[..., Any]] = {
+        "load_overload": compile_once(load_overload),
+        "save_overload": save_overload,
+    }
     for name, function in changed.items():
         setattr(Cache, name, function)
 
