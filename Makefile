@@ -46,7 +46,7 @@ serve: $(READY) ## Start a server: with ARPENT_* settings or arpent.toml, else o
 	  export ARPENT_CATALOG=arpent-demo/landscape/catalog; \
 	fi; exec $(BIN)/arpent serve
 
-kernels: $(READY) ## Compile the kernels that the tests of numbers need, which else several of their processes do at once
+kernels: $(READY) ## Compile the kernels that the tests of numbers need, so that none of these waits for it
 	@$(BIN)/arpent warm
 	@$(CHECKED) $(BIN)/arpent warm
 

@@ -26,7 +26,7 @@ from arpent.adapters.catalogs.api.answers import (
 )
 from arpent.adapters.catalogs.api.chosen import ChosenSearch, FieldsIgnored, Unfaithful
 from arpent.adapters.catalogs.api.collection_names import served_names
-from arpent.adapters.catalogs.api.landing import Landing, read_landing
+from arpent.adapters.catalogs.api.landing import MISSING, Landing, read_landing
 from arpent.adapters.catalogs.api.narrowing import narrowings
 from arpent.adapters.catalogs.api.pages import Pages, key_of
 from arpent.adapters.catalogs.deduplicate import newest
@@ -108,8 +108,6 @@ class ApiCatalog:
         self._threads = local()
         """One session per thread: a session is not thread-safe, and no thread waits for another's search."""
         self._landing: Landing | None = None
-        self._failed = False
-        """Whether a search has failed since the landing page was read."""
         self._served: dict[str, tuple[list[str], float]] = {}
         """Collection ids of the API by collection, and until when they are believed (monotonic seconds)."""
         self._wide: RecentKeys[tuple[str, str]] = RecentKeys(MOST_WIDE, KEPT_SECONDS)
@@ -137,23 +135,37 @@ class ApiCatalog:
     def _answered(self, question: _Question, deadline: Deadline) -> tuple[Item, ...]:
         """The items. Raises CatalogUnavailable, and remembers an outage."""
         try:
-            found = self._items(question, deadline)
+            try:
+                found = self._items(question, deadline)
+            except Refused as error:
+                if error.status not in MISSING or not self._was_guessed(deadline):
+                    raise
+                found = self._items(question, deadline)
         except (Refused, NotJson, requests.RequestException, EgressRefused, AccessFailed) as error:
             explained = self._explained(error, deadline)
-            self._failed = True
             if _refusal(error) is None:
                 (self._outages.failed if explained.transient else self._outages.answered)(self._url)
             raise explained from error
         self._outages.answered(self._url)
         return found
 
+    def _was_guessed(self, deadline: Deadline) -> bool:
+        """Whether the address of the search was guessed, and the landing page tells it now: a gateway may have answered
+        in its place for a moment."""
+        if self._landing is None or not self._landing.guessed:
+            return False
+        self._landing = self._read_landing(self._server(deadline))
+        return not self._landing.guessed
+
+    def _read_landing(self, server: Server) -> Landing:
+        advice = self._access.advice(self._url, "login")
+        return read_landing(server, self._url, f"The catalogue {self._name}", advice)
+
     def _items(self, question: _Question, deadline: Deadline) -> tuple[Item, ...]:
         """The items, of those that the collection's choice refuses perhaps without assets."""
         server = self._server(deadline)
-        if self._landing is None or (self._landing.guessed and self._failed):  # it may have been odd for a moment
-            advice = self._access.advice(self._url, "login")
-            self._landing = read_landing(server, self._url, f"The catalogue {self._name}", advice)
-            self._failed = False
+        if self._landing is None:
+            self._landing = self._read_landing(server)
         collection = question.collection
         names = self._collections(server, collection)
 

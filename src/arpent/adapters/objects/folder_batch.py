@@ -18,7 +18,7 @@ from arpent.adapters.objects.partial_files import partial_prefix
 CHUNK, CHUNK_BYTES = 128, 8 << 20
 """Files, and bytes of them, that are written between two looks at the clock: a chunk."""
 WAITING = 0.0005
-"""Seconds a file, not of the processor's, above which a chunk is slow: one of few large files as one of FEW …"""
+"""Seconds a file, not of the processor's, above which a chunk is slow; it counts as FEW files if it has fewer …"""
 SLOW = 3
 """… and how many in a row make threads worth their own time: a busy processor delays one chunk or another …"""
 IN_FLIGHT = 8

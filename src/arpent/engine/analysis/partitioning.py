@@ -55,7 +55,7 @@ class BlockAssignment:
         southwards = np.argsort(-self.centres[:, 1], kind="stable")
         block = self.block[southwards]
         if block.max(initial=0) < 1 << 16:
-            block = block.astype(np.uint16)  # which numpy sorts in a tenth of the time
+            block = block.astype(np.uint16)  # which numpy sorts in a fifth of the time
         return southwards[np.argsort(block, kind="stable")]
 
 

@@ -27,16 +27,12 @@ def served_names(
     tell, the first one. Raises CatalogUnavailable if it has none at all, and what `Server.answer` raises."""
     base = address.rstrip("/")
     found = {each: _first(server, base, each) for each in map(tuple, groups)}
-    if any(found.values()):  # what lacks, or does not tell, may do so for a moment: another one has other items
-        found = {
-            group: answer if answer == group[0] else _first(server, base, group) for group, answer in found.items()
-        }
-    open_groups = [group for group, answer in found.items() if answer is None or answer == ""]
-    # A 404 may be of a moment; believed, it would leave part of the collection out without a word.
-    listed = _listed(server, base) if open_groups else None
-    for group in open_groups:
+    # A gateway may deny for a moment what there is: unless the list is asked, items are missing, or others are read.
+    doubtful = [group for group, answer in found.items() if answer != group[0]]
+    listed = _listed(server, base) if doubtful else None
+    for group in doubtful:
         known = next((each for each in group if each in (listed or ())), None)
-        found[group] = known or (group[0] if listed is None and found[group] is None else "")
+        found[group] = known or found[group] or (group[0] if listed is None and found[group] is None else "")
     if served := [answer for answer in found.values() if answer]:
         return served
     wanted = [each for group in groups for each in group]

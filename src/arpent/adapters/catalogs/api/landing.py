@@ -9,7 +9,8 @@ from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, 
 from arpent.domain.errors import CatalogUnavailable
 from arpent.network.connections import linked_address
 
-_MISSING = (404, 405, 410, 501)
+MISSING = (404, 405, 410, 501)
+"""Statuses of an address that serves no such request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,11 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     CatalogUnavailable if it is not an API, and what `Server.answer` raises."""
     base = address.rstrip("/")
     try:
-        page = _page(server, address) or _page(server, address) or {}  # it may have been missed for a moment
+        page = server.answer(PageRequest(method="GET", url=address))
+    except Refused as error:
+        if error.status not in MISSING:
+            raise
+        page = {}
     except NotJson as error:
         if not error.page:
             raise
@@ -61,16 +66,6 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
         queries="item-search#query" in says,
         fields="item-search#fields" in says,
     )
-
-
-def _page(server: Server, address: str) -> dict[str, object] | None:
-    """None if there is none."""
-    try:
-        return server.answer(PageRequest(method="GET", url=address))
-    except Refused as error:
-        if error.status not in _MISSING:
-            raise
-        return None
 
 
 def _refuse_static(page: Mapping[str, object], links: list[Mapping[str, object]], name: str) -> None:

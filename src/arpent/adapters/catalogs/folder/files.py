@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 NEW_SECONDS = 2.0
 """A file changed this recently may still be being written, if it ends in the middle."""
 MOST_TOLD = 10_000
-"""Files that may not be read, of which is known that the log names them: they are tried again and again."""
+"""How many files that are left out the log names once, not each time they are tried."""
 GONE_SECONDS = 0.3
 """A file that is missing is looked for again after this: who writes it anew may have deleted it first."""
 Stamp = tuple[int, int]
@@ -55,7 +55,7 @@ def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not is_text(entry.name):
+                if not is_utf8(entry.name):
                     _tell_once(clean(entry.path), "its name is not UTF-8: rename it")
                 elif walked.leads_on(entry):
                     yield from _walk(entry.path, walked, whole=False)
@@ -69,7 +69,7 @@ def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator
         log.warning("The folder %s of the catalogue is left out: %s", folder, error.strerror)
 
 
-def is_text(name: str) -> bool:
+def is_utf8(name: str) -> bool:
     """Whether the name of a file is UTF-8. One that is not goes into no database, no JSON and no message."""
     try:
         name.encode()

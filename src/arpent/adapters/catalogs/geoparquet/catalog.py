@@ -161,10 +161,11 @@ class GeoParquetCatalog:
         missing = [row for row in rows.tolist() if (place, row) not in self._documents]
         fresh: dict[int, Document] = {}
         if missing:
+            told = partition_of(place[0].href)
             for row, values in whole_rows(self._opened(place[0]), place[1], np.array(missing)):
                 if not len(fresh) % LOOK_ROWS:
                     self._check_time()
-                fresh[row] = item_of({**partition_of(place[0].href), **values})
+                fresh[row] = item_of({**told, **values})
         found = [fresh[row] if row in fresh else self._documents[place, row] for row in rows.tolist()]
         self._documents.update({(place, row): document for row, document in fresh.items()})
         while len(self._documents) > MOST_DOCUMENTS:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from arpent.adapters.catalogs.folder.files import is_text
+from arpent.adapters.catalogs.folder.files import is_utf8
 from arpent.adapters.catalogs.folder.links import WalkedFolders
 from arpent.adapters.catalogs.geoparquet import SUFFIXES
 from arpent.domain.boundary.address_names import public_name
@@ -201,7 +201,7 @@ class Ranges(io.RawIOBase):
 def _found_below(folder: str, walked: WalkedFolders) -> Iterator[FoundFile]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not is_text(entry.name):
+            if not is_utf8(entry.name):
                 if entry.name.endswith(SUFFIXES) or entry.is_dir():
                     name = public_name(clean(entry.path))
                     raise CatalogUnavailable(f"The name of {name} in the catalogue is not UTF-8: rename it.")

@@ -20,10 +20,8 @@ WAIT_SECONDS, LOOK_SECONDS = 60.0, 0.02
 _BUSY = (errno.EACCES, errno.EAGAIN)
 
 
-class _Held:
-    """The locks of this process, by path. Kernels are compiled by one thread at a time."""
-
-    files: dict[str, int] = {}  # noqa: RUF012
+_held: dict[str, int] = {}
+"""Descriptors of the files that this process has locked, by path. Kernels are compiled by one thread at a time."""
 
 
 def compile_once(load: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,7 +55,7 @@ def _path(cache: Cache) -> str:
 
 def _acquire(path: str) -> None:
     """Lock the file, once no other process has locked it."""
-    if path in _Held.files:
+    if path in _held:
         return
     with suppress(OSError):
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -67,7 +65,7 @@ def _acquire(path: str) -> None:
         except OSError:
             os.close(handle)
             raise
-        _Held.files[path] = handle
+        _held[path] = handle
 
 
 def _lock(handle: int, end: float) -> None:
@@ -85,7 +83,7 @@ def _lock(handle: int, end: float) -> None:
 
 def _release(path: str) -> None:
     """Unlock the file, if it is locked, and remove it: who waits for it finds the kernel kept by now."""
-    handle = _Held.files.pop(path, None)
+    handle = _held.pop(path, None)
     if handle is not None:
         with suppress(OSError):
             os.unlink(path)

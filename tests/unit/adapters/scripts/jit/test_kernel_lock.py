@@ -124,11 +124,11 @@ def test_where_no_lock_can_be_had_kernels_are_compiled(kernel: Any, monkeypatch:
 
     monkeypatch.setattr(fcntl, "lockf", refuse)
     assert kernel(1.5) == 3.0
-    assert not kernel_lock._Held.files
+    assert not kernel_lock._held
 
 
 def test_a_kernel_that_cannot_be_compiled_is_not_kept_locked(tmp_path: Path, kernel: Any) -> None:
     with pytest.raises(TypingError):
         kernel(None)
-    assert not kernel_lock._Held.files
+    assert not kernel_lock._held
     assert not list(tmp_path.rglob("*.lock"))
