@@ -16,6 +16,7 @@ from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import band_fields
 from arpent.adapters.catalogs.item import belongs, read_item
 from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Band, Collection
 from arpent.domain.imagery.item import Item
 
@@ -77,10 +78,20 @@ def test_each_item_is_of_one_collection_or_of_none(shared_data: Path, folder: bo
     seen = 0
     for name, document in documents(shared_data):
         expected = OF[document.get("collection")]  # type: ignore[index]
+        if not folder and document.get("collection") is None:
+            continue  # refused, see the next test
         found = [known for known, one in COLLECTIONS.items() if belongs(document, one, folder=folder)]
         assert found == ([expected] if expected else []), name
         seen += bool(found)
     assert seen >= 30
+
+
+def test_an_item_of_an_api_that_names_no_collection_is_refused_by_name(shared_data: Path) -> None:
+    nameless = [document for _, document in documents(shared_data) if document.get("collection") is None]
+    assert nameless
+    for document in nameless:
+        with pytest.raises(CatalogUnavailable, match="does not tell its `collection`"):
+            belongs(document, COLLECTIONS["sentinel-2-l2a"], folder=False)
 
 
 def test_scale_and_offset_are_those_of_the_item(shared_data: Path) -> None:
