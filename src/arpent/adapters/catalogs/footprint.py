@@ -1,5 +1,5 @@
-"""Footprint: the GeoJSON of a STAC item → the area it covers. If the GeoJSON can be read in two ways, the item's
-projection decides, or else the image itself."""
+"""Footprint: the GeoJSON of a STAC item → the area it covers. Where the GeoJSON covers no area, or can be read in two
+ways, the item's projection decides; or else, of two ways, the image itself."""
 
 from __future__ import annotations
 
@@ -29,13 +29,17 @@ class Footprint:
 
 def footprint_of(document: Document) -> Footprint:
     """The footprint of a STAC item (JSON). Longitudes beyond 180 are brought back, and polygons divided there. Raises
-    ShapelyError for an invalid geometry."""
+    ShapelyError for an invalid geometry, and ValueError for one that covers no area, if the projection tells none."""
     declared = shapely.from_geojson(orjson.dumps(document.get("geometry")))
-    if not is_doubtful(declared):
+    doubtful = is_doubtful(declared)
+    flat = not doubtful and shapely.area(declared) == 0
+    if not (doubtful or flat):
         return Footprint(ground=canonical(declared))
     outlines = [outline for outline in _outlines(document) if outline is not None]
     if outlines:
         return Footprint(ground=shapely.union_all(outlines))
+    if flat:
+        raise ValueError("`geometry` covers no area: it must be the polygon that the image covers")
     likely = canonical(declared)
     return Footprint(ground=shapely.union(valid(declared), likely), likely=likely)
 

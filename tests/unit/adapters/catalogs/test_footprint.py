@@ -103,6 +103,23 @@ def test_the_world_stays_the_world() -> None:
     assert shapely.area(found.ground) == 360 * 180
 
 
+FLAT = [
+    {"type": "Point", "coordinates": [179.5, -16.5]},
+    {"type": "LineString", "coordinates": [[179.1, -16.8], [179.9, -16.2]]},
+    {"type": "Polygon", "coordinates": [ring((179, -17), (179.5, -17), (179.9, -17))]},
+    {"type": "GeometryCollection", "geometries": []},
+]
+
+
+@pytest.mark.parametrize("geometry", FLAT, ids=lambda geometry: geometry["type"])
+def test_what_is_no_area_is_not_the_footprint(geometry: dict[str, Any]) -> None:
+    """A tool wrote the middle of each image: few fields hold it, and the others would lose their image in silence."""
+    with pytest.raises(ValueError, match="covers no area"):
+        footprint_of({"geometry": geometry, "properties": {}, "assets": {}})
+    found = footprint_of({"geometry": geometry, "properties": SHAPE, "assets": {}})
+    assert shapely.area(found.ground) > 0.9
+
+
 @pytest.mark.parametrize("where", ["properties", "asset"])
 def test_the_projection_decides_between_two_ways(where: str) -> None:
     """A tile of UTM 60 S whose footprint is told as its box: the whole parallel."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import shapely
 
 from arpent.adapters.catalogs.item import belongs, read_item
 from arpent.adapters.collections.files import load_collections
@@ -47,7 +48,7 @@ def made(keys: tuple[str, ...], collection: str, properties: dict[str, object], 
         "type": "Feature",
         "id": "made",
         "collection": collection,
-        "geometry": {"type": "Point", "coordinates": [0, 0]},
+        "geometry": shapely.box(0, 0, 1, 1).__geo_interface__,
         "properties": {"datetime": "2023-01-01T00:00:00Z", **properties},
         "assets": {key: {"href": f"{key}.tif", **field} for key, field in fields.items()},
     }
@@ -121,7 +122,7 @@ def item(
         "type": "Feature",
         "id": "x",
         "collection": collection,
-        "geometry": {"type": "Point", "coordinates": [0, 0]},
+        "geometry": shapely.box(0, 0, 1, 1).__geo_interface__,
         "properties": {"datetime": "2023-01-01T00:00:00Z", **properties},
         "assets": {"red": {"href": "B04.tif", **asset}},
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shapely
 
 from arpent.adapters.catalogs.item import read_items
 from arpent.adapters.collections.files import load_collections
@@ -28,7 +29,7 @@ def item(name: str = "tile", collection: str | None = None, *assets: str, **fiel
 
 def level(document: dict[str, Any]) -> set[str]:
     """To which collections of a folder it belongs."""
-    placed = document | {"geometry": {"type": "Point", "coordinates": [0, 0]}}
+    placed = document | {"geometry": shapely.box(0, 0, 1, 1).__geo_interface__}
     placed["properties"] = {"datetime": "2023-08-13T10:00:00Z", **document["properties"]}
     return {found.id[-3:] for found in (L1C, L2A) if list(read_items([(placed, "/x.json")], found, folder=True))}
 
