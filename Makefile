@@ -18,7 +18,7 @@ LOWEST := .venv-lowest
 unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of processes: each would compile the package anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve page kernels test test-slow test-bounds test-services image lowest chaos fuzz check bench format lock docs dist sbom licences clean
+.PHONY: help demo serve page kernels test test-jobs test-slow test-bounds test-services image lowest chaos fuzz check bench format lock docs dist sbom licences clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -51,7 +51,10 @@ kernels: $(READY) ## Compile the kernels that the tests of numbers need, so that
 	@$(CHECKED) $(BIN)/arpent warm
 
 test: $(READY) ## Run the tests, but those that take minutes or need services
-	@$(BIN)/python -m pytest -m "not slow and not services" $(PARALLEL)
+	@$(BIN)/python -m pytest -m "not jobs and not slow and not services" $(PARALLEL)
+
+test-jobs: $(READY) ## Run the tests of whole jobs through commands and HTTP; `make test` has some of them
+	@$(BIN)/python -m pytest -m "jobs and not slow and not services" $(PARALLEL) tests/acceptance
 
 test-slow: $(READY) ## Run the tests that kill, freeze, attack and take away
 	@$(BIN)/python -m pytest -m "slow and not services" $(PARALLEL)

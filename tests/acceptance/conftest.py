@@ -15,6 +15,15 @@ from tests.support.server import Server
 from tests.support.world import make_imagery
 
 CRS = (32633, 4326, 3035)
+QUICK = {"analysis", "official_client", "real_imagery", "refusals", "same_numbers", "seed_workflow", "synchronous"}
+"""Files (`test_<name>.py`) that `make test` runs: one of each kind. The others, also new ones, are for `make test-jobs`."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.stem.removeprefix("test_") not in QUICK:
+            item.add_marker("jobs")
 
 
 @pytest.fixture(scope="session", autouse=True)
