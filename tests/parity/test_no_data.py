@@ -105,9 +105,14 @@ def test_not_a_number(tmp_path: Path, reader: CogReader, tag: float | None) -> N
         np.testing.assert_array_equal(seen(reader, path, rule)[1], MASK)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("tag", [-9999, 70000])
-def test_a_tag_that_no_pixel_can_have(tmp_path: Path, reader: CogReader, tag: float) -> None:
-    path = write(tmp_path / "a.tif", PIXELS["uint16"], nodata=7)
+@pytest.mark.parametrize("form", [{}, {"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}], ids=["small", "big", "big-endian"])
+def test_a_tag_that_no_pixel_can_have(
+    tmp_path: Path, reader: CogReader, layout: str, tag: float, form: dict[str, str]
+) -> None:
+    """It is a tag: the file does not say nothing, so that 0 is a value."""
+    path = write(tmp_path / "a.tif", PIXELS["uint16"], nodata=7, **LAYOUTS[layout], **form)
     with tifffile.TiffFile(path, mode="r+") as tiff:
         tiff.pages[0].tags[42113].overwrite(str(tag))
     np.testing.assert_array_equal(seen(reader, path, SILENT)[1], by_rasterio(path))

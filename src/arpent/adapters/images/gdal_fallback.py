@@ -23,14 +23,14 @@ from rasterio.windows import Window
 from arpent.adapters.images.beside.georeference import crs_of_dataset
 from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, replaced
-from arpent.adapters.images.header import mask_beside
+from arpent.adapters.images.header import mask_beside, number_told
 from arpent.adapters.images.jp2.layout import CODESTREAM, JP2_SIGNATURE
 from arpent.adapters.images.mask import masked, numbers_beside
 from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path
 from arpent.adapters.images.served import refuse
 from arpent.adapters.images.table import SPARE_BYTES
-from arpent.adapters.images.tiff_directories import TIFF, is_tiled
+from arpent.adapters.images.tiff_directories import TIFF, is_tiled, no_data_text
 from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
@@ -75,6 +75,8 @@ class GdalImage:
                 self._dataset: Any = rasterio.open(self._source.name, driver=driver, opener=self._source.open)
             inks = self._dataset.colorinterp
             self._alpha = len(inks) - 1 if len(inks) > 1 and inks[-1] is ColorInterp.alpha else None
+            told = no_data_text(file.again()) if driver == "GTiff" else None  # type: ignore[arg-type]
+            self._told = None if told is None else number_told(told)
             self.raster = self._describe()
             self._inflates = driver == "GTiff" and self._dataset.profile.get("compress") == "deflate"
             self._tiled = self._inflates and is_tiled(file.again())  # type: ignore[arg-type]
@@ -173,10 +175,12 @@ class GdalImage:
         return self._dataset.count if self._dataset.interleaving is Interleaving.pixel else 1
 
     def _no_data(self) -> tuple[float | None, ...]:
-        """No-data number of each band: the file beside the image has precedence over the image, as in GDAL."""
+        """No-data number of each band: the file beside the image has precedence over the image, as in GDAL. One that no
+        pixel can have is told, too: rasterio does not say it, and 0 would count as no data where nobody said so."""
         path = local_path(self._href)
         beside = {} if path is None else numbers_beside(path)
-        return tuple(beside.get(band, number) for band, number in enumerate(self._dataset.nodatavals))
+        inside = (self._told if number is None else number for number in self._dataset.nodatavals)
+        return tuple(beside.get(band, number) for band, number in enumerate(inside))
 
     def _describe(self) -> Raster:
         dataset = self._dataset

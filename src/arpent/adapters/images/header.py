@@ -206,11 +206,13 @@ def _transform(page: TiffPage, keys: Mapping[int, int]) -> Affine:
 
 
 def _no_data(page: TiffPage) -> float | None:
-    """The number that the tag begins with, as GDAL reads it."""
     tag = page.tags.get(42113)
-    if tag is None:
-        return None
-    text = str(tag.value).strip().replace(",", ".")
+    return None if tag is None else number_told(str(tag.value))
+
+
+def number_told(text: str) -> float | None:
+    """The number that the tag GDAL_NODATA begins with, as GDAL reads it."""
+    text = text.strip().replace(",", ".")
     for word, number in _MICROSOFT.items():
         if text.startswith(word):
             return number

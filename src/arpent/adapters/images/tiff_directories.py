@@ -16,6 +16,9 @@ MOST_TAG_BYTES = 64 << 20
 MOST_HEADER_BYTES = 256 << 20
 """Maximum bytes of all tags together."""
 _TILE_WIDTH = 322
+_NO_DATA = 42113
+_MOST_TEXT = 1024
+"""Bytes of GDAL_NODATA that are looked at."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Type of a tag → bytes per value."""
 
@@ -36,15 +39,37 @@ def check_directories(file: BinaryIO) -> None:
 
 def is_tiled(file: BinaryIO) -> bool:
     """Whether the first image of a TIFF lies in tiles, not in strips."""
+    return _TILE_WIDTH in _first_tags(file)
+
+
+def no_data_text(file: BinaryIO) -> str | None:
+    """What the first image's tag GDAL_NODATA says, word for word; None where there is no such tag."""
+    place = _first_tags(file).get(_NO_DATA)
+    if place is None:
+        return None
+    at, size = place
+    file.seek(at)
+    return file.read(min(size, _MOST_TEXT)).partition(b"\0")[0].decode("latin-1")
+
+
+def _first_tags(file: BinaryIO) -> dict[int, tuple[int, int]]:
+    """Tag of the first directory → (offset, bytes) of its values. `file` is at its beginning."""
     start = file.read(16)
     order = "<" if start[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", start, 2) == (43,)
     (at,) = struct.unpack_from(order + ("Q" if big else "I"), start, 8 if big else 4)
     file.seek(at)
     (count,) = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))
-    entry = 20 if big else 12
+    entry, form = (20, "HHQQ") if big else (12, "HHII")
+    first = at + (8 if big else 2)
     table = file.read(min(count, MOST_TAGS) * entry)
-    return any(struct.unpack_from(order + "H", table, place) == (_TILE_WIDTH,) for place in range(0, len(table), entry))
+    tags = {}
+    for start_of in range(0, len(table) - entry + 1, entry):
+        tag, kind, values, offset = struct.unpack_from(order + form, table, start_of)
+        size = values * _SIZES.get(kind, 1)
+        room = entry - struct.calcsize(order + form[:-1])
+        tags[tag] = (first + start_of + entry - room if size <= room else offset, size)
+    return tags
 
 
 def _walk(file: BinaryIO) -> None:
