@@ -16,7 +16,7 @@ from tests.support.world import make_imagery
 
 CRS = (32633, 4326, 3035)
 QUICK = {"analysis", "official_client", "real_imagery", "refusals", "same_numbers", "seed_workflow", "synchronous"}
-"""Files (`test_<name>.py`) that `make test` runs: one of each kind. The others, also new ones, are for `make test-jobs`."""
+"""Files (`test_<name>.py`) that `make test` runs: one of each kind. `make test-jobs` runs the others, also new ones."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
