@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 
 from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
@@ -13,6 +14,9 @@ def start() -> None:
     """Run the command that the arguments name, and end the process."""
     ending: list[int] = []
     atexit.register(_end_at_once, ending)  # first of all, so that it is called last
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end_before_it_began)
     leave_pandas_out()
     from arpent.cli.main import app
 
@@ -22,6 +26,12 @@ def start() -> None:
         if ended.code is None or isinstance(ended.code, int):
             ending.append(ended.code or 0)
         raise
+
+
+def _end_before_it_began(*_: object) -> None:
+    """While modules are loaded nothing is to be cleared away, and what is raised in the midst of them is told by their
+    lines."""
+    os._exit(130)
 
 
 def _end_at_once(ending: list[int]) -> None:

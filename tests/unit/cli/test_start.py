@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,17 @@ def test_what_could_not_be_written_is_told() -> None:
         )
     assert done.returncode != 0
     assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_modules_are_loaded_ends_it_without_a_word(number: signal.Signals) -> None:
+    program = f"import os\nimport arpent.adapters\n{COMMAND}".replace(
+        "from arpent.cli.start import start\n",
+        "import arpent.cli.start as module\n"
+        f"module.leave_pandas_out = lambda: os.kill(os.getpid(), {int(number)})\n"
+        "start = module.start\n",
+    ).format(code=0)
+    done = subprocess.run(
+        ["env", "--default-signal=INT,HUP", sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
