@@ -35,6 +35,8 @@ GPKG_GEOMETRY = "geom"
 """Column of a GeoPackage's geometries."""
 FOR_OLD_READERS = {"VERSION": "1.3", "DATETIME_PRECISION": "MILLISECOND"}
 """Of a GeoPackage: GDAL before 3.7 warns of newer versions, and of instants without milliseconds."""
+GEOJSON_END = (b"]}", b"]\n}")
+"""How a whole GeoJSON file ends, but for line ends. Within a feature there are none."""
 POLYGONS = {"Polygon", "MultiPolygon"}
 
 
@@ -129,8 +131,31 @@ def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str, *, l
             layer_metadata={ABOUT.decode(): about} if driver == "GPKG" else None,
             **options,
         )
+        _check_whole(path, driver, len(given), indexed=any(each is not None for each in geometries))
     except (DataSourceError, DataLayerError) as error:
         raise OSError(errno.EIO, f"GDAL cannot write it; is its disk full? ({error!s:.200})") from error
+
+
+def _check_whole(path: Path, driver: str, count: int, *, indexed: bool) -> None:
+    """GDAL says nothing if the disk is full when it closes a file. Raises OSError if the end of the file is not there:
+    its last feature, or the index that is written after all of them."""
+    from pyogrio import read_info
+    from pyogrio.raw import read
+
+    if driver == "GeoJSON":
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 16))
+            whole = file.read().rstrip().endswith(GEOJSON_END)
+    else:
+        try:
+            info = read_info(path)
+            whole = info["capabilities"]["fast_spatial_filter"] or not indexed
+            if count and whole:
+                whole = len(read(path, skip_features=count - 1, max_features=1, columns=[])[2]) == 1
+        except (RuntimeError, ValueError):  # pyogrio's errors
+            whole = False
+    if not whole:
+        raise OSError(errno.ENOSPC, "its disk was full before the file was whole")
 
 
 def _in_degrees(geometries: NDArray[np.object_], crs: CRS) -> NDArray[np.object_]:
