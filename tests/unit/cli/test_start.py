@@ -65,3 +65,13 @@ def test_a_signal_while_modules_are_loaded_ends_it_without_a_word(number: signal
         ["env", "--default-signal=INT,HUP", sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_log_on_a_full_disk_ends_no_work() -> None:
+    told = COMMAND.replace('print("done")', 'print("so far", file=sys.stderr, flush=True)\n    print("done")')
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", told.format(code=0)], stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert (done.returncode, done.stdout) == (0, "done\nleft\n")
