@@ -67,3 +67,48 @@ def test_an_interrupt_that_is_lost_ends_it_all_the_same() -> None:
         "time.sleep(60)\n"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=40, check=False).returncode == 130
+
+
+PROGRAM = """
+import os, signal, sys, typer
+from arpent.cli import guard
+app = typer.Typer(cls=guard.Guarded)
+@app.command()
+def one() -> None:
+    guard.interrupt_on_signals(hang_up=True)
+    {body}
+@app.command()
+def two() -> None: ...
+app(["one"])
+"""
+
+
+def ended(*lines: str) -> tuple[int, str, str]:
+    program = PROGRAM.format(body="\n    ".join(lines))
+    done = subprocess.run(
+        ["env", "--default-signal=INT,HUP", sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr.strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_asking_again_does_not_disturb_the_clearing_up(number: signal.Signals) -> None:
+    ask = f"os.kill(os.getpid(), {int(number)})"
+    code, told, errors = ended("try:", f"    {ask}", "finally:", f"    {ask}", "    print('cleared')")
+    assert (code, told) == (130, "cleared\n")
+    assert "Traceback" not in errors
+
+
+def test_an_interrupt_that_a_library_makes_an_error_of_its_own_is_one() -> None:
+    ask = f"os.kill(os.getpid(), {int(signal.SIGTERM)})"
+    code, told, errors = ended("try:", f"    {ask}", "except KeyboardInterrupt:", "    raise ImportError('numpy')")
+    assert (code, told) == (130, "")
+    assert "unexpected" not in errors
+
+
+def test_while_a_command_is_loaded_nothing_is_raised() -> None:
+    code, told, errors = ended(
+        "with guard.loading():", f"    os.kill(os.getpid(), {int(signal.SIGTERM)})", "print('on')"
+    )
+    assert (code, told, errors) == (130, "", "")

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import requests
 
+from arpent.adapters.features.temporary_folder import temporary_folder
 from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.errors import ArpentError, InvalidRequest, StorageNotFound, WorldError
@@ -153,7 +153,7 @@ class RemoteJob:
         keys = [key for key in store.list(own(output, self.id, "parquet/")) if key.endswith(".parquet")]
         if not keys:
             raise ArpentError(f"Job {self.id} has no table: it is {task['status']}")
-        with TemporaryDirectory(prefix="arpent-") as folder:
+        with temporary_folder() as folder:
             rows = pa.concat_tables(
                 [_fetched(store, output.at(key), Path(folder)) for key in keys], promote_options="default"
             )

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
+from arpent.adapters.features.temporary_folder import temporary_folder
 from arpent.adapters.formats.vector.copy import OWN, RENAMED, own_names, write_copy
 from arpent.adapters.formats.vector.open_file import OpenFile, features_of
 from arpent.adapters.objects.folder import FolderObjects
@@ -70,7 +70,7 @@ def read_fields(given: Any, columns: Columns, settings: Settings, crs: str | Non
         return _of_geometries(list(given), columns, crs)
     content = given if isinstance(given, Mapping) else getattr(given, "__geo_interface__", None)
     if isinstance(content, Mapping):
-        with TemporaryDirectory(prefix="arpent-") as folder:
+        with temporary_folder() as folder:
             path = Path(folder, "fields.geojson")
             path.write_text(json.dumps(_collection(content)))
             return _of_file(path, columns, settings)
@@ -95,7 +95,7 @@ def _of_file(path: Path, columns: Columns, settings: Settings) -> Fields:
         scheme="file", bucket="", key=path.as_posix().lstrip("/"), identifier=columns.id, columns=None, local=True
     )
     with (
-        TemporaryDirectory(prefix="arpent-") as folder,
+        temporary_folder() as folder,
         closing(local.feature_processes(settings, reserve=0)) as reading,
     ):
         store = FolderObjects(Path(folder))
@@ -144,7 +144,7 @@ def _of_columns(geometries: Any, arrays: Mapping[str, pa.Array], crs: CRS, colum
     file = FeatureFile(scheme="file", bucket="", key="", identifier=columns.id, columns=None, local=True)
     opened = OpenFile(crs=crs, key=None, geometry=geometry, columns=tuple(arrays), batches=iter([rows]))
     features = features_of(opened, np.arange(rows.num_rows, dtype=np.int64), rows, file.identifier)
-    with TemporaryDirectory(prefix="arpent-") as folder:
+    with temporary_folder() as folder:
         write_copy(opened, file, Path(folder, "copy"), "{}")
         table = pq.read_table(Path(folder, "copy"))
     return Fields(features=features, table=_shaped(table, columns))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+import errno
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from arpent.adapters.formats.parquet_columns import ABOUT
 from arpent.adapters.formats.parquet_rows import write_csv
 from arpent.adapters.formats.plain_columns import plain_table
 from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo, kinds_of, own_names
+from arpent.adapters.objects.partial_files import whole_file
 from arpent.api.fields import ID, KEY
 from arpent.api.local import Answer
 from arpent.api.tables import wide_table
@@ -33,6 +35,8 @@ GPKG_GEOMETRY = "geom"
 """Column of a GeoPackage's geometries."""
 FOR_OLD_READERS = {"VERSION": "1.3", "DATETIME_PRECISION": "MILLISECOND"}
 """Of a GeoPackage: GDAL before 3.7 warns of newer versions, and of instants without milliseconds."""
+GEOJSON_END = (b"]}", b"]\n}")
+"""How a whole GeoJSON file ends, but for line ends. Within a feature there are none."""
 POLYGONS = {"Polygon", "MultiPolygon"}
 
 
@@ -55,20 +59,23 @@ def save(answer: Answer, path: Path, *, wide: bool) -> tuple[Path, ...]:
     table = wide_table(answer.rows, fields) if wide else answer.rows
     ending = path.suffix.lower()
     if ending == ".csv":
-        _place(path, lambda part: _csv(table, part))
+        with whole_file(path) as part:
+            write_csv(table, part)
         return (path,)
     crs = answer.fields.features.crs
     if ending == ".parquet" and not wide:
         beside = path.with_name(path.stem + FEATURES)
-        _place(beside, lambda part: write_geoparquet(_own(fields), crs, answer.about, part))
         told = {ABOUT: answer.about.encode(), FINGERPRINTS: answer.fingerprints}
-        _place(path, lambda part: _parquet(table, told, part))
+        with whole_file(beside) as features, whole_file(path) as part:  # neither without the other
+            write_geoparquet(_own(fields), crs, answer.about, features)
+            _parquet(table, told, part)
         return path, beside
     rows = _located(table, fields)
-    if ending == ".parquet":
-        _place(path, lambda part: write_geoparquet(rows, crs, answer.about, part))
-    else:
-        _place(path, lambda part: _vector(rows, crs, part, DRIVERS[ending], answer.about))
+    with whole_file(path) as part:
+        if ending == ".parquet":
+            write_geoparquet(rows, crs, answer.about, part)
+        else:
+            _vector(rows, crs, part, DRIVERS[ending], answer.about, layer=path.stem)
     return (path,)
 
 
@@ -93,29 +100,14 @@ def _located(table: pa.Table, fields: pa.Table) -> pa.Table:
     return table.append_column("geometry", fields["geometry"].take(places))
 
 
-def _place(path: Path, write: Callable[[Path], None]) -> None:
-    """All of the file or nothing."""
-    part = path.with_name(f".part-{path.name}")
-    try:
-        part.unlink(missing_ok=True)
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _parquet(table: pa.Table, metadata: Mapping[bytes, bytes], path: Path) -> None:
     with pq.ParquetWriter(path, table.schema, compression="zstd", store_schema=False) as writer:
         writer.write_table(table)
         writer.add_key_value_metadata(dict(metadata))
 
 
-def _csv(table: pa.Table, path: Path) -> None:
-    with path.open("wb") as sink:
-        write_csv(table, sink)
-
-
-def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str) -> None:
+def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str, *, layer: str) -> None:
+    from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import write_arrow
 
     geometries = np.asarray(shapely.from_wkb(table["geometry"].to_pylist()), np.object_)
@@ -127,17 +119,43 @@ def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str) -> N
     given = given.append_column("geometry", pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()))
     options = {"FID": KEYS, **FOR_OLD_READERS} if driver == "GPKG" else {}
     authority = crs.to_authority()
-    write_arrow(
-        given,
-        path,
-        layer=path.name.removeprefix(".part-").rpartition(".")[0],
-        driver=driver,
-        geometry_name="geometry",
-        geometry_type=kind,
-        crs=crs.to_wkt() if authority is None else ":".join(authority),
-        layer_metadata={ABOUT.decode(): about} if driver == "GPKG" else None,
-        **options,
-    )
+    try:
+        write_arrow(
+            given,
+            path,
+            layer=layer,
+            driver=driver,
+            geometry_name="geometry",
+            geometry_type=kind,
+            crs=crs.to_wkt() if authority is None else ":".join(authority),
+            layer_metadata={ABOUT.decode(): about} if driver == "GPKG" else None,
+            **options,
+        )
+        _check_whole(path, driver, len(given), indexed=any(each is not None for each in geometries))
+    except (DataSourceError, DataLayerError) as error:
+        raise OSError(errno.EIO, f"GDAL cannot write it; is its disk full? ({error!s:.200})") from error
+
+
+def _check_whole(path: Path, driver: str, count: int, *, indexed: bool) -> None:
+    """GDAL says nothing if the disk is full when it closes a file. Raises OSError if the end of the file is not there:
+    its last feature, or the index that is written after all of them."""
+    from pyogrio import read_info
+    from pyogrio.raw import read
+
+    if driver == "GeoJSON":
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 16))
+            whole = file.read().rstrip().endswith(GEOJSON_END)
+    else:
+        try:
+            info = read_info(path)
+            whole = info["capabilities"]["fast_spatial_filter"] or not indexed
+            if count and whole:
+                whole = len(read(path, skip_features=count - 1, max_features=1, columns=[])[2]) == 1
+        except (RuntimeError, ValueError):  # pyogrio's errors
+            whole = False
+    if not whole:
+        raise OSError(errno.ENOSPC, "its disk was full before the file was whole")
 
 
 def _in_degrees(geometries: NDArray[np.object_], crs: CRS) -> NDArray[np.object_]:

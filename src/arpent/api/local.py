@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
 from arpent import worker
+from arpent.adapters.features.temporary_folder import temporary_folder
 from arpent.api.fields import Fields
 from arpent.api.query import Query, body_of
 from arpent.api.run import FinishedRun, run_features
@@ -54,7 +54,7 @@ def answer(settings: Settings, fields: Fields, query: Query, watch: Watch, earli
     ArpentError if a job failed."""
     body = body_of(query, worker.collections(settings))
     request = parse_batch(body)
-    with TemporaryDirectory(prefix="arpent-") as folder:
+    with temporary_folder() as folder:
         for bucket in ("fields", "results"):
             Path(folder, bucket).mkdir()
         if earlier is not None and (update := earlier_results(earlier, Path(folder, "results"))) is not None:

@@ -27,6 +27,10 @@ FAULT, MISUSE = 1, 2
 """Exit codes: the script is at fault, or arpent itself; the caller, the settings or the world."""
 GRACE_SECONDS, INTERRUPTED = 15.0, 130
 """After this many seconds a command that was asked to end ends as if it were killed, with this exit code."""
+_asked = threading.Event()
+"""Set once this process was asked to end."""
+_loading = threading.Event()
+"""Set while a command is loaded."""
 WAYS_OUT = (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, SystemExit, BrokenPipeError)
 """Exceptions that end a command in the normal way, by the framework or the user."""
 
@@ -52,6 +56,8 @@ class Guarded(TyperGroup):
         except WAYS_OUT:
             raise
         except BaseException as error:  # panics of libraries in Rust are no Exception
+            if _asked.is_set():  # a library made something else of the interrupt
+                raise KeyboardInterrupt from None
             if _shows_traceback():
                 raise
             line, code = line_and_code(error)
@@ -102,18 +108,24 @@ def check_target(path: Path | None, option: str) -> None:
         raise InvalidRequest(f"{option} {path} is a folder; name a file in it")
     if not path.absolute().parent.is_dir():
         raise InvalidRequest(f"{option} {path}: there is no folder {path.absolute().parent}; make it")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+    if path.exists() and not os.access(path, os.W_OK):
         raise InvalidRequest(f"{option} {path}: it may not be written by this user")
+    folder = Path(os.path.realpath(path)).parent  # where a new file takes the place of the old one
+    if (path.is_file() or not path.exists()) and not os.access(folder, os.W_OK):
+        raise InvalidRequest(f"{option} {path}: it may not be written by this user: see the rights of {folder}")
 
 
 @contextmanager
 def loading() -> Iterator[None]:
     """For a block of imports: nothing is collected in it, and what it leaves is never walked over again. Both together
-    are a fifth of a second of a command that computes."""
+    are a fifth of a second of a command that computes. Whoever asks this process to end need not wait, nor see which
+    module was in the midst: nothing has been begun."""
     gc.disable()
+    _loading.set()
     try:
         yield
     finally:
+        _loading.clear()
         gc.freeze()
         gc.enable()
 
@@ -127,11 +139,13 @@ def settings_of(executor: str | None = None, catalog: str | None = None) -> Sett
 
 
 def interrupt_on_signals(*, hang_up: bool) -> None:
-    """What asks this process to end acts as Ctrl-C: what was begun is cleared away. `hang_up`: also the end of its
-    terminal, unless that is ignored, as below nohup."""
+    """What asks this process to end acts as Ctrl-C: what was begun is cleared away, and asking again does not disturb
+    that. `hang_up`: also the end of its terminal, unless that is ignored, as below nohup."""
     signal.signal(signal.SIGTERM, _interrupt)
-    if hang_up and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, _interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt if hang_up else signal.SIG_DFL)
 
 
 def stop_on_signals() -> threading.Event:
@@ -144,6 +158,11 @@ def stop_on_signals() -> threading.Event:
 
 def _interrupt(*_: object) -> None:
     """Python drops what is raised in a callback of its own, and a library may drop it, or wait for what it cut off."""
+    if _loading.is_set():
+        os._exit(INTERRUPTED)
+    if _asked.is_set():
+        return
+    _asked.set()
     end = threading.Timer(GRACE_SECONDS, os._exit, (INTERRUPTED,))
     end.daemon = True
     end.start()

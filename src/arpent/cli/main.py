@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from arpent import __version__
+from arpent.adapters.objects.partial_files import whole_file, write_whole
 from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.clients import app as client_app
 from arpent.cli.conformance.command import conformance
@@ -203,7 +204,7 @@ def explain(
     if png is None:
         typer.echo(found)
     else:
-        png.write_bytes(found)
+        write_whole(png, found)
         typer.echo(json.dumps({"file": str(png)}) if as_json else str(png))
 
 
@@ -232,11 +233,10 @@ def results(
     check_target(parquet, "--parquet")
     check_target(csv, "--csv")
     table = collect(settings_of(), url)
-    if parquet is not None:
-        write_parquet(table, parquet)
-    if csv is not None:
-        with csv.open("wb") as file:
-            write_csv(table, file)
+    for path, write in ((parquet, write_parquet), (csv, write_csv)):
+        if path is not None:
+            with whole_file(path) as part:
+                write(table, part)
     files = [str(path) for path in (parquet, csv) if path is not None]
     if as_json:
         typer.echo(json.dumps({"rows": len(table), "files": files}))

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from arpent import worker
 from arpent.adapters.formats.parquet_rows import assemble
-from arpent.adapters.objects.folded import FOLDER, folded_tables, unfolded
+from arpent.adapters.objects.folded import FOLDER, folded_tables, is_folded_table, unfolded
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import InvalidRequest
@@ -86,22 +86,20 @@ def _around(url: str, place: Location, table: str) -> str:
 
 
 def _batches(store: ObjectStore, place: Location) -> Iterator[list[Row]]:
-    found = False
-    keys = (key for key in store.list(place) if key.endswith(".json"))
-    with ThreadPoolExecutor(IN_FLIGHT, "results") as pool:
-        while batch := list(islice(keys, BATCH)):
-            read = pool.map(lambda key: _rows(key, store.read(place.at(key))), batch)
-            rows = [row for rows in read for row in rows]
-            found |= bool(rows)
-            yield rows
-    if not found:
-        yield from _folded_batches(store, place)
-
-
-def _folded_batches(store: ObjectStore, place: Location) -> Iterator[list[Row]]:
-    """The rows of a job whose files are folded; of two contents of a key, those of the later table."""
+    keys = [key for key in store.list(place) if key.endswith(".json") or is_folded_table(key)]
     seen: set[str] = set()
-    for table in reversed(folded_tables(store, place)):
+    yield from _folded_batches(store, place, sorted(filter(is_folded_table, keys)), seen)
+    files = (key for key in keys if key not in seen and not is_folded_table(key))
+    with ThreadPoolExecutor(IN_FLIGHT, "results") as pool:
+        while batch := list(islice(files, BATCH)):
+            read = pool.map(lambda key: _rows(key, store.read(place.at(key))), batch)
+            yield [row for rows in read for row in rows]
+
+
+def _folded_batches(store: ObjectStore, place: Location, tables: list[str], seen: set[str]) -> Iterator[list[Row]]:
+    """The rows of files that are folded; of two contents of a key, those of the later table. They are `seen` then:
+    some or all may have been unfolded, before or after features were processed again."""
+    for table in reversed(tables):
         mine: set[str] = set()
         rows: list[Row] = []
         for key, content in unfolded(store, place.at(table)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import shapely
 
 import arpent
 from arpent.adapters.executors.inline import InlineExecutor
+from arpent.adapters.features import temporary_folder
 from arpent.adapters.images.other_formats import IsolatedHeader
+from arpent.api import local as local_answer
 from arpent.domain.errors import InvalidSetting
 from arpent.settings import FILE, Settings
 from arpent.wiring import local
@@ -79,3 +83,25 @@ def test_images_that_may_end_their_reader_are_not_read_in_this_process(
     assert chosen == ["processes"]
     assert found["mean"].notna().any()
     assert found["mean"].tolist() == plain["mean"].tolist()
+
+
+def test_what_a_killed_run_left_goes_with_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that a run keeps in the temporary folder has a name by which a later one knows it."""
+    left = tmp_path / "temporary" / f"{temporary_folder.PREFIX}left"
+    left.mkdir(parents=True)
+    os.utime(left, (1, 1))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    during: set[str] = set()
+    run = local_answer.run_features
+
+    def watched(*given: Any) -> Any:
+        during.update(os.listdir(tmp_path / "temporary"))
+        return run(*given)
+
+    monkeypatch.setattr(local_answer, "run_features", watched)
+    fields = [parcel.geometry for parcel in good_parcels(1)]
+    arpent.statistics(fields, make_imagery(tmp_path / "stac"), crs="EPSG:32633", **WISH)
+    assert during, "a run needs room"
+    assert left.name not in during
+    assert all(name.startswith(temporary_folder.PREFIX) for name in during), during
+    assert os.listdir(tmp_path / "temporary") == []

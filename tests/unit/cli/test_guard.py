@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from numba import njit
 
-from arpent.cli.guard import line_and_code
+from arpent.cli.guard import check_target, line_and_code
+from arpent.domain.errors import InvalidRequest
 
 
 def test_a_machine_that_keeps_no_kernels_is_told_which_variable_to_set() -> None:
@@ -15,3 +19,15 @@ def test_a_machine_that_keeps_no_kernels_is_told_which_variable_to_set() -> None
     assert "set NUMBA_CACHE_DIR" in line
     assert "unexpected" not in line
     assert code == 2
+
+
+def test_a_file_that_no_new_one_may_replace_is_refused_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own rights do not help: what is written takes its place when it is whole."""
+    (tmp_path / "a.csv").touch()
+    check_target(tmp_path / "a.csv", "--csv")
+    monkeypatch.setattr(os, "access", lambda place, _: Path(place) != tmp_path)
+    with pytest.raises(InvalidRequest, match=f"may not be written by this user: see the rights of {tmp_path}$"):
+        check_target(tmp_path / "a.csv", "--csv")
+    check_target(Path(os.devnull), "--csv")

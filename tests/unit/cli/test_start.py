@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,27 @@ def test_what_could_not_be_written_is_told() -> None:
         )
     assert done.returncode != 0
     assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_modules_are_loaded_ends_it_without_a_word(number: signal.Signals) -> None:
+    program = f"import os\nimport arpent.adapters\n{COMMAND}".replace(
+        "from arpent.cli.start import start\n",
+        "import arpent.cli.start as module\n"
+        f"module.leave_pandas_out = lambda: os.kill(os.getpid(), {int(number)})\n"
+        "start = module.start\n",
+    ).format(code=0)
+    done = subprocess.run(
+        ["env", "--default-signal=INT,HUP", sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_log_on_a_full_disk_ends_no_work() -> None:
+    told = COMMAND.replace('print("done")', 'print("so far", file=sys.stderr, flush=True)\n    print("done")')
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", told.format(code=0)], stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert (done.returncode, done.stdout) == (0, "done\nleft\n")

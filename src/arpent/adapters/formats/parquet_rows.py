@@ -34,7 +34,7 @@ def write_parquet(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="zstd", store_schema=False)
 
 
-def write_csv(table: pa.Table, sink: BinaryIO) -> None:
+def write_csv(table: pa.Table, sink: BinaryIO | Path) -> None:
     """Write the table as CSV with a header; instants in ISO 8601, lists as JSON, nulls empty."""
     pyarrow.csv.write_csv(plain_table(table, instants=True, texts=True), sink)
 

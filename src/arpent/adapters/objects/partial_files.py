@@ -1,11 +1,15 @@
-"""Partial files: names of files that are being written, by which is known whose they are and whether he still lives."""
+"""Partial files: names of files that are being written, by which is known whose they are and whether he still lives;
+and files that appear under their own name when they are whole."""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
-from contextlib import suppress
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -23,6 +27,45 @@ def partial_prefix() -> str:
     """The beginning of the name of a file that this process writes; nobody else gets the same."""
     number = os.getpid()
     return f"{PARTIAL}{_machine()}-{number}-{_beginning(number)}-{secrets.token_hex(8)}"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Where to write a file, which takes the place of `path` at the end of the context: of one that fails, is killed or
+    runs beside another nobody ever finds half a file, and what was there stays. What is no plain file, such as
+    /dev/stdout or a pipe, is written as it is."""
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    target = Path(os.path.realpath(path))  # a link stays one
+    _remove_left_over(target.parent)
+    part = target.parent / f"{partial_prefix()}{target.suffix}"
+    try:
+        yield part
+        with suppress(OSError):
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        part.replace(target)
+    except OSError as error:
+        if error.strerror and error.filename in (None, str(part)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str | bytes) -> None:
+    """Write a file that takes the place of `path` when it is whole; text as UTF-8."""
+    with whole_file(path) as part:
+        part.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+def _remove_left_over(folder: Path) -> None:
+    now = time.time()
+    with suppress(OSError):
+        for partial in folder.glob(f"{PARTIAL}*"):
+            with suppress(OSError):
+                if is_left_over(partial, now):
+                    partial.unlink()
 
 
 def is_left_over(path: Path, now: float) -> bool:

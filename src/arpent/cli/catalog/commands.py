@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from arpent.adapters.objects.partial_files import write_whole
 from arpent.cli.guard import check_target
 from arpent.cli.options import JsonOption
 from arpent.domain.errors import InvalidRequest
@@ -34,7 +35,7 @@ def from_index(
     items = list(items_of_index(index, _box(bbox), _years(years)))
     if not items:
         raise InvalidRequest(f"{index} has no file there: widen --bbox, or choose other --years")
-    to.write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+    write_whole(to, json.dumps({"type": "FeatureCollection", "features": items}))
     if as_json:
         typer.echo(json.dumps({"file": str(to), "items": len(items)}))
         return

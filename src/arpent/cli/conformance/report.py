@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from arpent.adapters.objects.partial_files import write_whole
 from arpent.cli.conformance.check import CheckOutcome, Verdict
 from arpent.domain.errors import InvalidRequest
 
@@ -96,7 +97,7 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write the page, its form by the ending of the name (see `check_ending`)."""
-        path.write_text(self.as_html if path.suffix in HTML else self.as_markdown, encoding="utf-8")
+        write_whole(path, self.as_html if path.suffix in HTML else self.as_markdown)
 
 
 HTML, MARKDOWN = (".html", ".htm"), (".md",)

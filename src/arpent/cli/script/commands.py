@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from arpent.adapters.objects.partial_files import write_whole
 from arpent.cli.guard import check_target, loading, read_text, settings_of
 from arpent.cli.options import JsonOption
 from arpent.domain.errors import InvalidRequest
@@ -39,7 +40,7 @@ def new_script(
     check_target(output, "--output")
     text = new_text(worker.collections(settings_of()), index, collection, mask, composite, constant or [])
     if output is not None:
-        output.write_text(text)
+        write_whole(output, text)
     if as_json:
         _print([json.dumps({"evalscript": text, "file": None if output is None else str(output)})])
     elif output is None:

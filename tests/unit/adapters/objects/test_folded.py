@@ -26,6 +26,11 @@ def store(tmp_path: Path) -> FolderObjects:
     return FolderObjects(tmp_path)
 
 
+def failed(feature: int, reason: str) -> tuple[str, bytes]:
+    told = {"id": feature, "error": {"type": "EXECUTION_ERROR", "message": reason}}
+    return f"out/job/{feature}.json", json.dumps(told).encode()
+
+
 def test_what_was_folded_comes_back_byte_for_byte(store: FolderObjects, tmp_path: Path) -> None:
     folded = FoldedObjects(store, JOB, "part-0")
     folded.write_many(OUTPUT, iter(FILES[:2]))
@@ -57,16 +62,22 @@ def test_nothing_stays_of_an_earlier_attempt_that_made_more_calls(store: FolderO
 
 
 def test_of_two_tables_the_later_one_counts_and_each_is_read_once(store: FolderObjects, tmp_path: Path) -> None:
-    def file(feature: int, reason: str) -> tuple[str, bytes]:
-        told = {"id": feature, "error": {"type": "EXECUTION_ERROR", "message": reason}}
-        return f"out/job/{feature}.json", json.dumps(told).encode()
-
-    FoldedObjects(store, JOB, "part-000000-0").write_many(OUTPUT, [file(1, "first"), file(2, "first")])
-    FoldedObjects(store, JOB, "part-000000-1").write_many(OUTPUT, [file(2, "again")])
+    FoldedObjects(store, JOB, "part-000000-0").write_many(OUTPUT, [failed(1, "first"), failed(2, "first")])
+    FoldedObjects(store, JOB, "part-000000-1").write_many(OUTPUT, [failed(2, "again")])
     with patch.object(FolderObjects, "read", autospec=True, side_effect=FolderObjects.read) as read:
         rows = collect(Settings(), str(tmp_path / "results" / "out")).to_pylist()
     assert [(row["id"], row["reason"].rpartition(" ")[2]) for row in rows] == [(1, "first"), (2, "again")]
     assert read.call_count == 2
+
+
+def test_what_was_unfolded_in_part_hides_nothing(store: FolderObjects, tmp_path: Path) -> None:
+    """As by a command that was killed, or before features were processed again; another job's files lie beside."""
+    FoldedObjects(store, JOB, "round-000").write_many(OUTPUT, [failed(1, "first"), failed(2, "first")])
+    store.write_many(OUTPUT, [failed(1, "first"), ("out/other/3.json", failed(3, "other")[1])])
+    FoldedObjects(store, JOB, "round-001").write_many(OUTPUT, [failed(1, "again")])
+    rows = collect(Settings(), str(tmp_path / "results" / "out")).to_pylist()
+    told = [(row["id"], row["reason"].rpartition(" ")[2]) for row in rows]
+    assert told == [(1, "again"), (2, "first"), (3, "other")]
 
 
 def test_what_the_store_refused_is_not_written_later(store: FolderObjects, monkeypatch: pytest.MonkeyPatch) -> None:

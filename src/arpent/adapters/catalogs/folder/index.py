@@ -43,6 +43,10 @@ BATCH = 500
 """Files per transaction."""
 WRITTEN_SECONDS = 60.0
 """A file that is being written for longer is left out."""
+STUCK_SECONDS, LOOK_SECONDS = 60.0, 0.05
+"""A process that builds an index and shows no sign of life for so long stands still; and between two looks at it."""
+SIGNS = 2_000
+"""Files after which it shows one."""
 LAYOUT = 3
 """Version of the tables and of what they hold; part of the index file's name."""
 _EVER = 1e12
@@ -91,6 +95,8 @@ class Index:
         self._base.execute("PRAGMA temp_store = FILE")
         self._unfinished: dict[str, float] = {}
         """Since when (monotonic seconds) each file has been found being written."""
+        self._sign = (0, -math.inf)
+        """The last sign of life of the process that has the lock, and when (monotonic seconds) it was new."""
         with self._alone(wait=True):
             self._base.executescript(_TABLES)
 
@@ -107,8 +113,9 @@ class Index:
 
     def refresh(self, found: Iterable[tuple[str, Stamp]]) -> None:
         """Read the new and changed files among `found`, all files that there are now, and forget deleted ones. Does
-        nothing while another process does this. Raises CatalogUnavailable, transient, for a file that is just being
-        written and that nobody has read before; of others what was read before stays until they are whole."""
+        nothing while another process does this, unless that one stands still: then the index goes on in memory. Raises
+        CatalogUnavailable, transient, for a file that is just being written and that nobody has read before; of others
+        what was read before stays until they are whole."""
         first = math.isinf(self.age())
         with self._alone(wait=first) as alone:
             if not alone or (first and not math.isinf(self.age())):
@@ -117,7 +124,7 @@ class Index:
                 self._base.execute("DROP TABLE IF EXISTS temp.seen")
                 self._base.execute("DROP TABLE IF EXISTS temp.wanted")
                 self._base.execute("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER)")
-                rows = ((name, *stamp) for name, stamp in found)
+                rows = ((name, *stamp) for name, stamp in self._alive(found))
                 self._base.executemany("INSERT OR REPLACE INTO temp.seen VALUES (?, ?, ?)", rows)
             missed = "SELECT path FROM files EXCEPT SELECT path FROM temp.seen"
             changed = "SELECT path, changed, size FROM temp.seen EXCEPT SELECT path, changed, size FROM files"
@@ -129,6 +136,7 @@ class Index:
             while batch := self._base.execute(
                 "SELECT rowid, path, changed, size FROM temp.wanted WHERE rowid > ? LIMIT ?", (wanted, BATCH)
             ).fetchall():
+                self._show_life()
                 self._read({path: (stamp, size) for _, path, stamp, size in batch})
                 wanted = batch[-1][0]
             with self._transaction():
@@ -214,17 +222,54 @@ class Index:
 
     @contextmanager
     def _alone(self, *, wait: bool) -> Iterator[bool]:
-        """Yield whether this process holds the lock; `wait`: until it does."""
+        """Yield whether this process may change the index; `wait`: not before another one that does has ended, or
+        stands still, as after Ctrl-Z."""
         if self._place is None:
             yield True
             return
-        with open(f"{self._place}.lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+        with open(f"{self._place}.lock", "a") as lock:
+            while not (held := _is_locked(lock.fileno())) and not (stuck := self._is_stuck(lock.fileno())) and wait:
+                time.sleep(LOOK_SECONDS)
+            if not held and stuck:
+                log.warning("A process that builds the index %s stands still; it is kept in memory here.", self._place)
+                self._go_on_in_memory()
+            yield held or stuck
+
+    def _is_stuck(self, lock: int) -> bool:
+        """Whether the process that has the lock has shown no sign of life since this one began to look."""
+        sign, now = os.fstat(lock).st_mtime_ns, time.monotonic()
+        if sign != self._sign[0]:
+            self._sign = (sign, now)
+        return now - self._sign[1] > STUCK_SECONDS
+
+    def _show_life(self) -> None:
+        if self._place is not None:
+            os.utime(f"{self._place}.lock")
+
+    def _alive(self, found: Iterable[tuple[str, Stamp]]) -> Iterator[tuple[str, Stamp]]:
+        for number, each in enumerate(found):
+            if number % SIGNS == 0:
+                self._show_life()
+            yield each
+
+    def _go_on_in_memory(self) -> None:
+        """An empty index, whose items have other numbers than those of the file."""
+        last: list[tuple[int]] = []
+        with suppress(sqlite3.Error):  # the file has no tables yet
+            last = self._base.execute("SELECT seq FROM sqlite_sequence").fetchall()
+        self._base.close()
+        self._place, self._base = None, sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._base.executescript(_TABLES)
+        self._base.executemany("INSERT INTO sqlite_sequence VALUES ('items', ?)", last)
+
+
+def _is_locked(lock: int) -> bool:
+    """Whether this process has the lock now."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 _Names = tuple[str, tuple[str, ...]]

@@ -174,6 +174,8 @@ def _live_here(ours: Connection, theirs: Connection) -> NoReturn:
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what it means to this program
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
         ours.close()
         with open(os.devnull, "rb") as nothing:
             os.dup2(nothing.fileno(), 0)
