@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from arpent.adapters.objects.partial_files import write_whole
 from arpent.cli.conformance.check import CheckOutcome, Verdict
 from arpent.domain.errors import InvalidRequest
 
@@ -97,7 +96,7 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write the page, its form by the ending of the name (see `check_ending`)."""
-        write_whole(path, self.as_html if path.suffix in HTML else self.as_markdown)
+        path.write_text(self.as_html if path.suffix in HTML else self.as_markdown, encoding="utf-8")
 
 
 HTML, MARKDOWN = (".html", ".htm"), (".md",)
