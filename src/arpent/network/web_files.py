@@ -34,7 +34,7 @@ CONNECT_SECONDS, SILENT_SECONDS, WHOLE_SECONDS = 5.0, 30.0, 120.0
 TRIES = 11
 PAUSE, LONGEST_PAUSE = 0.1, 15.0
 """Seconds before the second try; doubled for each further one, and varied."""
-MOST_PARTS = 64
+MOST_ANSWERS = 64
 """Answers of which a range may be put together: a server may give less of it than was asked for (RFC 9110, 14.2)."""
 _PIECE = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -118,7 +118,7 @@ class WebFiles:
         while start < last:
             part = self._part(url, start, end)
             same = part.tag == first.tag if first.tag else part.modified == first.modified
-            if len(content) >= MOST_PARTS or not part.content or not same or part.size != first.size:
+            if len(content) >= MOST_ANSWERS or not part.content or not same or part.size != first.size:
                 raise NoAnswer
             content.append(part.content)
             start += len(part.content)
