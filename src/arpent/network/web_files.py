@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from threading import Lock
 from urllib.parse import quote, urlsplit
@@ -34,6 +34,8 @@ CONNECT_SECONDS, SILENT_SECONDS, WHOLE_SECONDS = 5.0, 30.0, 120.0
 TRIES = 11
 PAUSE, LONGEST_PAUSE = 0.1, 15.0
 """Seconds before the second try; doubled for each further one, and varied."""
+MOST_ANSWERS = 64
+"""Answers of which a range may be put together: a server may give less of it than was asked for (RFC 9110, 14.2)."""
 _PIECE = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSED = (401, 403)
@@ -110,6 +112,20 @@ class WebFiles:
     def piece(self, url: str, start: int, end: int) -> Piece:
         """The bytes from `start` up to `end`. Raises EgressRefused, AccessFailed, FileNotFoundError, Denied, NoRanges,
         NoAnswer."""
+        first = self._part(url, start, end)
+        content, last = [first.content], min(end, first.size)
+        start += len(first.content)
+        while start < last:
+            part = self._part(url, start, end)
+            same = part.tag == first.tag if first.tag else part.modified == first.modified
+            if len(content) >= MOST_ANSWERS or not part.content or not same or part.size != first.size:
+                raise NoAnswer
+            content.append(part.content)
+            start += len(part.content)
+        return first if len(content) == 1 else replace(first, content=memoryview(b"".join(content)))
+
+    def _part(self, url: str, start: int, end: int) -> Piece:
+        """The beginning of a range, or all of it. Raises as `piece`."""
         until, tries, host = time.monotonic() + self._retry_seconds, 0, urlsplit(url).netloc
         while True:
             tries += 1

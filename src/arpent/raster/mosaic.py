@@ -26,6 +26,10 @@ from arpent.raster.sampling_plan import SamplingPlan
 log = logging.getLogger(__name__)
 
 
+MOST_HEALED = 16
+"""Blocks that may be damaged on their way and whole when they are read again, before such a one counts as broken."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mosaic:
     """The samples of an input with SIMPLE mosaicking."""
@@ -212,29 +216,37 @@ def _layers(
 
 def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures | None) -> None:
     """Read everything. An unreadable image fails the features that need it; then reading goes on."""
-    pending = list(plans)
+    pending, healed = list(plans), 0
     while pending:
         try:
             _stream(pending, reader, canvas)
         except AssetUnreadable as error:
             canvas.forget()
-            if error.transient or read_failures is None or not _blame(error, pending, reader, canvas, read_failures):
+            if error.transient or read_failures is None:
                 raise
+            if not _blame(error, pending, reader, canvas, read_failures, believed=healed >= MOST_HEALED):
+                if error.block is None or healed >= MOST_HEALED:
+                    raise
+                healed += 1  # the block was damaged on its way, and is whole now
         else:
             return
 
 
 def _blame(
-    error: AssetUnreadable, plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures
-) -> bool:
-    """Note which features lose samples to an unreadable image; False if there are none, so that going on would not
-    help."""
+    error: AssetUnreadable, plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures,
+    *, believed: bool,
+) -> bool:  # fmt: skip
+    """Note which features lose samples to an unreadable image; False if there are none. `believed`: the block that
+    failed counts as broken even if it can be read now."""
     found = False
     for turn, layer in [(turn, layer) for turn, plan in plans for layer in plan if layer.href == error.href]:
         filled = canvas.filled(turn.scene)
         needed = layer.read(filled)
         # If a single block is at fault, others may be, too: all are tried now, rather than one per new beginning.
-        broken = needed if error.block is None else [one for one in needed if _fails(one[1], layer, reader)]
+        broken = needed if error.block is None else [
+            one for one in needed
+            if (believed and (one[1].level, one[1].row, one[1].column) == error.block) or _fails(one[1], layer, reader)
+        ]  # fmt: skip
         owners = read_failures.owners([layer.index.samples_of(position) for position, _ in broken], filled)
         found |= bool(owners.any())
         canvas.abandon(read_failures.add(owners, turn.item, error))

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from arpent.network.web_files import NoAnswer, NoRanges, WebFiles
+from tests.support.http_server import QuietHandler, served
 from tests.support.slow_server import serving
 
 
@@ -33,3 +34,20 @@ def test_which_answers_pass(status: int, passing: bool) -> None:
     with serving(answer) as url, pytest.raises(NoAnswer) as caught:
         WebFiles(None, 0.0).piece(f"{url}/b04.tif", 0, 4)
     assert (caught.value.status, caught.value.passing) == (status, passing)
+
+
+def test_a_range_that_comes_in_parts_is_put_together() -> None:
+    """A server may give less than was asked for: the rest would be taken for damaged blocks."""
+
+    class Sparing(QuietHandler):
+        def do_GET(self) -> None:
+            start, last = map(int, self.headers["range"].removeprefix("bytes=").split("-"))
+            piece = b"0123456789"[start : min(start + 3, last + 1)]
+            self.send_response(206)
+            self.send_header("content-range", f"bytes {start}-{start + len(piece) - 1}/10")
+            self.send_header("content-length", str(len(piece)))
+            self.end_headers()
+            self.wfile.write(piece)
+
+    with served(Sparing) as url:
+        assert bytes(WebFiles(None, 5.0).piece(f"{url}/b04.tif", 1, 9).content) == b"12345678"

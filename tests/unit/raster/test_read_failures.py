@@ -149,3 +149,28 @@ def test_a_scene_that_is_broken_costs_the_feature_not_the_other_scenes_of_others
 def test_what_may_pass_is_raised(fault: dict[str, frozenset[str]]) -> None:
     with pytest.raises(AssetUnreadable):
         mosaic(BrokenReader({"r0": image(1)}, transient=True, **fault), boxes_site(SITE_BOXES))  # type: ignore[arg-type]
+
+
+@dataclass
+class HealingReader(BrokenReader):
+    """Each block is damaged so many times, and whole afterwards."""
+
+    times: int = 1
+
+    def read(
+        self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0
+    ) -> Iterator[tuple[str, Block, NDArray[np.generic]]]:
+        if self.times:
+            self.times -= 1
+            yield from super().read(requests, band)
+        else:
+            yield from MemoryReader.read(self, requests, band)
+
+
+def test_a_block_that_is_damaged_for_a_moment_costs_nothing() -> None:
+    """It would cost each feature of the partition all of its intervals."""
+    sampling = boxes_site(SITE_BOXES)
+    whole = mosaic(MemoryReader({"r0": image(1)}), sampling)
+    result = mosaic(HealingReader({"r0": image(1)}, bad=frozenset({("r0", 0, 0)})), sampling)
+    assert not result.faults
+    np.testing.assert_array_equal(result.values[0], whole.values[0])

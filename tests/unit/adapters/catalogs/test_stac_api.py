@@ -179,13 +179,13 @@ def test_an_api_that_links_to_no_further_pages_is_told(api: Api, size: int) -> N
 
 
 def test_counts_are_no_proof(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    """Some are estimates, or of the whole catalogue: an API that links to its pages is believed, and asked once."""
+    """Some are estimates, or of the whole catalogue: an API that links to its pages is believed, once asked."""
     api.page = 200
     counted(api, lambda page: {**page, "numberMatched": 1_000_000})
     catalog = ApiCatalog(api.url, backoff=0.001)
     for _ in range(3):
         assert len(catalog.search(COLLECTION, JUNE, BOX)) == 23
-    assert [question["limit"] for question in api.asked] == [200, 11, 200, 200]
+    assert [question["limit"] for question in api.asked] == [200, 200, 200, 11, 200, 200]
     assert not caplog.messages
 
 

@@ -27,12 +27,14 @@ DEEPEST_REASON = 4
 """Levels of an error body in which a reason is looked for."""
 CHOKED = frozenset({413, 500, 502, 504})
 """Statuses after which a smaller page may help …"""
-BUSY = frozenset({408, 425, 429, 503})
+BUSY = frozenset({202, 408, 425, 429, 503})
 """… and after which waiting may help. The session retries these itself, with the server's Retry-After."""
 STALLS = 3
 """Timeouts of one request after which it is given up."""
 LONGEST_WAIT = 8.0
 """Longest pause between two tries, in seconds."""
+_WHOLE = frozenset({200, 201, 203})
+"""Statuses of a whole answer: one of 202 is still being made, one of 206 is a part."""
 _LIMIT = re.compile(r"\blimit\b|\bpage.?size\b|too (large|many)", re.IGNORECASE)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REASONS = ("description", "detail", "message", "errorMessage", "error", "errors", "title", "msg", "code")
@@ -111,6 +113,13 @@ class Server:
         self._session = session
         self._limits = limits
 
+    def rest(self, number: int) -> None:
+        """Wait as before try number + 1 of a request."""
+        pause(self._pause(number))
+
+    def _pause(self, number: int) -> float:
+        return min(self._limits.backoff * 2.0 ** (number - 1), LONGEST_WAIT) * random.uniform(0.5, 1.5)
+
     def answer(self, request: PageRequest) -> dict[str, object]:
         """The answer's JSON object. Raises Refused, NotJson, EgressRefused, requests.RequestException."""
         return self.answered(request, lambda same, _: same)[1]
@@ -132,7 +141,7 @@ class Server:
             except (Refused, NotJson, requests.RequestException) as error:
                 stalls += isinstance(error, requests.Timeout)
                 number += 1
-                seconds = min(limits.backoff * 2 ** (number - 1), LONGEST_WAIT) * random.uniform(0.5, 1.5)
+                seconds = self._pause(number)
                 following = again(request, error) if smaller_page_may_help(error) or is_transient(error) else None
                 if following is None or stalls >= STALLS or number >= max(limits.tries, 1) or limits.ended(seconds):
                     raise
@@ -141,7 +150,7 @@ class Server:
 
     def _json(self, request: PageRequest) -> dict[str, object]:
         response = self._followed(request)
-        if not 200 <= response.status_code < 300:
+        if response.status_code not in _WHOLE:
             raise Refused(response.status_code, reason_of(response.content))
         if _values(response.content) > MOST_VALUES:
             raise requests.exceptions.ContentDecodingError(f"the answer has more than {MOST_VALUES:,} values")

@@ -54,7 +54,7 @@ class ChosenSearch:
         """The items that count, without assets, by `key_of` of their documents. Raises FieldsIgnored; Unfaithful if
         they cannot be told apart; and what `search` raises."""
         documents = {key_of(document): document for document in self.search(BARE)}
-        if any(document.get("assets") for document in documents.values()):
+        if any(map(_assets_of, documents.values())):
             raise FieldsIgnored
         found = {key: item for key, item in self._without_assets(documents) if self.counts(item)}
         if len({item.id for item in found.values()}) < len(found) or any(
@@ -72,8 +72,8 @@ class ChosenSearch:
         if not kept:
             return newest(bare.values())
         whole = {key_of(document): document for document in self.search(narrowing)}
-        if any(item.id in kept and key not in whole for key, item in bare.items()):
-            raise Unfaithful
+        if any(item.id in kept and not _assets_of(whole.get(key)) for key, item in bare.items()):
+            raise Unfaithful  # also if they are the first answer once more, out of somebody's cache
         if any(properties(whole[key]).keys() - item.properties.keys() for key, item in bare.items() if key in whole):
             raise Unfaithful  # more was left out than assets and links: which of them are newest is not known
         sources = ((document, own_address(document, self.source)) for document in whole.values())
@@ -98,6 +98,10 @@ class ChosenSearch:
                 raise Unfaithful from error
             if item is not None:
                 yield key, replace(item, assets={})
+
+
+def _assets_of(document: object) -> object:
+    return document.get("assets") if isinstance(document, dict) else None
 
 
 def _some_band(document: Document, collection: Collection) -> Iterable[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from urllib.parse import quote
 
-from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, Server
+from arpent.adapters.catalogs.api.answers import NotItems, NotJson, PageRequest, Refused, Server, reason_in
 from arpent.adapters.catalogs.api.pages import next_request
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
@@ -18,6 +18,8 @@ MOST_NAMED = 12
 _ABSENT = (404, 410)
 _UNKNOWN = (400, 405, 422, 501)
 """Statuses that leave open whether the collection exists."""
+_UNLISTED = (*_ABSENT, *_UNKNOWN, 401, 403)
+"""Statuses of an API that does not list its collections."""
 
 
 def served_names(
@@ -33,7 +35,15 @@ def served_names(
     for group in doubtful:
         known = next((each for each in group if each in (listed or ())), None)
         found[group] = known or found[group] or (group[0] if listed is None and found[group] is None else "")
-    if served := [answer for answer in found.values() if answer]:
+    served = [answer for answer in found.values() if answer]
+    denied = [each for group, answer in found.items() if not answer for each in group]
+    if served and denied and listed is None:
+        raise CatalogUnavailable(
+            f"{name} has {', '.join(served)} of {collection.id}, but denies {', '.join(denied)}, and does not list what"
+            " it has. If it lacks them, name in a TOML file of your own (ARPENT_COLLECTIONS) what it has.",
+            transient=True,
+        )
+    if served:
         return served
     wanted = [each for group in groups for each in group]
     raise CatalogUnavailable(
@@ -67,7 +77,8 @@ def _has(server: Server, base: str, wanted: str) -> bool | None:
 
 
 def _listed(server: Server, base: str) -> list[str] | None:
-    """Ids of all collections; None if the API does not tell."""
+    """Ids of all collections; None if the API has no list. Raises what `Server.answer` raises if it fails on one: the
+    beginning of a list would deny the rest."""
     names: list[str] = []
     request: PageRequest | None = PageRequest(method="GET", url=f"{base}/collections")
     for _ in range(MOST_LISTS):
@@ -75,12 +86,14 @@ def _listed(server: Server, base: str) -> list[str] | None:
             break
         try:
             page = server.answer(request)
-        except (NotJson, Refused):
+        except Refused as error:
+            if names or error.status not in _UNLISTED:
+                raise
             break
         entries = page.get("collections")
-        fresh = [str(each["id"]) for each in entries if isinstance(each, dict) and "id" in each] if isinstance(
-            entries, list
-        ) else []  # fmt: skip
+        if not isinstance(entries, list):
+            raise NotItems(reason_in(page))
+        fresh = [str(each["id"]) for each in entries if isinstance(each, dict) and "id" in each]
         if not set(fresh) - set(names):
             break
         names.extend(fresh)

@@ -26,6 +26,8 @@ IDLE_PAGES = 3
 """Pages in a row without a new item after which the search fails …"""
 EMPTY_PAGES = 100
 """… and if they are empty, as of a server that looks at so many items and then leaves out those that do not match."""
+DOUBTS = 2
+"""Times that a search asks again for a page that contradicts itself."""
 _PLACES = ("page", "pageNumber", "page_number")
 """Parameters that count pages, so that their meaning depends on `limit`."""
 _QUESTION = frozenset({"bbox", "collections", "datetime", "intersects", "ids"})
@@ -51,6 +53,8 @@ class Pages:
     their own and do not say so: what was asked for does not tell how far the pages have come."""
     _largest: int = field(default=0, init=False)
     """Features of the largest page."""
+    _doubts: int = field(default=DOUBTS, init=False)
+    """Times that a page may still be doubted: an API whose counts are always wrong is believed."""
 
     def documents(self, first: PageRequest) -> Iterator[Document]:
         """The features, each once. Raises CatalogUnavailable if pages repeat for ever, and what `Server.answer`
@@ -59,7 +63,7 @@ class Pages:
         seen: set[object] = set()
         idle = 0
         while request is not None:
-            request, page = self._page(request)
+            request, page = self._settled(request, seen, whole="fields" not in first.query)
             found = _features(page)
             self._received += len(found)
             self._largest = max(self._largest, len(found))
@@ -73,6 +77,7 @@ class Pages:
             self.links |= following is not None
             if following is None and (matched := matched_by(page)) > len(seen):
                 self._check_end(first, len(seen), matched)
+                self._check_last(request, page, len(seen))
             if following is not None and idle >= (IDLE_PAGES if found else EMPTY_PAGES):
                 raise CatalogUnavailable(
                     f"The pages of the catalogue {self.name} lead in a circle: {idle} of them bring nothing new."
@@ -97,6 +102,38 @@ class Pages:
                 "The catalogue %s gives %d of %d items, and some of them twice: items may be missing.",
                 self.name, count, matched,
             )  # fmt: skip
+
+    def _check_last(self, request: PageRequest, page: Document, count: int) -> None:
+        """Raises CatalogUnavailable if the last of several pages is as large as those before, and half of it has no
+        link to the rest, either: the API links no longer."""
+        size = len(_features(page))
+        if self.answered and size == self._largest > 1:
+            _, half = self._page(self._shrunk(request, size // 2))
+            if next_link(half.get("links")) is None and len(_features(half)) < size:
+                raise CatalogUnavailable(
+                    f"The catalogue {self.name} gives {count} of {matched_by(page)} items, and its links to further "
+                    "pages have ended.",
+                    transient=True,
+                )
+
+    def _settled(self, request: PageRequest, seen: set[object], *, whole: bool) -> tuple[PageRequest, Document]:
+        """As `_page`; a page that contradicts itself, as one that was cut or mixed up on its way, is asked for again.
+        `whole`: items have assets."""
+        while True:
+            asked, page = self._page(request)
+            if not self._doubts or not self._contradicts_itself(asked, page, seen, whole=whole):
+                return asked, page
+            self._doubts -= 1
+            self.server.rest(DOUBTS - self._doubts)
+
+    def _contradicts_itself(self, asked: PageRequest, page: Document, seen: set[object], *, whole: bool) -> bool:
+        found = _features(page)
+        odd = any(not isinstance(each, dict) or (whole and not each.get("assets")) for each in found)
+        if odd or _count(page, "numberReturned", "returned") > len(found):
+            return True
+        full = len(found) >= self._limit(asked) or not self.links or (self.answered and len(found) >= self._largest)
+        is_end = next_link(page.get("links")) is None and (full or not found)
+        return is_end and matched_by(page) > len(seen.union(map(key_of, found)))
 
     def _page(self, request: PageRequest) -> tuple[PageRequest, Document]:
         """The request that succeeded, and its answer."""
@@ -177,8 +214,13 @@ def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
 
 def matched_by(page: Document) -> int:
     """The number of items that the page says there are on all pages; 0: it does not say."""
+    return _count(page, "numberMatched", "matched")
+
+
+def _count(page: Document, name: str, within: str) -> int:
+    """A count of the page, as OGC or as the older extensions name it; 0: it has none."""
     told = page.get("context"), page.get("search:metadata")
-    counts = [page.get("numberMatched"), *(each.get("matched") for each in told if isinstance(each, dict))]
+    counts = [page.get(name), *(each.get(within) for each in told if isinstance(each, dict))]
     return next((each for each in counts if isinstance(each, int)), 0)
 
 
