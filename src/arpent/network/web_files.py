@@ -32,6 +32,8 @@ CONNECTIONS = 32
 CONNECT_SECONDS, SILENT_SECONDS, WHOLE_SECONDS = 5.0, 30.0, 120.0
 """To connect, between two pieces, and for one answer."""
 TRIES = 11
+ODD_TRIES = 4
+"""The same for an answer that the host does not give otherwise, as of a gateway whose service is away for a moment."""
 PAUSE, LONGEST_PAUSE = 0.1, 15.0
 """Seconds before the second try; doubled for each further one, and varied."""
 MOST_ANSWERS = 64
@@ -39,6 +41,8 @@ MOST_ANSWERS = 64
 _PIECE = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSED = (401, 403)
+_NO_PART = (204, 416)
+"""Statuses of a host without such a part of the file."""
 _SPAN = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 _SAFE = "/%:@!$&'()*+,;=~-._"
 """Characters of a path that are sent unchanged; others are percent-encoded."""
@@ -47,6 +51,8 @@ _HEADERS = {"accept-encoding": "identity", "user-agent": "arpent"}
 
 class NoRanges(Exception):
     """The server does not support requests for ranges."""
+
+    passing = False
 
 
 class Denied(PermissionError):
@@ -99,6 +105,8 @@ class WebFiles:
         self._access = access or OpenAccess()
         self._retry_seconds = retry_seconds
         self.outages = Outages()
+        self._ranged: set[str] = set()
+        """Hosts that have given a range."""
         self._cookies = Cookies()
         self._options = {
             "num_pools": POOLS, "maxsize": CONNECTIONS,
@@ -133,20 +141,25 @@ class WebFiles:
                 with self._access.connection_slot(url):
                     piece = self._once(url, start, end)
                 self.outages.answered(host)
+                self._ranged.add(host)
                 return piece
-            except (HTTPError, OSError, NoAnswer) as error:
+            except (HTTPError, OSError, NoAnswer, NoRanges) as error:
                 if isinstance(error, FileNotFoundError | PermissionError):
                     self.outages.answered(host)
                     raise
-                trouble = error if isinstance(error, NoAnswer) else NoAnswer()
+                trouble = error if isinstance(error, NoAnswer | NoRanges) else NoAnswer()
             if trouble.passing:
                 self.outages.failed(host)
             if self.outages.is_long(host):
                 raise trouble
+            most = TRIES if trouble.passing else ODD_TRIES if self._is_odd(host, trouble) else 0
             seconds = pause_seconds(tries)
-            if not trouble.passing or tries >= TRIES or time.monotonic() + seconds > until:
+            if tries >= most or time.monotonic() + seconds > until:
                 raise trouble
             pause(seconds)
+
+    def _is_odd(self, host: str, trouble: NoAnswer | NoRanges) -> bool:
+        return host in self._ranged and (isinstance(trouble, NoRanges) or trouble.status in _NO_PART)
 
     def close(self) -> None:
         """Close all connections."""

@@ -51,3 +51,34 @@ def test_a_range_that_comes_in_parts_is_put_together() -> None:
 
     with served(Sparing) as url:
         assert bytes(WebFiles(None, 5.0).piece(f"{url}/b04.tif", 1, 9).content) == b"12345678"
+
+
+@pytest.mark.parametrize("odd", [200, 204, 416])
+def test_a_host_that_gives_ranges_is_asked_again_after_an_odd_answer(odd: int) -> None:
+    """A gateway answered in its place; where no range was ever given, none is waited for."""
+    answers = [206, odd, odd, 206, odd, odd, odd, odd]
+    asked: list[int] = []
+
+    class Moody(QuietHandler):
+        def do_GET(self) -> None:
+            status = answers[len(asked)]
+            asked.append(status)
+            self.send_response(status)
+            body = b"" if status == 204 else b"0123"
+            if status == 206:
+                self.send_header("content-range", "bytes 0-3/10")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with served(Moody) as url:
+        files = WebFiles(None, 5.0)
+        for _ in range(2):
+            assert bytes(files.piece(f"{url}/b04.tif", 0, 4).content) == b"0123"
+        with pytest.raises((NoRanges, NoAnswer)):
+            files.piece(f"{url}/b04.tif", 0, 4)
+        assert asked == answers
+        asked[:] = [206]
+        with pytest.raises((NoRanges, NoAnswer)):
+            WebFiles(None, 5.0).piece(f"{url}/b04.tif", 0, 4)
+        assert asked == [206, odd], "of a host that has never given one"

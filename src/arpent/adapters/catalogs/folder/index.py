@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
 import shapely
@@ -45,10 +46,11 @@ WRITTEN_SECONDS = 60.0
 """A file that is being written for longer is left out."""
 STUCK_SECONDS, LOOK_SECONDS = 60.0, 0.05
 """A process that builds an index and shows no sign of life for so long stands still; and between two looks at it."""
-SIGNS = 2_000
-"""Files after which it shows one."""
+SIGNS = 50
+"""Files, listed or read, after which it shows one: on a slow disk in a network each may take a second."""
 LAYOUT = 3
 """Version of the tables and of what they hold; part of the index file's name."""
+Found = TypeVar("Found")
 _EVER = 1e12
 """Seconds since 1970, beyond the time of any item."""
 _TIMES = ("datetime", "start_datetime", "end_datetime")
@@ -136,7 +138,6 @@ class Index:
             while batch := self._base.execute(
                 "SELECT rowid, path, changed, size FROM temp.wanted WHERE rowid > ? LIMIT ?", (wanted, BATCH)
             ).fetchall():
-                self._show_life()
                 self._read({path: (stamp, size) for _, path, stamp, size in batch})
                 wanted = batch[-1][0]
             with self._transaction():
@@ -169,7 +170,7 @@ class Index:
         rows: list[tuple[str, bool, Document]] = []
         unfinished: list[str] = []
         unread = set(changed)
-        for path, found in read(sorted(changed)):
+        for path, found in self._alive(read(sorted(changed))):
             unread.discard(path)
             if found is None and self._is_waited_for(path):
                 del changed[path]  # what is known of it stays
@@ -242,14 +243,11 @@ class Index:
             self._sign = (sign, now)
         return now - self._sign[1] > STUCK_SECONDS
 
-    def _show_life(self) -> None:
-        if self._place is not None:
-            os.utime(f"{self._place}.lock")
-
-    def _alive(self, found: Iterable[tuple[str, Stamp]]) -> Iterator[tuple[str, Stamp]]:
+    def _alive(self, found: Iterable[Found]) -> Iterator[Found]:
+        """The same, with signs of life for those that wait for the lock."""
         for number, each in enumerate(found):
-            if number % SIGNS == 0:
-                self._show_life()
+            if number % SIGNS == 0 and self._place is not None:
+                os.utime(f"{self._place}.lock")
             yield each
 
     def _go_on_in_memory(self) -> None:
