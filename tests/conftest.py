@@ -111,3 +111,10 @@ def shared_data() -> Path:
     if missing:
         pytest.skip(f"needs data of third parties: set ARPENT_TEST_DATA to a folder with {', '.join(missing)}")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Why tests failed that passed when they were run once more: nothing else would tell."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"first try of {report.nodeid}", "_")
+        terminalreporter.line(report.longreprtext)
