@@ -33,7 +33,7 @@ CONNECT_SECONDS, SILENT_SECONDS, WHOLE_SECONDS = 5.0, 30.0, 120.0
 """To connect, between two pieces, and for one answer."""
 TRIES = 11
 ODD_TRIES = 4
-"""The same for an answer that the host does not give otherwise, as of a gateway whose service is away for a moment."""
+"""Tries after an answer of a kind that the host does not give otherwise, as of a gateway whose service is away."""
 PAUSE, LONGEST_PAUSE = 0.1, 15.0
 """Seconds before the second try; doubled for each further one, and varied."""
 MOST_ANSWERS = 64

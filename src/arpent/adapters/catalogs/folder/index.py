@@ -244,7 +244,7 @@ class Index:
         return now - self._sign[1] > STUCK_SECONDS
 
     def _alive(self, found: Iterable[Found]) -> Iterator[Found]:
-        """The same, with signs of life for those that wait for the lock."""
+        """What was given, with signs of life for those that wait for the lock."""
         for number, each in enumerate(found):
             if number % SIGNS == 0 and self._place is not None:
                 os.utime(f"{self._place}.lock")
