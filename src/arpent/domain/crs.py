@@ -47,9 +47,11 @@ def _nameless(crs: CRS) -> bool:
 
 
 def _same(crs: CRS, number: int) -> bool:
-    """Whether the projection gives the same x and y as the EPSG entry, on the same ellipsoid, everywhere in its area of
-    use. The order of axes does not matter, since x always comes first."""
+    """Whether the CRS is the EPSG entry in degrees, or its projection gives the same x and y, on the same ellipsoid,
+    everywhere in its area of use. The order of axes does not matter, since x always comes first."""
     other = CRS.from_epsg(number)
+    if crs.is_geographic:
+        return bool(crs.equals(other, ignore_axis_order=True))
     if not (crs.is_projected and other.is_projected and _ellipsoid(crs) == _ellipsoid(other)):
         return False
     area = other.area_of_use

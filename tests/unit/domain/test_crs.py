@@ -44,6 +44,16 @@ def test_another_one_without_its_code_is_not_taken_for_its_like(number: int, wri
     assert code(CRS.from_wkt(WRITINGS[writing](CRS.from_epsg(number)))) is None
 
 
+@pytest.mark.parametrize("number", [4326, 4269, 4258])
+def test_degrees_with_longitude_first(number: int) -> None:
+    """As some writers of GeoParquet say it: the axes are swapped, and PROJ then knows no code."""
+    told = CRS.from_epsg(number).to_json_dict()
+    told["coordinate_system"]["axis"].reverse()
+    swapped = CRS.from_json_dict(told)
+    assert swapped.to_epsg() is None
+    assert code(swapped) == (number if number in SUPPORTED_CODES else None)
+
+
 def test_a_name_alone_is_not_enough() -> None:
     wkt = WRITINGS["WKT without authority"](CRS.from_epsg(3035)).replace("4321000", "4321001")
     assert code(CRS.from_wkt(wkt)) is None
