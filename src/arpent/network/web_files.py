@@ -53,6 +53,7 @@ class NoRanges(Exception):
     """The server does not support requests for ranges."""
 
     passing = False
+    """As of NoAnswer."""
 
 
 class Denied(PermissionError):

@@ -174,3 +174,23 @@ def test_a_block_that_is_damaged_for_a_moment_costs_nothing() -> None:
     result = mosaic(HealingReader({"r0": image(1)}, bad=frozenset({("r0", 0, 0)})), sampling)
     assert not result.faults
     np.testing.assert_array_equal(result.values[0], whole.values[0])
+
+
+@dataclass
+class MoodyReader(BrokenReader):
+    """Each block is damaged whenever others are read with it, and whole alone."""
+
+    def read(
+        self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0
+    ) -> Iterator[tuple[str, Block, NDArray[np.generic]]]:
+        alone = sum(len(blocks) for _, blocks in requests) == 1
+        yield from MemoryReader.read(self, requests, band) if alone else super().read(requests, band)
+
+
+def test_a_block_that_is_damaged_again_and_again_costs_its_features() -> None:
+    """Reading ends, and others keep their samples."""
+    sampling = boxes_site(SITE_BOXES)
+    result = mosaic(MoodyReader({"r0": image(1)}, bad=frozenset({("r0", 0, 0)})), sampling)
+    once = mosaic(BrokenReader({"r0": image(1)}, bad=frozenset({("r0", 0, 0)})), sampling)
+    assert result.faults
+    assert [str(each) for each in result.faults] == [str(each) for each in once.faults]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from arpent.adapters.objects.batches import batches
 from arpent.adapters.objects.folder_batch import CHUNK, CHUNK_BYTES, Batch, FolderFiles, make_folder
-from arpent.adapters.objects.partial_files import PARTIAL, is_left_over, partial_prefix
+from arpent.adapters.objects.partial_files import PARTIAL, partial_prefix, remove_left_over
 from arpent.adapters.objects.size import check_size
 from arpent.domain.errors import (
     BucketNotFound,
@@ -98,12 +98,7 @@ class FolderObjects:
         begun = time.monotonic()
         if begun < self._sweep_at.get(folder, -math.inf):
             return
-        now = time.time()
-        with suppress(OSError):  # the folder may be away by now; what was written is written
-            for partial in folder.glob(f"{PARTIAL}*"):
-                with suppress(OSError):
-                    if is_left_over(partial, now):
-                        partial.unlink(missing_ok=True)
+        remove_left_over(folder)
         ended = time.monotonic()
         due = ended + max(SWEEP_SECONDS, (ended - begun) / SWEEP_SHARE)
         self._sweep_at = {**self._sweep_at, folder: due} if len(self._sweep_at) < _MOST_FOLDERS else {folder: due}

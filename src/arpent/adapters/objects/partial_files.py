@@ -38,7 +38,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield path
         return
     target = Path(os.path.realpath(path))  # a link stays one
-    _remove_left_over(target.parent)
+    remove_left_over(target.parent)
     part = target.parent / f"{partial_prefix()}{target.suffix}"
     try:
         yield part
@@ -59,16 +59,17 @@ def write_whole(path: Path, text: str | bytes) -> None:
         part.write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
-def _remove_left_over(folder: Path) -> None:
+def remove_left_over(folder: Path) -> None:
+    """Delete the folder's partial files that will never be finished."""
     now = time.time()
-    with suppress(OSError):
+    with suppress(OSError):  # the folder may be away by now
         for partial in folder.glob(f"{PARTIAL}*"):
             with suppress(OSError):
-                if is_left_over(partial, now):
-                    partial.unlink()
+                if _is_left_over(partial, now):
+                    partial.unlink(missing_ok=True)
 
 
-def is_left_over(path: Path, now: float) -> bool:
+def _is_left_over(path: Path, now: float) -> bool:
     """Whether a partial file will never be finished: its process is gone, or it is old. Raises OSError."""
     status = path.stat()
     owner = _OWNED.match(path.name)

@@ -77,8 +77,8 @@ def _has(server: Server, base: str, wanted: str) -> bool | None:
 
 
 def _listed(server: Server, base: str) -> list[str] | None:
-    """Ids of all collections; None if the API has no list. Raises what `Server.answer` raises if it fails on one: the
-    beginning of a list would deny the rest."""
+    """Ids of all collections; None if the API has no list. Raises what `Server.answer` raises if it fails for a moment,
+    or after the beginning of a list, which would deny the rest."""
     names: list[str] = []
     request: PageRequest | None = PageRequest(method="GET", url=f"{base}/collections")
     for _ in range(MOST_LISTS):
@@ -86,13 +86,13 @@ def _listed(server: Server, base: str) -> list[str] | None:
             break
         try:
             page = server.answer(request)
-        except Refused as error:
-            if names or error.status not in _UNLISTED:
+            entries = page.get("collections")
+            if not isinstance(entries, list):
+                raise NotItems(reason_in(page))
+        except (NotJson, Refused) as error:
+            if names or (isinstance(error, Refused) and error.status not in _UNLISTED):
                 raise
             break
-        entries = page.get("collections")
-        if not isinstance(entries, list):
-            raise NotItems(reason_in(page))
         fresh = [str(each["id"]) for each in entries if isinstance(each, dict) and "id" in each]
         if not set(fresh) - set(names):
             break
