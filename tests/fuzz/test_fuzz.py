@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.fuzz import files, mutate, web
+from tests.fuzz import api, files, mutate, web
 from tests.fuzz.plan import faults, plan
 from tests.support.server import Server
 
@@ -73,6 +73,17 @@ def test_files(good: dict[str, list[bytes]], tmp_path: Path, kind: str) -> None:
     finally:
         reader.close()
     print(f"{kind}: the reading process ended {reader.deaths} times")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("kind", ["ill api", "odd item"])
+def test_searches(kind: str) -> None:
+    def look(number: int) -> str | None:
+        ill = api.made(mutate.case(FILES.seed, number, kind), kind)
+        wrong = api.fault(ill)
+        return f"{wrong} ({ill})" if wrong else None
+
+    found = faults(FILES, kind, look)
     assert not found, "\n".join(found)
 
 

@@ -62,11 +62,15 @@ class Api:
             return 405, {"detail": "Method Not Allowed"}
         if int(body.get("limit", 10)) > self.chokes[0]:
             return self.chokes[1], {"code": "Choked", "description": self.chokes[2]}
-        if word := next((each for each in self.refused_words if each in json.dumps(body)), ""):
-            return 400, {"code": "BadRequest", "description": f"{word} is not supported"}
+        if reason := self._refusal(body):
+            return 400, {"code": "BadRequest", "description": reason}
         self.asked.append(body)
         broken = any(each in json.dumps(body) for each in self.broken_words)
         return 0 if broken else 200, self._found(method, body)
+
+    def _refusal(self, body: Document) -> str:
+        word = next((each for each in self.refused_words if each in json.dumps(body)), "")
+        return "bbox is missing" if "bbox" not in body else f"{word} is not supported" if word else ""
 
     def _landing(self) -> Document:
         searches = [
@@ -153,7 +157,7 @@ def is_answer(query: Document, properties: Any) -> bool:
     )
 
 
-def _question(query: str) -> Document:
+def question(query: str) -> Document:
     """Of a search by GET."""
     flat: Document = {name: value[0] for name, value in parse_qs(query).items()}
     return flat | {name: flat[name].split(",") for name in ("bbox", "collections") if name in flat}
@@ -169,7 +173,7 @@ def stac_api(items: list[Document]) -> Iterator[Api]:
             split = urlsplit(self.path)
             state.requests.append(split.path)
             status = state.faults.pop(0) if state.faults else 200
-            told, answer = state.answer(self.command, split.path, body or _question(split.query))
+            told, answer = state.answer(self.command, split.path, body or question(split.query))
             if state.login and self.headers.get("authorization") != state.login:
                 told, answer = 401, {"description": "log in first"}
             if not told:

@@ -67,7 +67,8 @@ ODD: dict[str, Callable[[Document], Answer]] = {
     "nothing": lambda page: (200, {**page, "features": [], "links": [], "numberReturned": 0}),
     "some items": lambda page: (200, {**page, "features": page["features"][:1]}),
     "null": lambda page: (200, {**page, "features": [None, *page["features"][1:]]}),
-    "no assets": lambda page: (200, {**page, "features": [{**each, "assets": {}} for each in page["features"]]}),
+    "no assets": lambda page: (200, {**page, "features": [each | {"assets": {}} for each in page["features"]]}),
+    "no properties": lambda page: (200, {**page, "features": [each | {"properties": {}} for each in page["features"]]}),
     "accepted": lambda _: (202, {"type": "FeatureCollection", "features": []}),
 }
 

@@ -128,7 +128,8 @@ class Pages:
 
     def _contradicts_itself(self, asked: PageRequest, page: Document, seen: set[object], *, whole: bool) -> bool:
         found = _features(page)
-        odd = any(not isinstance(each, dict) or (whole and not each.get("assets")) for each in found)
+        needed = ("properties", "assets") if whole else ("properties",)
+        odd = any(not isinstance(each, dict) or not all(map(each.get, needed)) for each in found)
         if odd or _count(page, "numberReturned", "returned") > len(found):
             return True
         full = len(found) >= self._limit(asked) or not self.links or (self.answered and len(found) >= self._largest)
