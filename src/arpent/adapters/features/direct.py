@@ -94,6 +94,10 @@ def _faults(file: FeatureFile) -> Iterator[None]:
     try:
         with panics_as_errors():
             yield
+    except FeaturesUnreadable as error:  # a reader takes a full disk for a damaged file
+        if error.__cause__ is not None and (fault := environment_fault(error.__cause__)) is not None:
+            raise fault from error
+        raise
     except (ArpentError, MemoryError):
         raise
     except Exception as error:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
+from tempfile import gettempdir
 
 from arpent.adapters.objects.batches import batches
 from arpent.adapters.objects.folder_batch import CHUNK, CHUNK_BYTES, Batch, FolderFiles, make_folder
@@ -90,7 +91,7 @@ class FolderObjects:
             bucket = None
             with suppress(OSError):
                 bucket = self._bucket(location, action)
-            raise _in_words(error, _of_file(error, location, bucket), action) from error
+            raise _in_words(error, _of_file(error, location, bucket), action, self._root) from error
 
     def _sweep(self, folder: Path) -> None:
         """Delete partial files that a crash left behind. After the partition of a worker that died has been done again,
@@ -216,8 +217,9 @@ def _of_file(error: OSError, location: Location, bucket: Path | None) -> Locatio
     return location.at(path.relative_to(bucket).as_posix())
 
 
-def _in_words(error: OSError, location: Location, action: str) -> WorldError:
-    """The operating system's error in arpent's words."""
+def _in_words(error: OSError, location: Location, action: str, root: Path) -> WorldError:
+    """The operating system's error in arpent's words; `root`: where the buckets lie; commands put some
+    right among temporary files."""
     what = f"Cannot {action} {location.url}"
     if error.errno in _REFUSED:
         return StorageDenied(
@@ -232,9 +234,8 @@ def _in_words(error: OSError, location: Location, action: str) -> WorldError:
     if error.errno == errno.ENAMETOOLONG:
         return NameRefused(f"{what}: the name is too long for the file system.")
     if error.errno in _FULL:
-        disk = (
-            f"the disk of bucket {location.bucket!r}" if action == "write" else "the disk for temporary files (TMPDIR)"
-        )
+        temporary = action == "read" or root.parent == Path(gettempdir())
+        disk = "the disk for temporary files (TMPDIR)" if temporary else f"the disk of bucket {location.bucket!r}"
         full = f"{what}: {disk} is full. Free space on it, and START the request again."
         return StorageUnavailable(full, transient=True)
     why = os.strerror(error.errno or errno.EIO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -25,7 +26,7 @@ from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.features.isolated import DEATHS, IsolatedFeatures
 from arpent.adapters.objects.folder import FolderObjects
-from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, NoLongerWanted, StorageNotFound
+from arpent.domain.errors import EnvironmentFault, FeaturesUnreadable, LimitExceeded, NoLongerWanted, StorageNotFound
 from arpent.domain.feature import Features
 from arpent.domain.location import FeatureFile
 
@@ -92,6 +93,15 @@ def take_memory(path: Path, file: FeatureFile) -> Iterator[Features]:
 
 def refuse(path: Path, file: FeatureFile) -> Iterator[Features]:
     raise FeaturesUnreadable("The file is not a GeoPackage.")
+    yield from read(path, file)
+
+
+def fill_the_disk(path: Path, file: FeatureFile) -> Iterator[Features]:
+    """As readers wrap whatever they meet."""
+    try:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    except OSError as error:
+        raise FeaturesUnreadable("The GeoPackage is damaged.") from error
     yield from read(path, file)
 
 
@@ -266,3 +276,8 @@ def test_a_reading_that_ends_as_its_wait_does(direct: DirectFeatures) -> None:
     found = IsolatedFeatures(direct, lambda *_: call, pack=pack, unpack=unpack).feature(FILE, 3)
     assert found is not None
     assert found.ids.tolist() == [3]
+
+
+def test_a_full_disk_is_no_damaged_file(opened: Open) -> None:
+    with pytest.raises(EnvironmentFault, match="No space left on device"):
+        opened(fill_the_disk).features(FILE)

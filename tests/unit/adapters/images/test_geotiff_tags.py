@@ -65,9 +65,12 @@ def test_pixels_lie_where_gdal_says(tmp_path: Path, keys: tuple[int, ...], tags:
     ("text", "number"),
     [("-9999", -9999), (" 255.0 ", 255), ("2.55e2", 255), ("0,5", 0.5), ("1_0", 1), ("7abc", 7), ("x7", None)],
 )
-def test_the_number_that_the_tag_begins_with(tmp_path: Path, text: str, number: float | None) -> None:
+def test_the_number_that_the_tag_begins_with(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, number: float | None
+) -> None:
     found = described(tmp_path / "image.tif", no_data=text, scale=(10.0, 10.0, 0.0), tie=CORNER)
     assert found.no_data == number
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("text", ["1.#QNAN", "-1.#IND", "1.#INF", "-1.#INF", "nan", "inf"])

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -163,6 +164,22 @@ def test_a_full_disk_for_temporary_files_is_not_the_buckets(
     with pytest.raises(StorageUnavailable, match="temporary files") as caught:
         store.download(at("a"), tmp_path / "copy")
     assert caught.value.transient
+
+
+def test_a_bucket_among_temporary_files_is_on_their_disk(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands put results there that nobody chose a bucket for."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StorageUnavailable, match="the disk of bucket 'bucket' is full"):
+        store.write(at("a"), b"x")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(StorageUnavailable, match="temporary files"):
+        store.write(at("a"), b"x")
 
 
 def test_leftovers_of_a_crash_are_hidden_and_swept(store: FolderObjects, tmp_path: Path) -> None:
