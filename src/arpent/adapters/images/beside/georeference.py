@@ -13,6 +13,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
 from arpent.domain.boundary.address_names import public_name
+from arpent.domain.boundary.crs_text import crs_of_text
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import COLUMNS_AND_ROWS, Georeference, Raster
 from arpent.raster.footprints.antimeridian import image_outline
@@ -26,7 +27,13 @@ def crs_of_dataset(href: str, dataset: Any) -> CRS:
     """The CRS of a file that GDAL has opened; COLUMNS_AND_ROWS where it tells none. Raises AssetUnreadable where its
     pixels lie in no grid."""
     if dataset.crs is not None:
-        return CRS.from_user_input(dataset.crs.to_wkt())
+        if (found := crs_of_text(dataset.crs.to_wkt())) is None:
+            raise AssetUnreadable(
+                f"image {public_name(href)} has a coordinate reference system that PROJ does not know, or knows by a "
+                "file",
+                href=href,
+            )
+        return found
     if dataset.transform == Affine.identity() and (dataset.gcps[0] or dataset.rpcs is not None):
         raise AssetUnreadable(
             f"image {public_name(href)} has no coordinate reference system: it has ground control points or rational "
