@@ -100,6 +100,15 @@ def test_tiles_that_cut_code_blocks(tmp_path: Path, reader: CogReader) -> None:
         by_tiles(reader, write_jp2(tmp_path / f"{number}.jp2", rough(330, 410), 80, RESOLUTIONS=4, **options))
 
 
+def test_tiles_without_data(tmp_path: Path, reader: CogReader) -> None:
+    """Parts of one byte behind their heads: a packet that says that there is nothing in it."""
+    pixels = rough(200, 200)
+    pixels[:, 64:128, 64:128] = 0
+    path = write_jp2(tmp_path / "a.jp2", pixels, 64, RESOLUTIONS=4, TILEPARTS="RESOLUTIONS")
+    assert min(map(len, take_apart(Path(path).read_bytes()).parts)) == 15
+    by_tiles(reader, path)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16"])
 @pytest.mark.parametrize("bands", [1, 3, 5])
 def test_types_and_bands(tmp_path: Path, reader: CogReader, dtype: str, bands: int) -> None:

@@ -125,11 +125,14 @@ def _coding(part: bytes | memoryview) -> Iterator[tuple[int, bytes]]:
     """What a part of a tile says of its own coding, which must not be worse than what its file may say: segments as
     `check_coding` takes them. Raises ValueError."""
     at = HEAD
-    while at + 4 <= len(part):
-        marker, length = struct.unpack_from(">HH", part, at)
-        if marker == _SOD:
+    while at + 2 <= len(part):
+        (marker,) = struct.unpack_from(">H", part, at)
+        if marker == _SOD:  # behind it may be a single byte, or none: a part without a packet
             return
-        if marker < 0xFF30 or length < 2:
+        if marker < 0xFF30 or at + 4 > len(part):
+            break
+        (length,) = struct.unpack_from(">H", part, at + 2)
+        if length < 2:
             break
         if marker in (_COD, _COC):
             yield marker, bytes(part[at + 4 : at + 2 + length])
