@@ -92,6 +92,41 @@ class TestWaiting:
         found = jobs.get(job)
         assert (found.waiting_since, found.waiting_for) == (None, None)
 
+    @pytest.mark.parametrize("analysis", [True, False], ids=["analysis", "partition"])
+    def test_only_time_in_which_somebody_tries_is_waited(
+        self, jobs: JobStore, work: WorkStore, clock: Clock, *, analysis: bool
+    ) -> None:
+        """Not the hours of a STOP, or in which no server ran: the first error after them would be the last."""
+        if analysis:
+            jobs.add(make_job(status=Status.ANALYSING))
+        else:
+            processing_job(jobs, work, clock, cut(1, 1))
+        began = clock()
+        work.wait(claim(work, clock), clock(), clock() + timedelta(seconds=5), "the catalogue is away")
+        clock.tick(8)
+        lease = claim(work, clock)
+        assert lease.waiting_since == began, "it was tried soon after its pause"
+        work.wait(lease, clock(), clock() + timedelta(seconds=7), "the catalogue is away")
+        clock.tick(7 + 3600)
+        lease = claim(work, clock)
+        assert lease.waiting_since == began + timedelta(hours=1)
+        work.wait(lease, clock(), clock(), "it is away again")
+        assert claim(work, clock).waiting_since == began + timedelta(hours=1)
+
+    def test_a_job_of_which_others_are_tried_is_waited_for(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """Its workers are busy with other partitions that wait for the same."""
+        processing_job(jobs, work, clock, cut(2, 1))
+        began, first, second = clock(), claim(work, clock), claim(work, clock)
+        work.wait(first, clock(), clock() + timedelta(seconds=60), "the catalogue is away")
+        for _ in range(4):
+            work.release(second, clock())
+            second = claim(work, clock)
+            assert number(second) == 1
+            clock.tick(15)
+        work.release(second, clock())
+        clock.tick(10)
+        assert (number(lease := claim(work, clock)), lease.waiting_since) == (0, began)
+
 
 class TestClaiming:
     def test_hands_out_each_partition_once(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:

@@ -16,6 +16,9 @@ YEAR = 366 * 24 * 60.0
 """A year in minutes."""
 LONGEST_PAUSE_SECONDS = 60.0
 """Longest pause before work is tried again, without its jitter."""
+IDLE_SECONDS = 20.0
+"""Work that is free for longer, while no other of its job is claimed, is not looked for. A search of a catalogue that
+has been away for long takes less."""
 BELIEVED_LEASES = 10.0
 """A lease or pause that ends later than this many leases from now is not believed."""
 
@@ -24,6 +27,16 @@ def believed_until(now: datetime, lease_seconds: float) -> datetime:
     """Latest end of a lease or pause that is believed. A later one was written before the machine's clock was set back:
     its work would be nobody's until the clock has caught up."""
     return now + timedelta(seconds=BELIEVED_LEASES * max(lease_seconds, LONGEST_PAUSE_SECONDS))
+
+
+def patience_began(since: datetime | None, pause: datetime | None, served: datetime, now: datetime) -> datetime | None:
+    """Since when work that is claimed now has waited for what is away; None: it does not wait. Time counts while
+    somebody tries: not while its job was stopped, no runner ran or the machine slept. `pause`: until when it was not to
+    be tried; `served`: when work of its job was last claimed."""
+    if since is None:
+        return None
+    idle = now - max(served, since if pause is None else pause)
+    return since + idle if idle > timedelta(seconds=IDLE_SECONDS) else since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

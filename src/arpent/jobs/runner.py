@@ -199,8 +199,7 @@ class Runner:
     def _refused(self, running: InFlight, error: DatabaseRefused) -> None:
         """Replace an outcome that the database refuses by one in plain words; if that is refused too, the job fails."""
         assert running.outcome is not None
-        about = {"job": running.lease.job_id}
-        log.error("The outcome of a partition is refused: %s", error, exc_info=error, extra=about)
+        log.error("A partition's outcome is refused: %s", error, exc_info=error, extra={"job": running.lease.job_id})
         if running.refused:
             self._obstructed(running, error)
         running.outcome, running.refused = without_texts(running.outcome), True
@@ -264,7 +263,8 @@ class Runner:
 
     def _given_up(self, lease: Lease, error: Exception) -> InFlight:
         """Write the reason for each of its features, beside the loop."""
-        log.error("A partition is given up: %s", error, exc_info=error, extra={"job": lease.job_id})
+        unforeseen = None if isinstance(error, WorldError) else error
+        log.error("A partition is given up: %s", error, exc_info=unforeseen, extra={"job": lease.job_id})
         ticket = BackgroundCall(lambda: self._functions.give_up(lease, error))
         return InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now()), giving_up=True)
 

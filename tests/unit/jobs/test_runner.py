@@ -265,7 +265,7 @@ class TestAnalysisFaults:
             assert (str(error) if isinstance(error, WorldError) else "No space left on device") in str(
                 site.job.waiting_for
             )
-            site.clock.tick(seconds / 4)
+            site.clock.tick(seconds / 16)
         runner.run_until_idle()
         assert site.job.status is Status.FAILED
         assert site.job.error
@@ -400,7 +400,12 @@ class TestPartitionFaults:
         ids=["catalogue", "no catalogue", "bucket", "no bucket"],
     )
     def test_what_is_away_is_waited_for(
-        self, site: Site, away: WorldError, seconds: int, ends: tuple[Status, int, int]
+        self,
+        site: Site,
+        away: WorldError,
+        seconds: int,
+        ends: tuple[Status, int, int],
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         """As long as an analysis would, however many tries that takes; then START does the rest."""
         site.policy = replace(POLICY, retry_seconds=0.5)
@@ -416,6 +421,7 @@ class TestPartitionFaults:
         runner.run_until_idle()
         assert (site.job.status, site.job.progress.done, site.job.progress.failed) == ends
         assert (engineer.given_up or [site.job.error]) == [str(away)]
+        assert not any(each.exc_info for each in caplog.records), "a sentence, which `arpent run` shows"
         engineer.faults[1] = [away]
         site.act(Event.START)
         runner.run_until_idle()

@@ -13,7 +13,7 @@ from arpent.domain.finding import Finding
 from arpent.domain.job import NO_ROWS, Progress, Status
 from arpent.domain.partition import MOST_SUSPECTS, Outcome, Partition, halves, to_retry
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.policy import believed_until
+from arpent.jobs.policy import believed_until, patience_began
 from arpent.jobs.work_functions import waiting_since
 
 
@@ -39,12 +39,12 @@ class MemoryWorkStore:
             for row in self._by_turn(but):
                 lease = None
                 if analyses and row.job.status is Status.ANALYSING and row.is_free(now, believed):
-                    lease = _take_analysis(row, until)
+                    lease = _take_analysis(row, now, until)
                 elif partitions and row.job.status is Status.PROCESSING:
                     free = [
                         part for part in row.partitions.values() if not part.finished and part.is_free(now, believed)
                     ]
-                    lease = _take_partition(row, free, until)
+                    lease = _take_partition(row, free, now, until)
                 if lease is not None:
                     row.served = now
                     return lease
@@ -180,18 +180,19 @@ class MemoryWorkStore:
         return row
 
 
-def _take_analysis(row: JobRow, until: datetime) -> Lease:
+def _take_analysis(row: JobRow, now: datetime, until: datetime) -> Lease:
     """Lease the analysis. The job's version goes up, so that a previous holder whose lease ran out cannot save its
     result."""
     token = row.take(until)
     row.job = replace(row.job, version=row.job.version + 1)
     return Lease(
         job_id=row.job.id, token=token, partition=None, attempt=row.failures + 1, vanished=row.vanished,
-        owner=row.job.owner, waiting_since=row.waiting_since, trace=row.job.trace,
+        owner=row.job.owner, waiting_since=patience_began(row.waiting_since, row.not_before, row.served, now),
+        trace=row.job.trace,
     )  # fmt: skip
 
 
-def _take_partition(row: JobRow, free: Sequence[PartitionRow], until: datetime) -> Lease | None:
+def _take_partition(row: JobRow, free: Sequence[PartitionRow], now: datetime, until: datetime) -> Lease | None:
     part = min(free, key=lambda part: (part.deaths, part.number), default=None)
     if part is None:
         return None
@@ -200,7 +201,7 @@ def _take_partition(row: JobRow, free: Sequence[PartitionRow], until: datetime) 
     part.claims += 1
     return Lease(
         job_id=row.job.id, token=token, partition=partition, attempt=part.failures + 1, deaths=part.deaths,
-        vanished=part.vanished, waiting_since=part.waiting_since,
+        vanished=part.vanished, waiting_since=patience_began(part.waiting_since, part.not_before, row.served, now),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from arpent.domain.feature import Features
 from arpent.domain.job import Status
 from arpent.domain.partition import Partition
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.policy import believed_until
+from arpent.jobs.policy import believed_until, patience_began
 
 CANDIDATES = 8
 """Jobs to try per claim; more than one, because another runner may be quicker at the first."""
@@ -62,7 +62,7 @@ def claimable(
 def take_analysis(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:
     """Lease the job's analysis, if it is still free. The job's version goes up, so that a previous holder whose lease
     ran out cannot save its result."""
-    token = str(uuid4())
+    token, before = str(uuid4()), _served(connection, job_id)
     taken = connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.status == Status.ANALYSING, _free(jobs, now, until))
@@ -76,11 +76,12 @@ def take_analysis(connection: Connection, job_id: str, now: datetime, until: dat
     )
     if taken.rowcount == 0:
         return None
-    counts = select(jobs.c.failures, jobs.c.vanished, jobs.c.owner, jobs.c.waiting_since, jobs.c.trace)
-    failures, vanished, owner, since, trace = connection.execute(counts.where(jobs.c.id == job_id)).one()
+    own = jobs.c
+    wanted = select(own.failures, own.vanished, own.owner, own.waiting_since, own.not_before, own.trace)
+    job = connection.execute(wanted.where(own.id == job_id)).one()
     return Lease(
-        job_id=job_id, token=token, partition=None, attempt=failures + 1, vanished=vanished, owner=owner,
-        waiting_since=since, trace=trace,
+        job_id=job_id, token=token, partition=None, attempt=job.failures + 1, vanished=job.vanished, owner=job.owner,
+        waiting_since=patience_began(job.waiting_since, job.not_before, before, now), trace=job.trace,
     )  # fmt: skip
 
 
@@ -100,7 +101,9 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
     if chosen is None:
         return None
     number, vanished = chosen.number, chosen.vanished + (chosen.token is not None)
-    token = str(uuid4())
+    token, since = str(uuid4()), chosen.waiting_since
+    if since is not None:
+        since = patience_began(since, chosen.not_before, _served(connection, job_id), now)
     connection.execute(
         update(partitions)
         .where(partitions.c.job_id == job_id, partitions.c.number == number)
@@ -113,7 +116,7 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
     partition = Partition(number=number, features=_features(payload), round=chosen.round, again=chosen.claims > 0)
     return Lease(
         job_id=job_id, token=token, partition=partition, attempt=chosen.failures + 1, deaths=chosen.deaths,
-        vanished=vanished, waiting_since=chosen.waiting_since,
+        vanished=vanished, waiting_since=since,
     )  # fmt: skip
 
 
@@ -146,6 +149,12 @@ def _free(table: Table, now: datetime, until: datetime) -> ColumnElement[bool]:
 def _has_free_partition(now: datetime, until: datetime) -> ColumnElement[bool]:
     free = _free(partitions, now, until)
     return exists().where(partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False), free)
+
+
+def _served(connection: Connection, job_id: str) -> datetime:
+    """When work of the job was last claimed."""
+    turn = connection.execute(select(jobs.c.served).where(jobs.c.id == job_id)).scalar()
+    return EPOCH + (turn or 0) * MICROSECOND
 
 
 def _turn(now: datetime) -> int:
