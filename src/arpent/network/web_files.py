@@ -46,13 +46,15 @@ _NO_PART = (204, 416)
 _SPAN = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 _SAFE = "/%:@!$&'()*+,;=~-._"
 """Characters of a path that are sent unchanged; others are percent-encoded."""
+_SIZE = re.compile(r"bytes \*/(\d{1,19})")
 _HEADERS = {"accept-encoding": "identity", "user-agent": "arpent"}
 
 
 class NoRanges(Exception):
-    """The server does not support requests for ranges."""
+    """The server does not support requests for ranges, or something answers in its place."""
 
     passing = False
+    odd = True
     """As of NoAnswer."""
 
 
@@ -65,16 +67,22 @@ class Denied(PermissionError):
 
 
 class NoAnswer(Exception):
-    """The server refuses or fails; `status` 0: there was no answer."""
+    """The server refuses or fails; `status` 0: there was no answer. `ended`: it says that the file ends before."""
 
-    def __init__(self, status: int = 0) -> None:
+    def __init__(self, status: int = 0, *, ended: bool = False) -> None:
         super().__init__(f"HTTP {status}" if status else "no answer")
         self.status = status
+        self.ended = ended
 
     @property
     def passing(self) -> bool:
         """Whether another try may help."""
         return is_passing(self.status)
+
+    @property
+    def odd(self) -> bool:
+        """Whether it may be the answer of something in the server's place, and another some time later."""
+        return self.status in _NO_PART and not self.ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,14 +161,11 @@ class WebFiles:
                 self.outages.failed(host)
             if self.outages.is_long(host):
                 raise trouble
-            most = TRIES if trouble.passing else ODD_TRIES if self._is_odd(host, trouble) else 0
+            most = TRIES if trouble.passing else ODD_TRIES if trouble.odd and host in self._ranged else 0
             seconds = pause_seconds(tries)
             if tries >= most or time.monotonic() + seconds > until:
                 raise trouble
             pause(seconds)
-
-    def _is_odd(self, host: str, trouble: NoAnswer | NoRanges) -> bool:
-        return host in self._ranged and (isinstance(trouble, NoRanges) or trouble.status in _NO_PART)
 
     def close(self) -> None:
         """Close all connections."""
@@ -240,7 +245,8 @@ def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
             raise Denied("login")
         raise NoRanges
     if response.status != 206:
-        raise NoAnswer(response.status)
+        size = _SIZE.fullmatch(response.headers.get("content-range", ""))
+        raise NoAnswer(response.status, ended=size is not None and int(size[1]) <= start)
     span = _SPAN.fullmatch(response.headers.get("content-range", ""))
     if span is None or int(span[1]) != start or int(span[2]) >= max(end, start + 1):
         raise NoRanges

@@ -23,17 +23,28 @@ def test_a_range_of_a_file_whose_size_is_no_number(size: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "passing"), [(202, True), (204, False), (416, False), (425, True), (500, True), (501, False)]
+    ("status", "size", "passing", "odd"),
+    [
+        (202, "", True, False),
+        (204, "", False, True),
+        (416, "", False, True),
+        (416, "bytes */900", False, True),
+        (416, "bytes */2", False, False),
+        (425, "", True, False),
+        (500, "", True, False),
+        (501, "", False, False),
+    ],
 )
-def test_which_answers_pass(status: int, passing: bool) -> None:
-    """202 is what archives say while they fetch a file from their tapes."""
+def test_which_answers_pass(status: int, size: str, passing: bool, odd: bool) -> None:
+    """202 is what archives say while they fetch a file from their tapes. A file that ends before is truncated."""
 
     def answer(connection: socket.socket) -> None:
-        connection.sendall(f"HTTP/1.1 {status} So\r\nContent-Length: 0\r\n\r\n".encode())
+        told = f"Content-Range: {size}\r\n" if size else ""
+        connection.sendall(f"HTTP/1.1 {status} So\r\n{told}Content-Length: 0\r\n\r\n".encode())
 
     with serving(answer) as url, pytest.raises(NoAnswer) as caught:
-        WebFiles(None, 0.0).piece(f"{url}/b04.tif", 0, 4)
-    assert (caught.value.status, caught.value.passing) == (status, passing)
+        WebFiles(None, 0.0).piece(f"{url}/b04.tif", 4, 8)
+    assert (caught.value.status, caught.value.passing, caught.value.odd) == (status, passing, odd)
 
 
 def test_a_range_that_comes_in_parts_is_put_together() -> None:

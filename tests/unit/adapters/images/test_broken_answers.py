@@ -1,4 +1,4 @@
-"""Answers of a bucket that break off or are no ranges."""
+"""Answers of a bucket or host that break off or are no ranges."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from arpent.adapters.images.origin.unreadable import unreadable
 from arpent.adapters.images.reader import CogReader
 from arpent.domain.errors import AssetUnreadable
 from arpent.network import outages
+from arpent.network.access import OpenAccess
+from arpent.network.web_files import NoAnswer, NoRanges
 from tests.support.cogs import formula, write
 from tests.support.http_server import QuietHandler, served
 from tests.support.loopback_s3 import LoopbackS3, loopback_s3
@@ -89,3 +92,14 @@ def test_a_server_that_sends_no_ranges_is_called_so() -> None:
         with pytest.raises(AssetUnreadable, match="cannot be read in parts"):
             reader.describe(HREF)
         reader.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [(NoRanges(), True), (NoAnswer(204), True), (NoAnswer(416), True), (NoAnswer(416, ended=True), False)],
+    ids=["no range", "nothing", "no such part", "truncated"],
+)
+def test_start_asks_again_for_what_a_host_answered_oddly(error: Exception, passing: bool) -> None:
+    """Something answered in its place, for longer than it was asked again: the interval would be lost for good."""
+    found = unreadable("https://images.test/b04.tif", error, OpenAccess())
+    assert (found.transient, found.passing) == (False, passing)

@@ -20,7 +20,8 @@ def unreadable(href: str, error: Exception, access: SourceAccess) -> AssetUnread
     """The error without the client's own text, which repeats the signed URL."""
     text, transient = _described(href, error, access)
     denied = isinstance(error, Denied) or answer_of(error).denied  # rights come back, keys are renewed
-    return AssetUnreadable(f"image {public_name(href)} {text}", transient=transient, href=href, passing=denied)
+    odd = isinstance(error, NoAnswer | NoRanges) and error.odd
+    return AssetUnreadable(f"image {public_name(href)} {text}", transient=transient, href=href, passing=denied or odd)
 
 
 def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, bool]:
