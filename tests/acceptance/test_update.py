@@ -27,6 +27,7 @@ from arpent.api.query import Query
 from arpent.api.statistics import answer_of
 from arpent.api.update import FINGERPRINTS
 from arpent.cli.run import run
+from arpent.domain.errors import CatalogUnavailable
 from arpent.settings import Settings
 from tests.support.client import seed_body
 from tests.support.parcels import good_parcels, write_geopackage
@@ -320,6 +321,28 @@ def test_the_command_and_the_function(weeks: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(arpent.ArpentError, match=word):
             arpent.statistics(tmp_path / "fields.gpkg", weeks, update=tmp_path / name, **wish)
+
+
+def test_a_table_stays_where_the_catalogue_is_away(
+    weeks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether its rows still hold: they would give way to rows without numbers."""
+    parcels(tmp_path).to_file(tmp_path / "fields.gpkg", driver="GPKG")
+    wish: dict[str, Any] = {"start": "2023-06-01", "end": "2023-07-11", "index": "ndvi", "id": "parcel"}
+    wish |= {"executor": "inline", "progress": False, "update": tmp_path / "ndvi.parquet"}
+    arpent.statistics(tmp_path / "fields.gpkg", weeks, **wish)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("ndvi.*")}
+
+    def away(*_: object) -> None:
+        raise CatalogUnavailable("The catalogue does not answer.")
+
+    monkeypatch.setattr(worker, "process_lease", away)
+    monkeypatch.setenv("ARPENT_POLICY__ABSENCE_SECONDS", "0")
+    with pytest.raises(arpent.ArpentError, match=r"does not answer\. .*ndvi\.parquet is left as it was"):
+        arpent.statistics(tmp_path / "fields.gpkg", weeks, **wish)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("ndvi.*")} == before
+    wish["update"] = tmp_path / "first.parquet"
+    assert set(arpent.statistics(tmp_path / "fields.gpkg", weeks, **wish)["status"]) == {"FAILED"}
 
 
 def test_a_table_without_fingerprints_is_computed_anew(weeks: Path, tmp_path: Path) -> None:

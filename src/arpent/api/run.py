@@ -28,7 +28,7 @@ from arpent.domain.request import Request
 from arpent.engine.services import Services
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
-from arpent.jobs.work_functions import WorkFunctions
+from arpent.jobs.work_functions import WorkFunctions, is_away
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
 from arpent.wiring import local
@@ -51,6 +51,8 @@ class FinishedRun:
     """What was found about its features."""
     problem: Exception | None
     """The last error of its analysis."""
+    away: Exception | None = None
+    """Why features have no numbers that no search was made for: the catalogue was away."""
 
 
 class LazyExecutor:
@@ -146,12 +148,18 @@ def run_request(settings: Settings, body: str, watch: Watch, features: Features 
         seconds = service.get(OWNER, job.id).estimate.get("minutes", 0.0) * 60 * slots
         return seconds < SMALL_SECONDS and not analysing.needs_gdal
 
+    away: list[Exception] = []
+
+    def give_up(lease: Lease, error: Exception) -> Outcome:
+        away.extend([error] if is_away(error) else [])
+        return local.give_up_lease(job, lease, error, services, settings)
+
     executor = _executor(settings, is_small)
     functions = WorkFunctions(
         analyse=lambda job, wanted: analysing.analyse(job, executor.slots, wanted),
         process=partial(worker.process_lease, worker.for_workers(settings)),
         parse=lambda _: request,
-        give_up=lambda lease, error: local.give_up_lease(job, lease, error, services, settings),
+        give_up=give_up,
         close=analysing.close,
     )
     runner = Runner(jobs, work, executor, functions, settings.policy)
@@ -171,6 +179,7 @@ def run_request(settings: Settings, body: str, watch: Watch, features: Features 
         job=service.get(OWNER, job.id),
         findings=service.findings(OWNER, job.id, 0, MOST_FINDINGS),
         problem=analysing.problem,
+        away=away[0] if away else None,
     )
 
 
