@@ -12,7 +12,8 @@ import pytest
 
 from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folder import FolderObjects
-from arpent.domain.errors import StorageDenied, StorageNotFound
+from arpent.domain.boundary.wanted import while_held
+from arpent.domain.errors import StorageDenied, StorageNotFound, WorkLost
 from arpent.domain.location import Credentials, Location
 from arpent.domain.ports.storage import ObjectStore
 from tests.support.loopback_s3 import loopback_s3
@@ -55,6 +56,31 @@ class TestObjectStore:
     def test_empty_objects(self, world: World) -> None:
         world.store.write(world.home.child("empty"), b"")
         assert world.store.read(world.home.child("empty")) == b""
+
+    @pytest.mark.parametrize("count", [1, 3, 100])
+    def test_lost_work_replaces_nothing(self, world: World, count: int) -> None:
+        """Whatever was handed over before: a process may stand still at any time until an object has its name."""
+        keys = [f"{world.home.key}/{number}" for number in range(count)]
+        world.store.write_many(world.home, ((key, b"good") for key in keys))
+        lost: list[str] = []
+
+        def check() -> None:
+            if lost:
+                raise WorkLost(lost[0])
+
+        def late() -> Iterator[tuple[str, bytes]]:
+            yield from ((key, b"late") for key in keys)
+            lost.append("The process stood still")
+
+        with while_held(check):
+            with pytest.raises(WorkLost):
+                world.store.write_many(world.home, late())
+            with pytest.raises(WorkLost):
+                world.store.write(world.home.at(keys[0]), b"late")
+        assert {world.store.read(world.home.at(key)) for key in keys} == {b"good"}
+        assert sorted(world.store.list(world.home)) == sorted(keys)
+        world.store.write(world.home.at(keys[0]), b"later")
+        assert world.store.read(world.home.at(keys[0])) == b"later", "what is not held is written as ever"
 
     def test_downloads_in_pieces(self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         payload = os.urandom(2500)

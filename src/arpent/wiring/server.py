@@ -19,11 +19,12 @@ from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.adapters.objects.held import HeldObjects
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.adapters.traces.sending import check_traces, export_traces
 from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.boundary.wanted import while_wanted
-from arpent.domain.errors import DatabaseRefused
+from arpent.domain.errors import CallerError, DatabaseRefused, ScriptError
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis
 from arpent.domain.ports.execution import Bulkhead, Executor
@@ -79,6 +80,8 @@ COUNT_SECONDS = 2.0
 """Seconds between two times that a runner stores its metrics; a runner that is killed loses at most these."""
 SWEEP_SECONDS = 60.0
 """Seconds between two cleanups of ended jobs: their secrets, and old jobs."""
+LEAST_PATIENCE = 2.0
+"""Seconds of a script that an analysis reckons with at least: a busy machine is no standstill."""
 SYNCHRONOUS_ADVICE = "Shorten the time range, take a smaller area or a coarser resolution, or make it a batch request."
 
 
@@ -173,14 +176,21 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     reader = header_reader(settings, reading.submit)
     searching = catalog_processes(settings)
 
+    # What stood still for as long may have lost its lease, or a script or a file its time.
+    patience = min(settings.policy.lease_seconds, max(LEAST_PATIENCE, settings.script_seconds))
+
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
         isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
         allowed = operator_limits(settings, max(1, executor.slots), quota_of(settings.quotas, job.owner))
         catalog = services.catalog if searching is None else isolated_catalog(settings, searching, wanted)
         services = replace(services, reader=reader, features=isolated, catalog=catalog)
-        with while_wanted(wanted):
-            return analysis(job, services, settings, allowed, wanted)
+        with HeldObjects(services.objects, patience) as held, while_wanted(wanted):
+            try:
+                return analysis(job, replace(services, objects=held), settings, allowed, wanted)
+            except (CallerError, ScriptError):
+                held.check()
+                raise
 
     def close() -> None:
         reading.close()

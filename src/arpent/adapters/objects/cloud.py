@@ -33,6 +33,7 @@ from arpent.domain.boundary.address_grammar import (
     Form,
     account_fault,
 )
+from arpent.domain.boundary.wanted import Held, held_here
 from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
 from arpent.domain.location import Credentials, Location
 from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
@@ -124,16 +125,14 @@ class CloudObjects:
             raise self._explained(error, location, "read") from None
 
     def write(self, location: Location, payload: bytes) -> None:
-        whole = len(payload) <= CHUNK
-        self._answer(
-            location, "write", lambda store: obstore.put(store, location.key, payload, use_multipart=not whole)
-        )
+        self._put(location, payload, held_here())
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
         self._store(prefix, "write", self._way(prefix, "write")[0])
+        held = held_here()  # which the pool's threads do not know
         with ThreadPoolExecutor(IN_FLIGHT, "cloud-objects") as pool:
             for batch in batches(entries, BATCH, BATCH_BYTES):
-                for _ in pool.map(lambda entry: self.write(prefix.at(entry[0]), entry[1]), batch):
+                for _ in pool.map(lambda entry: self._put(prefix.at(entry[0]), entry[1], held), batch):
                     pass
 
     def list(self, prefix: Location) -> Iterator[str]:
@@ -145,6 +144,13 @@ class CloudObjects:
                     yield entry["path"]
         except OBSTORE_ERRORS as error:
             raise self._explained(error, prefix, "list") from None
+
+    def _put(self, location: Location, payload: bytes, held: Held) -> None:
+        def put(store: Store) -> None:
+            held()
+            obstore.put(store, location.key, payload, use_multipart=len(payload) > CHUNK)
+
+        self._answer(location, "write", put)
 
     def _answer(self, location: Location, action: str, call: Callable[[Store], R]) -> R:
         """What a call of the store's client returns; if the keys of its source are refused and there are others by now,

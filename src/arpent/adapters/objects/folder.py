@@ -18,6 +18,7 @@ from arpent.adapters.objects.batches import batches
 from arpent.adapters.objects.folder_batch import CHUNK, CHUNK_BYTES, Batch, FolderFiles, make_folder
 from arpent.adapters.objects.partial_files import PARTIAL, partial_prefix, remove_left_over
 from arpent.adapters.objects.size import check_size
+from arpent.domain.boundary.wanted import held_here
 from arpent.domain.errors import (
     BucketNotFound,
     NameRefused,
@@ -181,6 +182,7 @@ def _place(path: Path, payload: bytes) -> None:
             stream.write(payload)
             stream.flush()
             os.fsync(stream.fileno())
+        held_here()()
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

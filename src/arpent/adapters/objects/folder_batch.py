@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import NamedTuple, TypeVar
 
 from arpent.adapters.objects.partial_files import partial_prefix
+from arpent.domain.boundary.wanted import Held, held_here
 
 CHUNK, CHUNK_BYTES = 128, 8 << 20
 """Files, and bytes of them, that are written between two looks at the clock: a chunk."""
@@ -78,8 +80,8 @@ class Batch:
     def place(self, chunks: Iterator[list[FolderFiles]]) -> set[str]:
         """Write all files, given a chunk at a time; returns their folders, whose entries are still to be synced.
 
-        Raises OSError with the path in `filename`; FileNotFoundError if the bucket is away. An existing file is
-        replaced, never opened.
+        Raises OSError with the path in `filename`; FileNotFoundError if the bucket is away; WorkLost if the work is
+        held no longer. An existing file is replaced, never opened.
         """
         folders: set[str] = set()
         with ThreadPoolExecutor(IN_FLIGHT, "folder-batch") as pool:
@@ -90,7 +92,7 @@ class Batch:
                         return folders
                     folders.update(run.folder for run in self._written)
                     self._flush()
-                    self._each(pool, _rename, _renames(self._written))
+                    self._each(pool, partial(_rename, held_here()), _renames(self._written))
                     self._written = []
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # what is still being written would escape
@@ -129,9 +131,9 @@ class Batch:
 
     def _drop(self) -> None:
         for run in self._written:
-            for partial, _ in run.paths():
+            for unfinished, _ in run.paths():
                 with suppress(OSError):  # why it failed is told, not that this fails, too
-                    Path(partial).unlink()
+                    Path(unfinished).unlink()
 
 
 def _renames(runs: Iterable[_Run]) -> Iterator[list[_Run]]:
@@ -171,12 +173,13 @@ def _fill(run: _Run, contents: Iterable[bytes]) -> None:
         raise
 
 
-def _rename(runs: Iterable[_Run]) -> None:
+def _rename(held: Held, runs: Iterable[_Run]) -> None:
     for run in runs:
         name = run.names[0]
         try:
             with _folder(run.folder) as place:
                 for number, name in enumerate(run.names):
+                    held()
                     os.rename(f"{run.prefix}{number}", name, src_dir_fd=place, dst_dir_fd=place)
         except OSError as error:
             error.filename = f"{run.folder}/{name}"

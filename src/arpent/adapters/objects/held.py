@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from arpent.adapters.objects.standstill import Standstill
+from arpent.domain.boundary.wanted import while_held
 from arpent.domain.location import Location
 from arpent.domain.ports.storage import ObjectStore
 
@@ -19,8 +20,9 @@ EVERY = 32
 
 class HeldObjects:
     """For one piece of work, while it is entered. After a standstill somebody else may have finished the work, and
-    what its process finds from then on (images that are gone, rights that ended) must not replace good results: then
-    writes raise WorkLost. Everything else goes to the store as it is."""
+    what its process has found or finds (images that are gone, rights that ended) must not replace good results: then
+    writes raise WorkLost, those under way, too, whose objects do not have their names yet. Everything else goes to the
+    store as it is."""
 
     def __init__(self, store: ObjectStore, lease_seconds: float, still: Standstill | None = None) -> None:
         self._store = store
@@ -35,6 +37,10 @@ class HeldObjects:
     ) -> None:
         self._still.__exit__(kind, error, trace)
 
+    def check(self) -> None:
+        """Raises WorkLost if the process stood still for too long since this was entered."""
+        self._still.check()
+
     def read(self, location: Location, most: int | None = None) -> bytes:
         return self._store.read(location, most)
 
@@ -42,11 +48,13 @@ class HeldObjects:
         self._store.download(location, path, most)
 
     def write(self, location: Location, payload: bytes) -> None:
-        self._still.check()
-        self._store.write(location, payload)
+        self.check()
+        with while_held(self.check):
+            self._store.write(location, payload)
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        self._store.write_many(prefix, self._checked(entries))
+        with while_held(self.check):
+            self._store.write_many(prefix, self._checked(entries))
 
     def list(self, prefix: Location) -> Iterator[str]:
         return self._store.list(prefix)
@@ -54,5 +62,5 @@ class HeldObjects:
     def _checked(self, entries: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
         remaining = iter(entries)
         while some := list(islice(remaining, EVERY)):
-            self._still.check()
+            self.check()
             yield from some

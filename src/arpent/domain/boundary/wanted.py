@@ -1,4 +1,5 @@
-"""Wanted: whether the work of this thread is still wanted, for code that waits for servers on its behalf."""
+"""Wanted: whether the work of this thread is still wanted, for code that waits for servers on its behalf, and whether
+it may still be written, for stores that ask at the last moment, before an object has its name."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ LOOK_SECONDS = 0.5
 
 Answer = TypeVar("Answer")
 Wanted = Callable[[], bool]
+Held = Callable[[], None]
 _WANTED: ContextVar[Wanted] = ContextVar("wanted", default=lambda: True)
+_HELD: ContextVar[Held] = ContextVar("held", default=lambda: None)
 
 
 @contextmanager
@@ -32,6 +35,22 @@ def while_wanted(wanted: Wanted) -> Iterator[None]:
 def wanted_here() -> Wanted:
     """What tells whether the work of this thread is wanted."""
     return _WANTED.get()
+
+
+@contextmanager
+def while_held(check: Held) -> Iterator[None]:
+    """What this thread writes inside the `with` block is checked so. The check raises WorkLost; it is called often, by
+    other threads, too, and must return at once."""
+    token = _HELD.set(check)
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
+
+
+def held_here() -> Held:
+    """The check for what this thread writes."""
+    return _HELD.get()
 
 
 def answer_while_wanted(

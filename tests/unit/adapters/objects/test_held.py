@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from arpent.adapters.objects import folder_batch
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.held import EVERY, HeldObjects
 from arpent.adapters.objects.standstill import Standstill
@@ -73,6 +74,30 @@ def test_writes_end_at_once_and_reads_go_on(tmp_path: Path) -> None:
         held.write(OUTPUT.at("out/1.json"), b"bad")
     assert held.read(OUTPUT.at("out/1.json")) == b"good"
     assert list(held.list(OUTPUT)) == ["out/1.json"], "none of what was under way"
+
+
+@pytest.mark.parametrize("count", [3, 100])
+def test_what_was_synced_during_a_standstill_takes_no_name(
+    tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "results").mkdir()
+    store, clocks = FolderObjects(tmp_path), Clocks()
+    keys = [f"out/{number}.json" for number in range(count)]
+    store.write_many(OUTPUT, [(key, b"good") for key in keys])
+    held = HeldObjects(store, 0, clocks.standstill())
+
+    def sync(_handle: int) -> None:
+        clocks.pass_by(ALLOWED + 1)
+
+    monkeypatch.setattr(folder_batch, "_sync_file_system", sync)
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(WorkLost):
+        held.write_many(OUTPUT, [(key, b"bad") for key in keys])
+    assert {store.read(OUTPUT.at(key)) for key in keys} == {b"good"}
+    held = HeldObjects(store, 0, clocks.standstill())
+    with pytest.raises(WorkLost):
+        held.write(OUTPUT.at(keys[0]), b"bad")
+    assert store.read(OUTPUT.at(keys[0])) == b"good"
 
 
 def test_a_process_that_was_stopped_notices_it() -> None:
