@@ -121,12 +121,8 @@ def run(
         if as_json
         else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}"
     )
-    for line in row_lines(outcome["rows"]):
-        typer.echo(f"arpent: {line}", err=True)
-    if "hint" in outcome:
-        typer.echo(f"arpent: {outcome['hint']}", err=True)
-    for line in outcome["finding_lines"]:
-        typer.echo(f"arpent: {line}", err=True)
+    for line in (*row_lines(outcome["rows"]), *filter(None, [outcome.get("hint")]), *outcome["finding_lines"]):
+        _tell(line)
     if outcome["failed"] or outcome["incomplete"] or not all_well(outcome["rows"]):
         raise typer.Exit(WITH_FAILURES)
 
@@ -227,12 +223,12 @@ def results(
     if unfold:
         if parquet is not None or csv is not None:
             raise InvalidRequest("--unfold writes files beside the table; leave out --parquet and --csv")
-        written = unfold_now(settings_of(), url)
+        written = unfold_now(settings_of(), url, _tell)
         typer.echo(json.dumps({"files": written}) if as_json else f"{written} files")
         return
     check_target(parquet, "--parquet")
     check_target(csv, "--csv")
-    table = collect(settings_of(), url)
+    table = collect(settings_of(), url, _tell)
     for path, write in ((parquet, write_parquet), (csv, write_csv)):
         if path is not None:
             with whole_file(path) as part:
@@ -380,6 +376,10 @@ def collections(as_json: JsonOption = False) -> None:
 def version(as_json: JsonOption = False) -> None:
     """Print the version."""
     typer.echo(json.dumps({"version": __version__}) if as_json else __version__)
+
+
+def _tell(line: str) -> None:
+    typer.echo(f"arpent: {line}", err=True)
 
 
 def _end_of_job(status: dict[str, Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -11,13 +13,14 @@ import pyarrow as pa
 
 from arpent import worker
 from arpent.adapters.formats.parquet_rows import assemble
-from arpent.adapters.objects.folded import FOLDER, folded_tables, is_folded_table, unfolded
+from arpent.adapters.objects.folded import FOLDER, is_folded_table, unfolded
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.boundary.text import whole_number
-from arpent.domain.errors import InvalidRequest
+from arpent.domain.errors import InvalidRequest, WorldError
 from arpent.domain.location import Location
 from arpent.domain.ports.storage import ObjectStore
 from arpent.settings import Settings
+from arpent.wire.result.collection import features_described
 from arpent.wire.result.reading import Row, is_result, rows_of
 
 BATCH = 2048
@@ -25,15 +28,30 @@ BATCH = 2048
 IN_FLIGHT = 32
 """Files read concurrently: each waits for the store."""
 SCHEMES = ("s3", "gs")
+DESCRIBED, REPORTED = "/stac/collection.json", "/report/features.json"
+"""How the keys of a job's own files of JSON end."""
 
 
-def collect(settings: Settings, url: str) -> pa.Table:
+@dataclass(kw_only=True, slots=True)
+class _Found:
+    """What is in a folder of results."""
+
+    results: set[str] = field(default_factory=set)
+    """Keys of the features' results."""
+    homes: dict[str, str] = field(default_factory=dict)
+    """Key of each result that is folded → folder of the job whose table holds it."""
+
+
+def collect(settings: Settings, url: str, tell: Callable[[str], None] = lambda line: None) -> pa.Table:
     """The rows of every result file below a folder: a path, `s3://bucket/prefix` or `gs://bucket/prefix`, opened as the
-    server opens buckets. Raises InvalidRequest if there are none, WorldError."""
+    server opens buckets. `tell` hears that some are missing. Raises InvalidRequest if there are none, or if it cannot
+    be known which count; WorldError."""
     store, place = _open(settings, url)
-    table = assemble(_batches(store, place))
+    keys, found = list(store.list(place)), _Found()
+    table = assemble(_batches(store, place, keys, found))
     if not len(table):
         raise InvalidRequest(f"There are no results in {url}: give the folder that holds the files <feature id>.json")
+    _tell_missing(store, place, keys, len(found.results), tell)
     return table
 
 
@@ -58,25 +76,80 @@ def _below(key: str) -> str:
     return f"{key.rstrip('/')}/" if key.strip("/") else ""
 
 
-def unfold(settings: Settings, url: str) -> int:
+def unfold(settings: Settings, url: str, tell: Callable[[str], None] = lambda line: None) -> int:
     """Write the files that a job folded into its table (docs/api.md#results), byte for byte, to where it would have
-    written them; returns how many. Raises InvalidRequest if there are none or they lie elsewhere, WorldError."""
+    written them; returns how many. `tell` hears that some are missing. Raises InvalidRequest if there are none, if they
+    lie elsewhere, or if it cannot be known which count; WorldError."""
     store, place = _open(settings, url)
-    tables = folded_tables(store, place)
+    keys, found = list(store.list(place)), _Found()
+    tables = sorted(filter(is_folded_table, keys))
     if not tables:
         raise InvalidRequest(f"There is nothing to unfold in {url}: give the folder of a job whose results are a table")
-    written: set[str] = set()
+    _check_files(store, place, {key for key in keys if key.endswith(".json") and not _is_ours(key)}, tables)
+    for table in tables if len({_home(table) for table in tables}) > 1 else ():
+        for key, _ in unfolded(store, place.at(table)):
+            _keep_home(found, key, table)
 
     def below(table: str) -> Iterator[tuple[str, bytes]]:
         for key, content in unfolded(store, place.at(table)):
             if key.startswith("../") or not key.startswith(place.key):
                 raise InvalidRequest(f"The files of {table} would not lie in {url}: give {_around(url, place, table)}")
-            written.add(key)
+            _keep_home(found, key, table)
             yield key, content
 
     for table in tables:
         store.write_many(place, below(table))
-    return len(written)
+    _tell_missing(store, place, keys, len(found.homes), tell)
+    return len(found.homes)
+
+
+def _keep_home(found: _Found, key: str, table: str) -> None:
+    """Note whose result this is. Raises InvalidRequest if another job has folded one of its name."""
+    home = _home(table)
+    if found.homes.setdefault(key, home) != home:
+        raise InvalidRequest(f"{key} is a result of two jobs, {found.homes[key]} and {home}: give the folder of one")
+
+
+def _home(table: str) -> str:
+    """The folder of the job whose table this is."""
+    return f"/{table}".rpartition(f"/{FOLDER}")[0].removeprefix("/")
+
+
+def _check_files(store: ObjectStore, place: Location, files: set[str], tables: list[str]) -> None:
+    """Files that are folded, too, were unfolded from any of the tables. Raises InvalidRequest if one was written by
+    something else: nobody knows which of the two is newer."""
+    folded: dict[str, set[bytes]] = {}
+    for table in tables if files else ():
+        for key, content in unfolded(store, place.at(table)):
+            if key in files:
+                folded.setdefault(key, set()).add(blake2b(content, digest_size=16).digest())
+    with ThreadPoolExecutor(IN_FLIGHT, "results") as pool:
+        contents = pool.map(lambda key: store.read(place.at(key)), folded)
+        for (key, known), content in zip(folded.items(), contents, strict=True):
+            if blake2b(content, digest_size=16).digest() not in known:
+                raise InvalidRequest(
+                    f"{key} is neither what {FOLDER} holds of it nor was: something else has written it, and it cannot "
+                    f"be known which of the two is newer. Move this file or {FOLDER} away"
+                )
+
+
+def _is_ours(key: str) -> bool:
+    return f"/{key}".endswith((DESCRIBED, REPORTED))
+
+
+def _tell_missing(
+    store: ObjectStore, place: Location, keys: list[str], count: int, tell: Callable[[str], None]
+) -> None:
+    """Tell if the one job whose folder this is has more features than results."""
+    described = [key for key in keys if f"/{key}".endswith(DESCRIBED)]
+    if len(described) != 1:
+        return
+    try:
+        features = features_described(store.read(place.at(described[0])))
+    except WorldError:
+        return
+    if features is not None and count < features:
+        tell(f"{count:,} of {features:,} features have a result here: the job has not ended, or objects are missing")
 
 
 def _around(url: str, place: Location, table: str) -> str:
@@ -85,34 +158,37 @@ def _around(url: str, place: Location, table: str) -> str:
     return place.at(above).url if "://" in url else str(Path(url).resolve().parent / above)
 
 
-def _batches(store: ObjectStore, place: Location) -> Iterator[list[Row]]:
-    keys = [key for key in store.list(place) if key.endswith(".json") or is_folded_table(key)]
-    seen: set[str] = set()
-    yield from _folded_batches(store, place, sorted(filter(is_folded_table, keys)), seen)
-    files = (key for key in keys if key not in seen and not is_folded_table(key))
+def _batches(store: ObjectStore, place: Location, keys: list[str], found: _Found) -> Iterator[list[Row]]:
+    tables = sorted(filter(is_folded_table, keys))
+    yield from _folded_batches(store, place, tables, found)
+    _check_files(store, place, {key for key in keys if key in found.homes}, tables)
+    files = (key for key in keys if key.endswith(".json") and key not in found.homes)
     with ThreadPoolExecutor(IN_FLIGHT, "results") as pool:
         while batch := list(islice(files, BATCH)):
-            read = pool.map(lambda key: _rows(key, store.read(place.at(key))), batch)
+            read = pool.map(lambda key: _rows(key, store.read(place.at(key)), found), batch)
             yield [row for rows in read for row in rows]
 
 
-def _folded_batches(store: ObjectStore, place: Location, tables: list[str], seen: set[str]) -> Iterator[list[Row]]:
-    """The rows of files that are folded; of two contents of a key, those of the later table. They are `seen` then:
-    some or all may have been unfolded, before or after features were processed again."""
+def _folded_batches(store: ObjectStore, place: Location, tables: list[str], found: _Found) -> Iterator[list[Row]]:
+    """The rows of files that are folded; of two contents of a key, those of the later table. Some or all may have been
+    unfolded, before or after features were processed again."""
     for table in reversed(tables):
         mine: set[str] = set()
         rows: list[Row] = []
         for key, content in unfolded(store, place.at(table)):
             mine.add(key)
-            rows += [] if key in seen else _rows(key, content)
-        seen |= mine
+            rows += [] if key in found.homes else _rows(key, content, found)
+        for key in mine:
+            _keep_home(found, key, table)
         yield rows
 
 
-def _rows(key: str, content: bytes) -> list[Row]:
+def _rows(key: str, content: bytes, found: _Found) -> list[Row]:
     try:
         rows = rows_of(content)
-        if not rows and whole_number(PurePosixPath(key).stem) is not None and not is_result(content):
+        if rows or is_result(content):
+            found.results.add(key)
+        elif whole_number(PurePosixPath(key).stem) is not None:
             raise ValueError("it has no `id`, or neither `response` nor `error`")
         return rows
     except (ValueError, KeyError, TypeError, AttributeError) as error:

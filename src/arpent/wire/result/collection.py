@@ -79,12 +79,22 @@ def render_collection(
                     "type": PARQUET,
                     "roles": ["data"],
                     "table:primary_geometry": "geometry",
+                    "table:row_count": features,
                 },
             },
             "links": [],
         },
         ensure_ascii=False,
     ).encode()
+
+
+def features_described(payload: bytes) -> int | None:
+    """How many features the job of a collection has; None if it does not tell."""
+    try:
+        found = json.loads(payload)["assets"]["features"]["table:row_count"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, int) else None
 
 
 def _words(name: str) -> str:

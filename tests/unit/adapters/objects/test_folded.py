@@ -6,14 +6,19 @@ import json
 from pathlib import Path
 from unittest.mock import Mock, patch
 
+import numpy as np
 import pytest
+import shapely
 
+from arpent.adapters.formats.job_files.stac_collection import stac_collection
 from arpent.adapters.objects.folded import FoldedObjects, folded_tables, unfolded
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.cli.results import collect, unfold
 from arpent.domain.errors import InvalidRequest, StorageDenied, WorldError
+from arpent.domain.feature import Features
 from arpent.domain.location import Location
 from arpent.settings import Settings
+from tests.support.jobs import UTM, make_request
 
 OUTPUT = Location(scheme="s3", bucket="results", key="out/")
 JOB = OUTPUT.at("out/job/")
@@ -78,6 +83,50 @@ def test_what_was_unfolded_in_part_hides_nothing(store: FolderObjects, tmp_path:
     rows = collect(Settings(), str(tmp_path / "results" / "out")).to_pylist()
     told = [(row["id"], row["reason"].rpartition(" ")[2]) for row in rows]
     assert told == [(1, "again"), (2, "first"), (3, "other")]
+
+
+def test_a_file_that_was_never_folded_is_no_older_one(store: FolderObjects, tmp_path: Path) -> None:
+    """Where the job went on with another form of results, its files are newer than its tables: nobody can know."""
+    FoldedObjects(store, JOB, "round-000").write_many(OUTPUT, [failed(1, "first"), failed(2, "first")])
+    store.write_many(OUTPUT, [failed(2, "newer")])
+    folder = str(tmp_path / "results" / "out")
+    for read in (collect, unfold):
+        with pytest.raises(InvalidRequest, match=r"^job/2\.json is neither what documents/ holds of it nor was"):
+            read(Settings(), folder)
+    assert store.read(OUTPUT.at("out/job/2.json")) == failed(2, "newer")[1]
+    store.write_many(OUTPUT, [failed(2, "first")])
+    assert (len(collect(Settings(), folder)), unfold(Settings(), folder)) == (2, 2)
+
+
+def test_two_jobs_that_folded_the_same_key(store: FolderObjects, tmp_path: Path) -> None:
+    """As by `out/<ID>.json`: which of them is newer their names do not tell."""
+    for job in ("b", "a"):
+        entry = ("out/1.json", failed(1, job)[1])
+        FoldedObjects(store, OUTPUT.at(f"out/{job}/"), "round-000").write_many(OUTPUT, [entry])
+    for read in (unfold, collect):
+        with pytest.raises(InvalidRequest, match=r"1\.json is a result of two jobs, . and .: give the folder of one"):
+            read(Settings(), str(tmp_path / "results" / "out"))
+    assert not (tmp_path / "results" / "out" / "1.json").exists()
+
+
+def test_a_missing_table_is_told(store: FolderObjects, tmp_path: Path) -> None:
+    features = Features(
+        crs=UTM, ids=np.arange(3), identifiers=(None,) * 3, geometries=shapely.box([0, 1, 2], 0, [1, 2, 3], 1)
+    )
+    store.write(OUTPUT.at("out/job/stac/collection.json"), stac_collection("job", make_request(), features))
+    for part in range(3):
+        FoldedObjects(store, JOB, f"round-000-part-{part:06d}").write_many(OUTPUT, [failed(part, "first")])
+    told: list[str] = []
+    folder, settings = tmp_path / "results" / "out" / "job", Settings()
+    assert (len(collect(settings, str(folder), told.append)), unfold(settings, str(folder), told.append)) == (3, 3)
+    assert told == []
+    for file in (folder / "documents" / "round-000-part-000001.parquet", folder / "1.json"):
+        file.unlink()
+    assert (len(collect(settings, str(folder), told.append)), unfold(settings, str(folder), told.append)) == (2, 2)
+    assert told == ["2 of 3 features have a result here: the job has not ended, or objects are missing"] * 2
+    (folder / "stac" / "collection.json").write_bytes(b"{}")
+    assert len(collect(settings, str(folder), told.append)) == 2
+    assert len(told) == 2, "an older version told not how many there are"
 
 
 def test_what_the_store_refused_is_not_written_later(store: FolderObjects, monkeypatch: pytest.MonkeyPatch) -> None:
