@@ -28,8 +28,8 @@ NOTES = """
   (`failed_keys_hours`); then START is refused, too.
 * An analysis for which a catalogue, a bucket or a server is unavailable waits and tries again (`outage_seconds`;
   `absence_seconds` where it does not exist, refuses access, or its name does not resolve), and so does a partition for
-  which a catalogue or a bucket is unavailable; `waiting` in the task object says for what. STOP ends the waiting of an
-  analysis: STOPPED.
+  which a catalogue or a bucket is unavailable; `waiting` in the task object says for what. Time in which it is
+  stopped, or no runner runs, does not count. STOP ends the waiting of an analysis: STOPPED.
 * ENVIRONMENT_FAILED: workers cannot start, or results cannot be written. No feature is blamed for it.
 * `completionPercentage` is 100 when the request is DONE and never before. It never falls, except by a START that
   processes failed features again. FAILED reports 100 too (`failed_reports_full`).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from arpent.engine.analysis.partitioning import assign_blocks
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.hints import Filtered
 from arpent.engine.processing.acquisitions import Acquisitions, count_filtered, intervals_with_acquisitions
+from arpent.engine.processing.final_attempt import FinalAttemptReader
 from arpent.engine.processing.inputs import scenes_of
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing_units import area, band_samples, fusion
@@ -84,7 +85,9 @@ NOTHING = AvailableImagery(
 def available_imagery(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
 ) -> AvailableImagery:
-    """Search each interval once and summarise what is there for the sampled features. Raises CatalogUnavailable."""
+    """Search each interval once and summarise what is there for the sampled features. An image whose host is away is
+    done without: nothing but the estimate depends on it. Raises CatalogUnavailable."""
+    services = replace(services, reader=FinalAttemptReader(services.reader))
     count = len(geometry.features)
     reached, weights = np.zeros(count, bool), np.zeros(count)
     depth, acquisitions = 1, 0.0

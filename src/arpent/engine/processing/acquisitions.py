@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -181,16 +180,20 @@ def count_filtered(
 
 
 def located(item: Item, binding: BandBinding, services: Services) -> Item:
-    """The item. If its footprint can be read in two ways, the image decides where it lies."""
+    """The item. If its footprint can be read in two ways, the image decides where it lies. Raises AssetUnreadable for
+    one that may be readable later."""
     if item.likely is None:
         return item
     outline = None
     wanted = [one.band.name for one in binding.requests if one.band.name in item.assets] or list(item.assets)
     if wanted:
-        with suppress(AssetUnreadable):
-            asset = item.assets[wanted[0]]
+        asset = item.assets[wanted[0]]
+        try:
             raster = services.reader.describe(asset.href, asset.georeference)
             outline = image_outline(raster.crs, raster.transform, raster.width, raster.height)
+        except AssetUnreadable as error:
+            if error.transient:
+                raise
     return replace(item, footprint=item.likely if outline is None else outline, likely=None)
 
 
