@@ -22,10 +22,10 @@ from obstore.store import S3Store
 from arpent.adapters.images.byte_counter import ByteMeter
 from arpent.adapters.images.kept.ranges import KeptRanges
 from arpent.adapters.images.origin.file_version import Version, is_settled, is_telling, same_version
-from arpent.adapters.images.origin.href import local_path, unsigned_name
+from arpent.adapters.images.origin.href import local_path
 from arpent.adapters.images.origin.unreadable import FAULTS, unreadable
 from arpent.domain.boundary.address_grammar import BUCKET
-from arpent.domain.boundary.address_names import public_name
+from arpent.domain.boundary.address_names import public_name, unsigned_name
 from arpent.domain.boundary.wanted import wanted_here
 from arpent.domain.errors import AssetUnreadable
 from arpent.network.access import BucketAccess, OpenAccess, SourceAccess

@@ -1,9 +1,18 @@
-"""Address names: how messages name a file, an image or a catalogue."""
+"""Address names: how messages name a file, an image or a catalogue, and what names a file for good."""
 
 from __future__ import annotations
 
 import os
+import re
 from urllib.parse import urlsplit
+
+from arpent.domain.boundary.address_grammar import SAS
+
+_SIGNATURE = re.compile(
+    rf"(x-amz-|x-goog-)|({'|'.join(sorted(SAS))}|signature|expires|policy|token|access_token|key-pair-id|awsaccesskeyid"
+    r"|googleaccessid)=", re.IGNORECASE,
+)  # fmt: skip
+"""How parameters of a URL begin that let somebody in, and choose no file."""
 
 
 def bare_address(address: str) -> str:
@@ -19,3 +28,10 @@ def public_name(address: str) -> str:
     of their business."""
     local = "://" not in address or address.startswith("file:")
     return os.path.basename(os.path.abspath(address)) if local else bare_address(address)
+
+
+def unsigned_name(href: str) -> str:
+    """The href without user and signature: another query is another file, whose ETag may be the same by chance."""
+    parts = urlsplit(href)
+    kept = [piece for piece in parts.query.split("&") if piece and not _SIGNATURE.match(piece)]
+    return bare_address(href) + (f"?{'&'.join(kept)}" if kept else "")

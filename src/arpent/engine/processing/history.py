@@ -12,9 +12,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from arpent import __version__
+from arpent.domain.boundary.address_names import unsigned_name
 from arpent.domain.evalscript import Evalscript, SampleType
 from arpent.domain.feature import Features
-from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.item import Asset, CalibrationFile, Item
 from arpent.domain.interval import Interval
 from arpent.domain.ports.earlier import EarlierRows
 from arpent.domain.request import Request
@@ -156,13 +157,24 @@ def _described(item: Item, binding: BandBinding) -> bytes:
     """All that may change the numbers, or what the script sees of the item; of joined items those with a band that is
     read, since nobody else sees them."""
     read = [one.band.name for one in bands_read(binding.requests, binding.collection)]
-    assets = [(name, item.assets.get(name)) for name in read]
+    assets = [(name, _unsigned(item.assets.get(name))) for name in read]
     joined = [_described(one, binding) for one in item.joined if any(name in one.assets for name in read)]
     told = (
-        item.id, item.collection, item.instant, item.created, item.last, item.cloud_cover, item.variant, item.href,
-        assets, sorted(item.properties.items()), joined,
+        item.id, item.collection, item.instant, item.created, item.last, item.cloud_cover, item.variant,
+        unsigned_name(item.href), assets, sorted(item.properties.items()), joined,
     )  # fmt: skip
     return repr(told).encode(errors="surrogatepass") + shapely.to_wkb(item.footprint)
+
+
+def _unsigned(asset: Asset | None) -> Asset | None:
+    """The asset as it is named for good: an API may sign its hrefs anew in each answer."""
+    if asset is None:
+        return None
+    told = {
+        rule: replace(each, href=unsigned_name(each.href)) if isinstance(each, CalibrationFile) else each
+        for rule, each in asset.calibrations.items()
+    }
+    return replace(asset, href=unsigned_name(asset.href), calibrations=told)
 
 
 def _digest(content: bytes, size: int) -> bytes:

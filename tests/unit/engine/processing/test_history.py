@@ -15,7 +15,7 @@ from pyproj import CRS
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.evalscript import Input, Mosaicking
 from arpent.domain.feature import Features
-from arpent.domain.imagery.item import Asset, Item
+from arpent.domain.imagery.item import Asset, CalibrationFile, Item
 from arpent.domain.interval import Interval
 from arpent.domain.request import Source
 from arpent.engine.band_bindings import BandBinding, bind_input
@@ -49,6 +49,26 @@ def test_another_file_of_a_band_that_is_read(bands: tuple[str, ...], changed: st
     """A script that asks for dataMask only reads the band that decides it."""
     other = replace(ITEM, assets={**ITEM.assets, changed: Asset(href="new.tif")})
     assert (state(ITEM, *bands) != state(other, *bands)) == noticed
+
+
+@pytest.mark.parametrize(
+    ("href", "noticed"),
+    [
+        ("https://a.test/b.tif?sig=2&se=3", False),
+        ("https://a.test/c.tif?sig=1", True),
+        ("https://a.test/b.tif?n=2", True),
+    ],
+)
+def test_a_signature_names_no_file(href: str, noticed: bool) -> None:
+    """An API that signs in each answer would have every row computed anew."""
+    one, other = (
+        replace(
+            ITEM,
+            assets={MASKING: Asset(href=each, calibrations={"toa": CalibrationFile(rule="toa", href=each, image="b")})},
+        )
+        for each in ("https://a.test/b.tif?sig=1&se=2", href)
+    )
+    assert (state(one, MASKING) != state(other, MASKING)) == noticed
 
 
 @pytest.mark.parametrize(("bands", "noticed"), [(("B08", "CLD"), True), (("B08",), False)])
