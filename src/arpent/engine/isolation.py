@@ -53,7 +53,8 @@ class Isolation:
                 parts.extend(np.array_split(part, 2))
                 continue
             if isinstance(answer, Exception):
-                log.error("%d features fail", len(part), exc_info=answer)
+                foreseen = isinstance(answer, ArpentError)  # a store refuses each of very many, maybe
+                log.error("%d features fail: %s", len(part), answer, exc_info=None if foreseen else answer)
                 self._suspects.update(part.tolist() if len(part) == 1 else ())
             yield part, answer
 

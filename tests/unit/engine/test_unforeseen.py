@@ -375,6 +375,20 @@ class TestIsolation:
         list(found.run(np.arange(1000), call))
         assert calls == [998, 1, 1]
 
+    def test_what_is_foreseen_is_told_in_a_line(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A store that refuses all is asked for parts of very many."""
+
+        def call(rows: NDArray[np.intp]) -> None:
+            raise StorageDenied("Cannot write s3://results/out/1.json") if len(rows) > 1 else KeyError(1)
+
+        list(Isolation(blamed=(StorageDenied,)).run(np.arange(100_000), call))
+        assert {(record.getMessage().partition(" ")[2], record.exc_info) for record in caplog.records} == {
+            ("features fail: Cannot write s3://results/out/1.json", None)
+        }
+        caplog.clear()
+        list(Isolation().run(np.arange(1), call))
+        assert caplog.records[0].exc_info is not None
+
     def test_gives_up_in_time(self) -> None:
         calls = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,10 +43,10 @@ class FoldedObjects:
         self._store.write(location, payload)
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        """`prefix` has the bucket of the folder. Each call writes one object with what all calls gave, so that nothing
-        stays of an earlier attempt, however many calls that made."""
+        """`prefix` has the bucket of the folder. Each call writes one object with what all calls gave, in the order of
+        the keys, so that nothing stays of an earlier attempt, however many calls that made, and in whatever order."""
         if found := list(entries):
-            every = [*self._entries, *found]
+            every = sorted([*self._entries, *found], key=itemgetter(0))
             self._store.write(self._place, _folded(every, self._folder.key))
             self._entries = every  # not if the store refused it
 
@@ -74,7 +75,7 @@ def is_folded_table(key: str) -> bool:
 
 
 def unfolded(store: ObjectStore, table: Location) -> Iterator[tuple[str, bytes]]:
-    """(key, content) of a table's objects, in the order written. The keys are those of the bucket where the table lies
+    """(key, content) of a table's objects, in the table's order. The keys are those of the bucket where the table lies
     now, if it was moved together with its folder: in the job's folder or in the one above, which is `../` if the
     bucket is the job's folder. Raises WorldError if it is damaged, and what the store raises."""
     payload = store.read(table)

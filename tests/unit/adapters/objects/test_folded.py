@@ -22,7 +22,7 @@ from tests.support.jobs import UTM, make_request
 
 OUTPUT = Location(scheme="s3", bucket="results", key="out/")
 JOB = OUTPUT.at("out/job/")
-FILES = [("out/job/1.json", b'{"id":1}'), ("out/job/\u00e9 2.json", b"\x00\xff"), ("out/else/3.json", b"")]
+FILES = [("out/else/3.json", b""), ("out/job/1.json", b'{"id":1}'), ("out/job/\u00e9 2.json", b"\x00\xff")]
 
 
 @pytest.fixture
@@ -55,6 +55,17 @@ def test_the_same_partition_again_writes_the_same_objects(store: FolderObjects) 
         FoldedObjects(store, JOB, "part-0").write_many(OUTPUT, FILES)
     (table,) = folded_tables(store, OUTPUT)
     assert list(unfolded(store, OUTPUT.at(table))) == FILES
+
+
+def test_the_same_object_comes_of_calls_in_any_order(store: FolderObjects) -> None:
+    """What a store refused for a moment is tried again later, after others."""
+    contents = []
+    for order in (FILES, FILES[::-1], FILES[1:] + FILES[:1]):
+        folded = FoldedObjects(store, JOB, "part-0")
+        for entry in order:
+            folded.write_many(OUTPUT, [entry])
+        contents.append(store.read(OUTPUT.at("out/job/documents/part-0.parquet")))
+    assert len(set(contents)) == 1
 
 
 def test_nothing_stays_of_an_earlier_attempt_that_made_more_calls(store: FolderObjects) -> None:
@@ -170,11 +181,11 @@ def test_no_key_leads_to_the_results_of_others(store: FolderObjects, tmp_path: P
 
 
 def test_a_folder_that_was_moved_is_unfolded_where_it_is(store: FolderObjects, tmp_path: Path) -> None:
-    FoldedObjects(store, JOB, "part-0").write_many(OUTPUT, FILES[:1])
+    FoldedObjects(store, JOB, "part-0").write_many(OUTPUT, FILES[1:2])
     (tmp_path / "results" / "out" / "job").rename(tmp_path / "moved")
     here = Location(scheme="s3", bucket="moved", key="")
     (table,) = folded_tables(store, here)
-    assert list(unfolded(store, here.at(table))) == [("1.json", FILES[0][1])]
+    assert list(unfolded(store, here.at(table))) == [("1.json", FILES[1][1])]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 damaged PAR1", None])

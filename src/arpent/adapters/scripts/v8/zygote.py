@@ -7,10 +7,13 @@ import signal
 import socket
 import sys
 
-from py_mini_racer import init_mini_racer
+# Ctrl-C reaches the whole group, also while this loads, and the parent decides what ends and when.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-from arpent.adapters.scripts.v8.child import live
-from arpent.adapters.scripts.v8.protocol import Channel, ChannelClosed
+from py_mini_racer import init_mini_racer  # noqa: E402
+
+from arpent.adapters.scripts.v8.child import live  # noqa: E402
+from arpent.adapters.scripts.v8.protocol import Channel, ChannelClosed  # noqa: E402
 
 _FLAGS = (
     "--single-threaded",
@@ -26,7 +29,6 @@ _FLAGS = (
 
 def main(descriptor: int, memory_mib: int) -> None:
     """Serve the runtime at the other end until it hangs up or dies; all interpreters end with this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = socket.socket(fileno=descriptor)
     channel = Channel(link)
     init_mini_racer(flags=(*_FLAGS, f"--max-heap-size={memory_mib + memory_mib // 4}"))
