@@ -68,7 +68,40 @@ def test_a_remote_image_comes_through_our_own_client_and_nothing_beside_it(tmp_p
         ((_, _, part),) = reader.read([(href, [Block(level=0, row=0, column=0)])])
         np.testing.assert_array_equal(part, pixels[:64, :64])
         reader.close()
-        assert {path.partition("?")[0] for path in web.asked} == {"/a.tif"}
+        assert {path.partition("?")[0] for path in web.asked} == {"/a.tif", "/a.tif.msk"}  # nothing else tells no data
+
+
+@pytest.mark.parametrize("options", [{}, {"nodata": 0}])
+def test_a_mask_beside_a_remote_image_is_asked_for_where_it_is_silent(tmp_path: Path, options: dict[str, int]) -> None:
+    """As for images that our own reader reads."""
+    pixels, valid = formula(100, 80, "uint8"), np.ones((100, 80), np.bool_)
+    valid[10:20] = False
+    path = write(tmp_path / "a.tif", pixels, **LERC, **options)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as image:
+        image.write_mask(valid)
+    with serve(tmp_path) as web:
+        reader = CogReader()
+        href = f"{web.url}/a.tif?signature=secret"
+        assert reader.describe(href).masked is (not options)
+        ((_, _, part),) = reader.read([(href, [Block(level=0, row=0, column=0)])])
+        np.testing.assert_array_equal(part.data, pixels[:64, :64])
+        if options:
+            assert "/a.tif.msk?signature=secret" not in web.asked
+        else:
+            np.testing.assert_array_equal(~np.ma.getmaskarray(part), valid[:64, :64])
+        assert reader.versions(href).keys() <= {href, f"{web.url}/a.tif.msk?signature=secret"}
+        reader.close()
+
+
+def test_a_mask_that_cannot_be_asked_for_now_is_worth_another_try(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", formula(100, 80, "uint8"), **LERC)
+    with serve(tmp_path) as web:
+        web.away = ".msk"
+        reader = CogReader(retry_seconds=0.1)
+        with pytest.raises(AssetUnreadable, match="answered 503") as caught:
+            reader.describe(f"{web.url}/a.tif")
+        assert caught.value.transient
+        reader.close()
 
 
 def test_a_server_that_fails_midway_is_worth_another_try(tmp_path: Path) -> None:

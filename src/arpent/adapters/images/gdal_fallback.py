@@ -23,7 +23,8 @@ from rasterio.windows import Window
 from arpent.adapters.images.beside.georeference import crs_of_dataset
 from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, replaced
-from arpent.adapters.images.header import mask_beside, number_told
+from arpent.adapters.images.geotiff import mask_file
+from arpent.adapters.images.header import number_told
 from arpent.adapters.images.jp2.layout import CODESTREAM, JP2_SIGNATURE
 from arpent.adapters.images.mask import masked, numbers_beside
 from arpent.adapters.images.origin.file_version import Version
@@ -71,13 +72,18 @@ class GdalImage:
                 href=href,
             )
         try:
-            with rasterio.Env(**QUIET):
-                self._dataset: Any = rasterio.open(self._source.name, driver=driver, opener=self._source.open)
+            self._dataset = self._source.opened(driver)
             inks = self._dataset.colorinterp
             self._alpha = len(inks) - 1 if len(inks) > 1 and inks[-1] is ColorInterp.alpha else None
             told = no_data_text(file.again()) if driver == "GTiff" else None  # type: ignore[arg-type]
             self._told = None if told is None else number_told(told)
             self.raster = self._describe()
+            silent = driver == "GTiff" and not self.raster.masked and self.raster.no_data is None
+            if silent and local_path(href) is None and (mask := mask_file(origins, href)) is not None:
+                self._dataset.close()
+                self._source = _OneFile(origins, href, file, mask)
+                self._dataset = self._source.opened(driver)
+                self.raster = self._describe()
             self._inflates = driver == "GTiff" and self._dataset.profile.get("compress") == "deflate"
             self._tiled = self._inflates and is_tiled(file.again())  # type: ignore[arg-type]
         except AssetUnreadable:
@@ -211,13 +217,13 @@ class GdalImage:
 
 
 class _OneFile:
-    """What GDAL may open: this image and, on this machine, the `.msk` beside it if that is a TIFF. GDAL sees no other
-    file."""
+    """What GDAL may open: this image and the `.msk` beside it if that is a TIFF. GDAL sees no other file."""
 
-    def __init__(self, origins: ByteSources, href: str, file: HeaderBytes) -> None:
-        """`file`: the image. Raises AssetUnreadable."""
+    def __init__(self, origins: ByteSources, href: str, file: HeaderBytes, mask: HeaderBytes | None = None) -> None:
+        """`file`: the image; `mask`: that of an image elsewhere, where each look takes a request. Raises
+        AssetUnreadable."""
         self._file = file
-        self._mask = _mask_of(origins, href) if local_path(href) is not None else None
+        self._mask = mask_file(origins, href) if local_path(href) is not None else mask
         self.versions = {part.href: part.version for part in (file, self._mask) if part is not None}
         """The files and their versions."""
         self.name = f"/arpent/image-{next(_numbers)}"
@@ -235,6 +241,11 @@ class _OneFile:
         """The driver for the file's first bytes; None if it must not be opened."""
         return _driver_of(self._file)
 
+    def opened(self, driver: str) -> Any:
+        """The image, opened by GDAL. Raises many things."""
+        with rasterio.Env(**QUIET):
+            return rasterio.open(self.name, driver=driver, opener=self.open)
+
     def open(self, name: str, mode: str = "rb") -> RawIOBase:
         file = {self.name: self._file, _TRIED: self._file, f"{self.name}.msk": self._mask}.get(name)
         if file is None or "r" not in mode or "+" in mode:
@@ -245,14 +256,6 @@ class _OneFile:
 def _driver_of(file: HeaderBytes) -> str | None:
     beginning = file.again().read(16) or b""
     return next((name for signature, name in SIGNATURES if beginning.startswith(signature)), None)
-
-
-def _mask_of(origins: ByteSources, href: str) -> HeaderBytes | None:
-    try:
-        file = origins.head(mask_beside(href))
-    except AssetUnreadable:
-        return None
-    return file if _driver_of(file) == "GTiff" else None
 
 
 class _RecordingFile(RawIOBase):

@@ -125,21 +125,23 @@ def _header(href: str, origins: ByteSources, file: HeaderBytes) -> Header:
         raise NeedsGdal("a file beside it says more of its bands")
     header = parse_header(href, file)
     silent = header.raster.no_data is None and not header.masks
-    beside = _beside(origins, mask_beside(href)) if silent or path is not None else None
+    beside = mask_file(origins, href) if silent or path is not None else None
     if beside is None:
         return header
     file.seek(0)
     return parse_header(href, file, beside)
 
 
-def _beside(origins: ByteSources, href: str) -> HeaderBytes | None:
-    """The image's mask file; None if there is none, or the server answers with something else."""
-    path = local_path(href)
+def mask_file(origins: ByteSources, href: str) -> HeaderBytes | None:
+    """The `.msk` of an image; None if there is none, or the server answers with something else. Raises AssetUnreadable
+    where it may be there."""
+    beside = mask_beside(href)
+    path = local_path(beside)
     with suppress(OSError):  # who reads it says what is wrong
         if path is not None and not path.exists():  # as mostly
             return None
     try:
-        file = origins.head(href)
+        file = origins.head(beside)
     except AssetUnreadable as error:
         if error.transient:
             raise
