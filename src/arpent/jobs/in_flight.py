@@ -17,6 +17,7 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Ticket
 from arpent.domain.ports.jobs import Lease
 from arpent.jobs.policy import Policy
+from arpent.jobs.work_functions import is_away
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,8 @@ class InFlight:
     """The running call."""
     renew_at: datetime
     """When to renew the lease."""
+    began: datetime
+    """When it was claimed."""
     giving_up: bool = False
     """Whether the call writes errors instead of results."""
     outcome: Outcome | None = None
@@ -111,6 +114,12 @@ class InFlight:
         if self.lease.partition is not None and self.lease.attempt >= policy.attempts:
             self.ticket.hold(max(0.0, HELD_SHARE * policy.lease_seconds - max(0.0, passed.total_seconds())))
         return self
+
+    def counts(self, error: Exception, now: datetime, policy: Policy) -> bool:
+        """Whether its failure counts as an attempt, and does not end the wait for what is away. If it worked for longer
+        than that is waited for, it did have answers since the wait began, which is then another one."""
+        worked = (now - self.began).total_seconds() > policy.outage_seconds
+        return self.giving_up or worked or not is_away(error)
 
     def tell(self) -> None:
         """Log one line about the outcome of a partition."""

@@ -34,7 +34,6 @@ from arpent.jobs.request_cache import RequestCache
 from arpent.jobs.state_machine import TRANSITIONS, Event, advance, due, trouble
 from arpent.jobs.work_functions import (
     WorkFunctions,
-    is_away,
     pause_before_retry,
     policy_for,
     retry_while_away,
@@ -221,7 +220,7 @@ class Runner:
         if self._waits(running, error):
             return
         tries = self._policy.attempts * (2 if running.giving_up else 1)
-        if transient(error) and lease.attempt < tries and (running.giving_up or not is_away(error)):
+        if transient(error) and lease.attempt < tries and running.counts(error, self._now(), self._policy):
             log.warning("Attempt %d of a partition failed: %s", lease.attempt, error, extra=about)
             self._release(running, self._now() + pause_before_retry(lease.attempt, self._policy))
             self._functions.retried(lease, error)
@@ -266,7 +265,8 @@ class Runner:
         unforeseen = None if isinstance(error, WorldError) else error
         log.error("A partition is given up: %s", error, exc_info=unforeseen, extra={"job": lease.job_id})
         ticket = BackgroundCall(lambda: self._functions.give_up(lease, error))
-        return InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now()), giving_up=True)
+        now = self._now()
+        return InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(now), began=now, giving_up=True)
 
     def _survived(self, running: InFlight, error: WorkerDied) -> bool:
         """Whether a partition whose worker died is tried again, as it is or in halves."""
@@ -381,7 +381,7 @@ class Runner:
                     raise
                 # It costs this partition, like any other failure of it.
                 ticket = BackgroundCall(partial(raising, error))
-        running = InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(claimed))
+        running = InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(claimed), began=claimed)
         self._in_flight.append(running.held(self._policy, self._now() - claimed))
 
     def _suspected(self, lease: Lease) -> bool:

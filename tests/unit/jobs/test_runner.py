@@ -389,6 +389,41 @@ class TestPartitionFaults:
         assert site.job.progress.done == 4
         assert engineer.retried == [str(BUSY), str(BUSY)]
 
+    def test_two_moments_with_work_between_them_are_no_long_absence(self, site: Site) -> None:
+        """The wait of the first would count on while the catalogue answers, and the second be one too many."""
+        site.policy = replace(POLICY, retry_seconds=0.5)
+        away = CatalogUnavailable("HTTP 504", transient=True)
+        engineer = Engineer(cut(2, 2), faults={0: [away]})
+        site.begin()
+        runner = site.runner(engineer)
+        runner.run_until_idle()
+
+        def works() -> None:
+            site.clock.tick(site.policy.outage_seconds + 1)
+            engineer.during = lambda: None
+            raise away
+
+        engineer.during = works
+        for _ in range(3):
+            site.clock.tick(2)
+            runner.run_until_idle()
+        assert (site.job.status, site.job.progress.done, engineer.given_up) == (Status.DONE, 2, [])
+
+    def test_but_it_ends_if_it_is_always_away_after_so_much_work(self, site: Site) -> None:
+        site.policy = replace(POLICY, retry_seconds=0.5)
+        site.begin()
+
+        def works() -> None:
+            if site.job.status is Status.PROCESSING:
+                site.clock.tick(site.policy.outage_seconds + 1)
+                raise CatalogUnavailable("HTTP 504", transient=True)
+
+        runner = site.runner(Engineer(cut(2, 2), during=works))
+        for _ in range(4 * POLICY.attempts):
+            site.clock.tick(5)
+            runner.run_until_idle()
+        assert (site.job.status, site.job.progress.failed) == (Status.DONE, 2)
+
     @pytest.mark.parametrize(
         ("away", "seconds", "ends"),
         [
