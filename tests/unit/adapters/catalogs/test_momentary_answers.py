@@ -87,6 +87,16 @@ def test_an_api_that_always_contradicts_itself_is_believed(api: Api) -> None:
     assert len(api.asked) == PAGES + 2
 
 
+def test_items_without_assets_are_no_imagery_that_is_not_there(api: Api) -> None:
+    """The API leaves them out for longer than it is asked again; one item alone may be so for good."""
+    changed(api, lambda _, page: ODD["no assets"](page))
+    with pytest.raises(CatalogUnavailable, match="none of its items has assets") as caught:
+        ids(api)
+    assert caught.value.transient
+    api.items[:] = [item(0)]
+    assert ids(api) == []
+
+
 def test_links_that_end_in_the_middle_are_told(api: Api) -> None:
     changed(api, lambda number, page: (200, page if number < 3 else {**page, "links": []}))
     with pytest.raises(CatalogUnavailable, match="gives 12 of 20 items, and its links to further pages have ended"):

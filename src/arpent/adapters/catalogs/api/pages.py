@@ -30,6 +30,8 @@ DOUBTS = 2
 """Times that a search asks again for a page that contradicts itself."""
 _PLACES = ("page", "pageNumber", "page_number")
 """Parameters that count pages, so that their meaning depends on `limit`."""
+_CHOICE = frozenset({"fields", "filter", "query"})
+"""Parameters of a search whose caller looks for itself what came of them."""
 _QUESTION = frozenset({"bbox", "collections", "datetime", "intersects", "ids"})
 
 
@@ -65,6 +67,8 @@ class Pages:
         while request is not None:
             request, page = self._settled(request, seen, whole="fields" not in first.query)
             found = _features(page)
+            if not _CHOICE & first.query.keys() and _lacks_assets(found):
+                raise NotItems("none of its items has assets")
             self._received += len(found)
             self._largest = max(self._largest, len(found))
             fresh = [each for each in found if key_of(each) not in seen]
@@ -228,6 +232,11 @@ def _count(page: Document, name: str, within: str) -> int:
 def _features(page: Document) -> list[Document]:
     found = page.get("features")
     return found if isinstance(found, list) else []
+
+
+def _lacks_assets(features: list[Document]) -> bool:
+    """Whether none of several items has assets; of one alone it may be so for good."""
+    return len(features) > 1 and not any(isinstance(each, dict) and each.get("assets") for each in features)
 
 
 def _place(request: PageRequest) -> str | None:
