@@ -149,10 +149,12 @@ def interrupt_on_signals(*, hang_up: bool) -> None:
 
 
 def stop_on_signals() -> threading.Event:
-    """What is set when this process is asked to end."""
+    """What is set when this process is asked to end, or was before: what that raised may have been dropped."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    if _asked.is_set():
+        stop.set()
     return stop
 
 

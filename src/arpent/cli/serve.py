@@ -6,7 +6,6 @@ import errno
 import logging
 import os
 import resource
-import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import time
 import uvicorn
 
 from arpent import worker
-from arpent.cli.guard import check_target
+from arpent.cli.guard import check_target, stop_on_signals
 from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.errors import InvalidSetting
 from arpent.logs import configure, open_audit_log
@@ -45,9 +44,9 @@ def serve(settings: Settings) -> None:
     worker.check_places(settings)
     check_listening(settings.host, settings.port)
     application = server.application(settings)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it caught, when it has ended
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()  # uvicorn raises again what it caught, when it has ended
+    if stop.is_set():
+        raise KeyboardInterrupt
     keeper = threading.Thread(target=_keep_runner, args=(settings, stop), name="runner-keeper")
     keeper.start()
     files = all_files()
