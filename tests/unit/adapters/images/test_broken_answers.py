@@ -103,3 +103,14 @@ def test_start_asks_again_for_what_a_host_answered_oddly(error: Exception, passi
     """Something answered in its place, for longer than it was asked again: the interval would be lost for good."""
     found = unreadable("https://images.test/b04.tif", error, OpenAccess())
     assert (found.transient, found.passing) == (False, passing)
+
+
+@pytest.mark.parametrize("key", ["a//b.tif", "a/../b.tif", "..", "a%2F..%2Fb.tif", "a%00b.tif"])
+def test_a_key_that_the_stores_client_does_not_take_is_told(tmp_path: Path, key: str) -> None:
+    """It would lead out of the bucket, or be another key on its way."""
+    with loopback_s3() as server:
+        reader = reader_of(server, tmp_path)
+        with pytest.raises(AssetUnreadable, match="its address has a part that is empty") as caught:
+            reader.describe(f"s3://bucket/{key}")
+        assert not caught.value.transient
+        reader.close()

@@ -35,6 +35,8 @@ def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, 
     shown += ", or does not exist" if answer == "AccessDenied" else ""  # who may not list a bucket is not told
     refused = isinstance(error, PermissionError) or said.denied or said.misplaced
     local = getattr(error, "strerror", None) or type(error).__name__
+    if isinstance(error, ValueError):  # of the store's client, or of the machine's files
+        local = "its address has a part that is empty, `.` or `..`, or control characters"
     more = f"; {advice}" if advice else ""
     end = f"answered {code}{more}" if code else "does not answer"
     rows: tuple[tuple[bool, str, bool], ...] = (
