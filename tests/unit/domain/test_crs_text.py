@@ -79,7 +79,18 @@ def with_file(file: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "file", ["/dev/zero", "@/dev/zero", "../../fifo", "a.gsb,/dev/zero", "https://host/a.tif", "~/x"]
+    "file",
+    [
+        "/dev/zero",
+        "@/dev/zero",
+        "../../fifo",
+        "a.gsb,/dev/zero",
+        "https://host/a.tif",
+        "~/x",
+        "@a+,/dev/zero",
+        "@a , /x",
+        "@a;,;/x",
+    ],
 )
 @pytest.mark.parametrize("kind", with_file(""))
 def test_a_crs_that_would_have_files_opened(kind: str, file: str) -> None:

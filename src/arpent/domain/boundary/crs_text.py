@@ -19,8 +19,9 @@ _CODE = re.compile(
     r"(?:urn:ogc:def:crs:)?([A-Za-z]{2,10})(?:_\d{4})?:(?:[\d.]{0,10}:)?([A-Za-z]{0,4}\d{1,7})", re.ASCII
 )
 _WKT = re.compile(r"\s*[A-Za-z_]{4,20}\s*\[")
-_GIVEN = re.compile(r"(?:grids|file|model|catalog|init)\s*=\s*([^\s+;]*)", re.IGNORECASE)
-"""What parameters of PROJ that are files are given as, in a text of PROJ that stands in a CRS."""
+_GIVEN = re.compile(r"(?:grids|file|model|catalog|init)[\s;]*=[\s;]*((?:[^\s;,]|[\s;]*,[\s;]*)*)", re.IGNORECASE)
+"""What parameters of PROJ that are files are given as, in a text of PROJ that stands in a CRS; to PROJ `;` is a space,
+and spaces round commas are none."""
 _OWN_FILES = re.compile(r"@?\w[\w-]*(?:\.\w[\w-]*)*(?:,@?\w[\w-]*(?:\.\w[\w-]*)*)*", re.ASCII)
 """Files of PROJ itself: names without a folder, which it looks for in its own folders only."""
 
@@ -66,5 +67,5 @@ def _texts(value: object, name: str = "") -> Iterator[tuple[str, str]]:
 
 def _is_elsewhere(name: str, text: str) -> bool:
     """Whether a text names a file elsewhere; a value that is a text is the name of a file."""
-    named = [text] if name == "value" else _GIVEN.findall(text)
+    named = [text] if name == "value" else [re.sub(r"[\s;]", "", given) for given in _GIVEN.findall(text)]
     return not all(_OWN_FILES.fullmatch(one) for one in named)
