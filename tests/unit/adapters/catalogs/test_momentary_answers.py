@@ -87,14 +87,31 @@ def test_an_api_that_always_contradicts_itself_is_believed(api: Api) -> None:
     assert len(api.asked) == PAGES + 2
 
 
-def test_items_without_assets_are_no_imagery_that_is_not_there(api: Api) -> None:
+@pytest.mark.parametrize("size", [1, 4, 10, 20])
+def test_items_without_assets_are_no_imagery_that_is_not_there(api: Api, size: int) -> None:
     """The API leaves them out for longer than it is asked again; one item alone may be so for good."""
     changed(api, lambda _, page: ODD["no assets"](page))
+    api.page = size
     with pytest.raises(CatalogUnavailable, match="none of its items has assets") as caught:
         ids(api)
     assert caught.value.transient
     api.items[:] = [item(0)]
     assert ids(api) == []
+
+
+def test_a_few_items_without_assets_take_no_others_away(api: Api) -> None:
+    """They are a page of their own, and so for good."""
+    for each in api.items[4:8]:
+        each["assets"] = {}
+    assert ids(api) == NAMES[:4] + NAMES[8:]
+
+
+def test_a_page_of_many_without_assets_is_no_answer(api: Api) -> None:
+    api.page = 10
+    for each in api.items[10:]:
+        each["assets"] = {}
+    with pytest.raises(CatalogUnavailable, match="none of its items has assets"):
+        ids(api)
 
 
 def test_links_that_end_in_the_middle_are_told(api: Api) -> None:

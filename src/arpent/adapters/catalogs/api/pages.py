@@ -28,6 +28,9 @@ EMPTY_PAGES = 100
 """… and if they are empty, as of a server that looks at so many items and then leaves out those that do not match."""
 DOUBTS = 2
 """Times that a search asks again for a page that contradicts itself."""
+BARE = 5
+"""Items without assets that may be a whole page, and are left out one by one. The API is to blame if they are more, or
+several and all that a search finds."""
 _PLACES = ("page", "pageNumber", "page_number")
 """Parameters that count pages, so that their meaning depends on `limit`."""
 _CHOICE = frozenset({"fields", "filter", "query"})
@@ -53,6 +56,8 @@ class Pages:
     _received: int = field(default=0, init=False)
     """Features before the next page. A page may hold fewer than were asked for, since many servers have a maximum of
     their own and do not say so: what was asked for does not tell how far the pages have come."""
+    _bare: int = field(default=0, init=False)
+    """How many of them have no assets."""
     _largest: int = field(default=0, init=False)
     """Features of the largest page."""
     _doubts: int = field(default=DOUBTS, init=False)
@@ -67,8 +72,6 @@ class Pages:
         while request is not None:
             request, page = self._settled(request, seen, whole="fields" not in first.query)
             found = _features(page)
-            if not _CHOICE & first.query.keys() and _lacks_assets(found):
-                raise NotItems("none of its items has assets")
             self._received += len(found)
             self._largest = max(self._largest, len(found))
             fresh = [each for each in found if key_of(each) not in seen]
@@ -78,6 +81,11 @@ class Pages:
                     yield each
             idle = 0 if fresh else idle + 1
             following = next_request(request, page)
+            bare = sum(not each.get("assets") for each in found if isinstance(each, dict))
+            self._bare += bare
+            all_bare = following is None and 1 < self._received == self._bare
+            if (all_bare or BARE < len(found) == bare) and not _CHOICE & first.query.keys():
+                raise NotItems("none of its items has assets")
             self.links |= following is not None
             if following is None and (matched := matched_by(page)) > len(seen):
                 self._check_end(first, len(seen), matched)
@@ -232,11 +240,6 @@ def _count(page: Document, name: str, within: str) -> int:
 def _features(page: Document) -> list[Document]:
     found = page.get("features")
     return found if isinstance(found, list) else []
-
-
-def _lacks_assets(features: list[Document]) -> bool:
-    """Whether none of several items has assets; of one alone it may be so for good."""
-    return len(features) > 1 and not any(isinstance(each, dict) and each.get("assets") for each in features)
 
 
 def _place(request: PageRequest) -> str | None:
