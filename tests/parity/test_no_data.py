@@ -210,3 +210,24 @@ def test_a_block_with_fewer_rows_has_a_mask_with_fewer_rows(tmp_path: Path, read
     ((_, _, pixels),) = reader.read([(path, [Block(level=0, row=1, column=0, rows=5)])])
     assert isinstance(pixels, np.ma.MaskedArray)
     np.testing.assert_array_equal(~pixels.mask[:5], MASK[32:37, :64])
+
+
+@pytest.mark.parametrize("compress", ["deflate", "lerc"])
+def test_blocks_never_written_of_an_image_whose_no_data_stands_beside_it(tmp_path: Path, compress: str) -> None:
+    """GDAL fills them with that number, and so do we, though GDAL is not told it."""
+    path = tmp_path / "a.tif"
+    profile = {"tiled": True, "blockxsize": 16, "blockysize": 16, "SPARSE_OK": True, "compress": compress}
+    pixels = np.full((32, 32), 3, np.uint16)
+    pixels[:16, :16] = 0
+    write(path, pixels, **profile)
+    beside = '<PAMRasterBand band="1"><NoDataValue>7</NoDataValue></PAMRasterBand>'
+    path.with_name("a.tif.aux.xml").write_text(f"<PAMDataset>{beside}</PAMDataset>")
+    with rasterio.open(path) as image:
+        assert (image.read(1)[:16, :16] == 7).all()
+        expected = image.read(1)
+    reader = CogReader()
+    assert reader.describe(str(path)).no_data == 7
+    for row, column in ((0, 0), (0, 1), (1, 1)):
+        ((_, _, part),) = reader.read([(str(path), [Block(level=0, row=row, column=column)])])
+        np.testing.assert_array_equal(part, expected[row * 16 :, column * 16 :][:16, :16])
+    reader.close()

@@ -65,6 +65,8 @@ class GdalImage:
         self._origins = origins
         self._lock = Lock()
         self._source = _OneFile(origins, href, file)
+        path = local_path(href)
+        self._beside = {} if path is None else numbers_beside(path)
         driver = self._source.driver()
         if driver is None:
             raise AssetUnreadable(
@@ -79,12 +81,13 @@ class GdalImage:
             self._told = None if told is None else number_told(told)
             self.raster = self._describe()
             silent = driver == "GTiff" and not self.raster.masked and self.raster.no_data is None
-            if silent and local_path(href) is None and (mask := mask_file(origins, href)) is not None:
+            if silent and path is None and (mask := mask_file(origins, href)) is not None:
                 self._dataset.close()
                 self._source = _OneFile(origins, href, file, mask)
                 self._dataset = self._source.opened(driver)
                 self.raster = self._describe()
-            self._inflates = driver == "GTiff" and self._dataset.profile.get("compress") == "deflate"
+            self._tiff = driver == "GTiff"
+            self._inflates = self._tiff and self._dataset.profile.get("compress") == "deflate"
             self._tiled = self._inflates and is_tiled(file.again())  # type: ignore[arg-type]
         except AssetUnreadable:
             self.close()
@@ -122,6 +125,8 @@ class GdalImage:
                 self._source.failure = None
                 self._check_inflated(block, band)
                 pixels = self._dataset.read(band + 1, window=inside)
+                if self._tiff and band in self._beside and not self._tag("OFFSET", block, band):
+                    pixels[:] = self._empty(band)
                 valid = self._valid(band, inside)
         except (RasterioError, MemoryError, ValueError, IndexError):
             raise self._source.failure or AssetUnreadable(
@@ -156,11 +161,8 @@ class GdalImage:
         block as the memory was, and GDAL is not told. Raises ValueError."""
         if not self._inflates:
             return
-        place, shape = f"{block.column}_{block.row}", self.raster.levels[0]
-        offset, length = (
-            int(self._dataset.get_tag_item(f"BLOCK_{what}_{place}", "TIFF", bidx=band + 1) or 0)
-            for what in ("OFFSET", "SIZE")
-        )
+        shape = self.raster.levels[0]
+        offset, length = (self._tag(what, block, band) for what in ("OFFSET", "SIZE"))
         if not offset or not length:
             return
         bits = int(self._dataset.tags(band + 1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * self.raster.dtype.itemsize))
@@ -176,6 +178,19 @@ class GdalImage:
         if len(found) > whole:
             raise ValueError(f"it holds more than {whole} bytes")
 
+    def _tag(self, what: str, block: Block, band: int) -> int:
+        """Offset or size of a block of a GeoTIFF in its file; 0: it was never written."""
+        return int(self._dataset.get_tag_item(f"BLOCK_{what}_{block.column}_{block.row}", "TIFF", bidx=band + 1) or 0)
+
+    def _empty(self, band: int) -> float:
+        """What a block holds that was never written: no data, also where the file beside the image says what that is,
+        which GDAL is not told."""
+        number, dtype = self._beside[band], self.raster.dtype
+        if dtype.kind == "f":
+            return number
+        limits = np.iinfo(dtype)  # type: ignore[type-var]
+        return number if limits.min <= number <= limits.max else 0.0
+
     def _together(self) -> int:
         """How many bands GDAL decodes at once, though one is asked for."""
         return self._dataset.count if self._dataset.interleaving is Interleaving.pixel else 1
@@ -183,10 +198,8 @@ class GdalImage:
     def _no_data(self) -> tuple[float | None, ...]:
         """No-data number of each band: the file beside the image has precedence over the image, as in GDAL. One that no
         pixel can have is told, too: rasterio does not say it, and 0 would count as no data where nobody said so."""
-        path = local_path(self._href)
-        beside = {} if path is None else numbers_beside(path)
         inside = (self._told if number is None else number for number in self._dataset.nodatavals)
-        return tuple(beside.get(band, number) for band, number in enumerate(inside))
+        return tuple(self._beside.get(band, number) for band, number in enumerate(inside))
 
     def _describe(self) -> Raster:
         dataset = self._dataset
