@@ -113,6 +113,17 @@ class TestWaiting:
         work.wait(lease, clock(), clock(), "it is away again")
         assert claim(work, clock).waiting_since == began + timedelta(hours=1)
 
+    def test_which_holds_for_all_partitions_of_a_job(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """Also after the claim of one that waits for nothing."""
+        processing_job(jobs, work, clock, cut(3, 1))
+        began, leases = clock(), [claim(work, clock) for _ in range(3)]
+        work.release(leases[0], None)
+        for lease in leases[1:]:
+            work.wait(lease, clock(), clock(), "the catalogue is away")
+        clock.tick(3600)
+        later = began + timedelta(hours=1)
+        assert [claim(work, clock).waiting_since for _ in range(3)] == [None, later, later]
+
     def test_a_job_of_which_others_are_tried_is_waited_for(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         """Its workers are busy with other partitions that wait for the same."""
         processing_job(jobs, work, clock, cut(2, 1))

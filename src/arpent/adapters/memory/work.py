@@ -44,7 +44,9 @@ class MemoryWorkStore:
                     free = [
                         part for part in row.partitions.values() if not part.finished and part.is_free(now, believed)
                     ]
-                    lease = _take_partition(row, free, now, until)
+                    for part in row.partitions.values():
+                        part.waiting_since = patience_began(part.waiting_since, part.not_before, row.served, now)
+                    lease = _take_partition(row, free, until)
                 if lease is not None:
                     row.served = now
                     return lease
@@ -192,7 +194,7 @@ def _take_analysis(row: JobRow, now: datetime, until: datetime) -> Lease:
     )  # fmt: skip
 
 
-def _take_partition(row: JobRow, free: Sequence[PartitionRow], now: datetime, until: datetime) -> Lease | None:
+def _take_partition(row: JobRow, free: Sequence[PartitionRow], until: datetime) -> Lease | None:
     part = min(free, key=lambda part: (part.deaths, part.number), default=None)
     if part is None:
         return None
@@ -201,7 +203,7 @@ def _take_partition(row: JobRow, free: Sequence[PartitionRow], now: datetime, un
     part.claims += 1
     return Lease(
         job_id=row.job.id, token=token, partition=partition, attempt=part.failures + 1, deaths=part.deaths,
-        vanished=part.vanished, waiting_since=patience_began(part.waiting_since, part.not_before, row.served, now),
+        vanished=part.vanished, waiting_since=part.waiting_since,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ another holds."""
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, exists, func, or_, select, update
@@ -17,7 +17,7 @@ from arpent.domain.feature import Features
 from arpent.domain.job import Status
 from arpent.domain.partition import Partition
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.policy import believed_until, patience_began
+from arpent.jobs.policy import IDLE_SECONDS, believed_until, patience_began
 
 CANDIDATES = 8
 """Jobs to try per claim; more than one, because another runner may be quicker at the first."""
@@ -102,8 +102,8 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
         return None
     number, vanished = chosen.number, chosen.vanished + (chosen.token is not None)
     token, since = str(uuid4()), chosen.waiting_since
-    if since is not None:
-        since = patience_began(since, chosen.not_before, _served(connection, job_id), now)
+    if now - (served := _served(connection, job_id)) > timedelta(seconds=IDLE_SECONDS):
+        since = _wait_on(connection, job_id, served, now).get(number)
     connection.execute(
         update(partitions)
         .where(partitions.c.job_id == job_id, partitions.c.number == number)
@@ -149,6 +149,22 @@ def _free(table: Table, now: datetime, until: datetime) -> ColumnElement[bool]:
 def _has_free_partition(now: datetime, until: datetime) -> ColumnElement[bool]:
     free = _free(partitions, now, until)
     return exists().where(partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False), free)
+
+
+def _wait_on(connection: Connection, job_id: str, served: datetime, now: datetime) -> dict[int, datetime | None]:
+    """Since when each partition of the job has waited that waits for something. All of them together: the first that is
+    claimed would hide from the others that nobody looked for them."""
+    own = partitions.c
+    found: dict[int, datetime | None] = {}
+    waiting = select(own.number, own.waiting_since, own.not_before).where(
+        own.job_id == job_id, own.waiting_since.is_not(None)
+    )
+    for number, since, pause in connection.execute(waiting.order_by(own.number)).all():
+        found[number] = patience_began(since, pause, served, now)
+        if found[number] != since:
+            changed = update(partitions).where(own.job_id == job_id, own.number == number)
+            connection.execute(changed.values(waiting_since=found[number]))
+    return found
 
 
 def _served(connection: Connection, job_id: str) -> datetime:
