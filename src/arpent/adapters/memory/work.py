@@ -44,7 +44,7 @@ class MemoryWorkStore:
                     free = [
                         part for part in row.partitions.values() if not part.finished and part.is_free(now, believed)
                     ]
-                    for part in row.partitions.values():
+                    for part in row.partitions.values() if free else ():
                         part.waiting_since = patience_began(part.waiting_since, part.not_before, row.served, now)
                     lease = _take_partition(row, free, until)
                 if lease is not None:
