@@ -60,7 +60,6 @@ from arpent.wire.secrets import without_forgotten
 
 RUNNER_NICENESS = 3
 """Niceness of a runner beside a server while it analyses; its workers have a higher one."""
-
 STORES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "GOOGLE_BASE_URL")
 """Variables that name stores. Their library panics at an address that it cannot parse."""
 OWN = {
@@ -233,7 +232,8 @@ def services_of(settings: Settings) -> Services:
 @lru_cache(maxsize=4)
 def _services(serialised: str) -> Services:
     settings = Settings.model_validate_json(serialised)
-    gc.freeze()  # what is loaded stays for good; each full collection would walk over it, a tenth of a second long
+    if not gc.get_freeze_count():  # once: what is left of an earlier request would stay, too, and its processes
+        gc.freeze()  # what is loaded stays for good; each full collection would walk over it, a tenth of a second long
     policy = egress_policy(settings)
     return Services(
         objects=objects(settings),

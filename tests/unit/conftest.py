@@ -15,8 +15,8 @@ ON_DISK = (
     "engine/test_explain.py",
     "engine/test_hints.py", "engine/test_isolation.py", "engine/test_once.py", "engine/test_together.py",
     "engine/test_unforeseen.py",
-    "jobs/test_boundaries.py", "jobs/test_bucket_grants.py", "network/", "test_analysis_held.py", "test_loading.py",
-    "test_page.py", "test_places.py", "test_settings.py",
+    "jobs/test_boundaries.py", "jobs/test_bucket_grants.py", "network/", "test_analysis_held.py",
+    "test_kept_services.py", "test_loading.py", "test_page.py", "test_places.py", "test_settings.py",
 )  # fmt: skip
 """How their paths begin; those of the engine run over images, those of jobs over databases and buckets, those of the
 network over images and links, and one shows what PROJ opens."""
