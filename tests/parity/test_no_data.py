@@ -231,3 +231,21 @@ def test_blocks_never_written_of_an_image_whose_no_data_stands_beside_it(tmp_pat
         ((_, _, part),) = reader.read([(str(path), [Block(level=0, row=row, column=column)])])
         np.testing.assert_array_equal(part, expected[row * 16 :, column * 16 :][:16, :16])
     reader.close()
+
+
+@pytest.mark.parametrize("compress", ["lzw", "deflate"])
+def test_one_high_strip_of_an_image_whose_no_data_stands_beside_it(tmp_path: Path, compress: str) -> None:
+    """GDAL reads such a strip row by row, and tells of all rows but the first that the file has no such block."""
+    path = tmp_path / "a.tif"
+    write(path, PIXELS["uint8"].reshape(-1, 6)[:2100], compress=compress, blockysize=2100)
+    beside = '<PAMRasterBand band="1"><NoDataValue>7</NoDataValue></PAMRasterBand>'
+    path.with_name("a.tif.aux.xml").write_text(f"<PAMDataset>{beside}</PAMDataset>")
+    reader = CogReader()
+    shape = reader.describe(str(path)).levels[0]
+    assert shape.block_height == 1
+    with rasterio.open(path) as image:
+        expected = image.read(1)
+    for row in (0, 1, 2099):
+        ((_, _, part),) = reader.read([(str(path), [Block(level=0, row=row, column=0)])])
+        np.testing.assert_array_equal(part[0, :6], expected[row])
+    reader.close()

@@ -31,7 +31,7 @@ from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path
 from arpent.adapters.images.served import refuse
 from arpent.adapters.images.table import SPARE_BYTES
-from arpent.adapters.images.tiff_directories import TIFF, is_tiled, no_data_text
+from arpent.adapters.images.tiff_directories import TIFF, is_tiled, no_data_text, strip_rows
 from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
@@ -87,7 +87,11 @@ class GdalImage:
                 self._dataset = self._source.opened(driver)
                 self.raster = self._describe()
             self._tiff = driver == "GTiff"
-            self._inflates = self._tiff and self._dataset.profile.get("compress") == "deflate"
+            shape = self.raster.levels[0]
+            rowwise = self._tiff and shape.block_height == 1 < shape.height
+            self._cut = rowwise and strip_rows(file.again()) > 1  # type: ignore[arg-type]
+            """Whether GDAL reads one high strip row by row."""
+            self._inflates = self._tiff and not self._cut and self._dataset.profile.get("compress") == "deflate"
             self._tiled = self._inflates and is_tiled(file.again())  # type: ignore[arg-type]
         except AssetUnreadable:
             self.close()
@@ -180,7 +184,8 @@ class GdalImage:
 
     def _tag(self, what: str, block: Block, band: int) -> int:
         """Offset or size of a block of a GeoTIFF in its file; 0: it was never written."""
-        return int(self._dataset.get_tag_item(f"BLOCK_{what}_{block.column}_{block.row}", "TIFF", bidx=band + 1) or 0)
+        place = f"{block.column}_{0 if self._cut else block.row}"
+        return int(self._dataset.get_tag_item(f"BLOCK_{what}_{place}", "TIFF", bidx=band + 1) or 0)
 
     def _empty(self, band: int) -> float:
         """What a block holds that was never written: no data, also where the file beside the image says what that is,

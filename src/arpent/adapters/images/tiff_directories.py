@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of a TIFF."""
@@ -15,8 +15,10 @@ MOST_TAG_BYTES = 64 << 20
 """Maximum bytes of one tag: offsets of eight million blocks."""
 MOST_HEADER_BYTES = 256 << 20
 """Maximum bytes of all tags together."""
-_TILE_WIDTH = 322
+_ROWS_PER_STRIP, _TILE_WIDTH = 278, 322
 _NO_DATA = 42113
+_ALL_ROWS = (1 << 32) - 1
+"""How TIFF tells that there is one strip."""
 _MOST_TEXT = 1024
 """Bytes of GDAL_NODATA that are looked at."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -40,6 +42,17 @@ def check_directories(file: BinaryIO) -> None:
 def is_tiled(file: BinaryIO) -> bool:
     """Whether the first image of a TIFF lies in tiles, not in strips."""
     return _TILE_WIDTH in _first_tags(file)
+
+
+def strip_rows(file: BinaryIO) -> int:
+    """Rows of a strip of the first image of a TIFF, if it lies in strips; without a word of it there is one strip."""
+    at, size = _first_tags(file).get(_ROWS_PER_STRIP, (0, 0))
+    if not size:
+        return _ALL_ROWS
+    file.seek(0)
+    order: Literal["little", "big"] = "little" if file.read(2) == b"II" else "big"
+    file.seek(at)
+    return int.from_bytes(file.read(size), order)
 
 
 def no_data_text(file: BinaryIO) -> str | None:
