@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -123,6 +124,28 @@ class TestWaiting:
         clock.tick(3600)
         later = began + timedelta(hours=1)
         assert [claim(work, clock).waiting_since for _ in range(3)] == [None, later, later]
+
+    def test_and_for_two_runners_that_look_at_once(
+        self, jobs: JobStore, work: WorkStore, stores: Stores, clock: Clock
+    ) -> None:
+        """Neither waits for partitions that the other holds."""
+        processing_job(jobs, work, clock, cut(30, 1))
+        began = clock()
+        for lease in [claim(work, clock) for _ in range(30)]:
+            work.wait(lease, began, began, "the catalogue is away")
+        runners, barrier = [stores.another().work for _ in range(2)], Barrier(2)
+
+        def take(runner: WorkStore) -> Lease | None:
+            barrier.wait()
+            return runner.claim(clock(), 60)  # None while the other has locked all
+
+        with ThreadPoolExecutor(2) as pool:
+            for hours in range(1, 6):
+                clock.tick(3600)
+                found = [lease for lease in pool.map(take, runners) if lease is not None]
+                since = {lease.waiting_since for lease in found}
+                assert None not in since
+                assert min(filter(None, since)) >= began + timedelta(hours=hours)
 
     def test_a_job_of_which_others_are_tried_is_waited_for(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         """Its workers are busy with other partitions that wait for the same."""

@@ -87,6 +87,8 @@ def take_analysis(connection: Connection, job_id: str, now: datetime, until: dat
 
 def take_partition(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:
     """Lease the job's first free partition, if there still is one; those whose workers died come last."""
+    # Before the partition is locked: another claim leaves locked ones alone when it shifts waits.
+    token, served = str(uuid4()), _served(connection, job_id)
     processing = exists().where(jobs.c.id == job_id, jobs.c.status == Status.PROCESSING)
     free = (
         select(partitions)
@@ -100,9 +102,8 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
     chosen = connection.execute(free).first()
     if chosen is None:
         return None
-    number, vanished = chosen.number, chosen.vanished + (chosen.token is not None)
-    token, since = str(uuid4()), chosen.waiting_since
-    if now - (served := _served(connection, job_id)) > timedelta(seconds=IDLE_SECONDS):
+    number, vanished, since = chosen.number, chosen.vanished + (chosen.token is not None), chosen.waiting_since
+    if now - served > timedelta(seconds=IDLE_SECONDS):
         since = _wait_on(connection, job_id, served, now).get(number)
     connection.execute(
         update(partitions)
@@ -153,13 +154,14 @@ def _has_free_partition(now: datetime, until: datetime) -> ColumnElement[bool]:
 
 def _wait_on(connection: Connection, job_id: str, served: datetime, now: datetime) -> dict[int, datetime | None]:
     """Since when each partition of the job has waited that waits for something. All of them together: the first that is
-    claimed would hide from the others that nobody looked for them."""
+    claimed would hide from the others that nobody looked for them. What another claim has locked, that one shifts: two
+    that wait for each other's are a deadlock."""
     own = partitions.c
     found: dict[int, datetime | None] = {}
     waiting = select(own.number, own.waiting_since, own.not_before).where(
         own.job_id == job_id, own.waiting_since.is_not(None)
     )
-    for number, since, pause in connection.execute(waiting.order_by(own.number)).all():
+    for number, since, pause in connection.execute(waiting.with_for_update(skip_locked=True)).all():
         found[number] = patience_began(since, pause, served, now)
         if found[number] != since:
             changed = update(partitions).where(own.job_id == job_id, own.number == number)
