@@ -24,7 +24,7 @@ from arpent.wire.result.collection import features_described
 from arpent.wire.result.reading import Row, is_result, rows_of
 
 BATCH = 2048
-"""Files read before their rows are packed into columns; bounds memory."""
+"""Files read before their rows are packed into columns, or before they are compared; bounds memory."""
 IN_FLIGHT = 32
 """Files read concurrently: each waits for the store."""
 SCHEMES = ("s3", "gs")
@@ -123,10 +123,13 @@ def _check_files(store: ObjectStore, place: Location, files: set[str], tables: l
         for key, content in unfolded(store, place.at(table)):
             if key in files:
                 folded.setdefault(key, set()).add(blake2b(content, digest_size=16).digest())
+    remaining = iter(folded.items())
     with ThreadPoolExecutor(IN_FLIGHT, "results") as pool:
-        contents = pool.map(lambda key: store.read(place.at(key)), folded)
-        for (key, known), content in zip(folded.items(), contents, strict=True):
-            if blake2b(content, digest_size=16).digest() not in known:
+        while batch := list(islice(remaining, BATCH)):
+            contents = pool.map(lambda each: store.read(place.at(each[0])), batch)
+            for (key, known), content in zip(batch, contents, strict=True):
+                if blake2b(content, digest_size=16).digest() in known:
+                    continue
                 raise InvalidRequest(
                     f"{key} is neither what {FOLDER} holds of it nor was: something else has written it, and it cannot "
                     f"be known which of the two is newer. Move this file or {FOLDER} away"

@@ -25,6 +25,19 @@ JOB = OUTPUT.at("out/job/")
 FILES = [("out/else/3.json", b""), ("out/job/1.json", b'{"id":1}'), ("out/job/\u00e9 2.json", b"\x00\xff")]
 
 
+class Content(bytes):
+    """One that is counted while it is in memory."""
+
+    alive = most = 0
+
+    def __init__(self, content: bytes) -> None:
+        Content.alive += 1
+        Content.most = max(Content.most, Content.alive)
+
+    def __del__(self) -> None:
+        Content.alive -= 1
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> FolderObjects:
     (tmp_path / "results").mkdir()
@@ -107,6 +120,24 @@ def test_a_file_that_was_never_folded_is_no_older_one(store: FolderObjects, tmp_
     assert store.read(OUTPUT.at("out/job/2.json")) == failed(2, "newer")[1]
     store.write_many(OUTPUT, [failed(2, "first")])
     assert (len(collect(Settings(), folder)), unfold(Settings(), folder)) == (2, 2)
+
+
+def test_few_files_are_in_memory_while_they_are_compared(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of hundreds of thousands."""
+    FoldedObjects(store, JOB, "round-000").write_many(OUTPUT, (failed(each, "why") for each in range(200)))
+    assert unfold(Settings(), str(tmp_path / "results")) == 200
+    plain = FolderObjects.read
+
+    def read(own: FolderObjects, location: Location, most: int | None = None) -> bytes:
+        content = plain(own, location, most)
+        return Content(content) if location.key.endswith(".json") else content
+
+    monkeypatch.setattr(FolderObjects, "read", read)
+    monkeypatch.setattr("arpent.cli.results.BATCH", 8)
+    assert len(collect(Settings(), str(tmp_path / "results"))) == 200
+    assert 0 < Content.most <= 16
 
 
 def test_two_jobs_that_folded_the_same_key(store: FolderObjects, tmp_path: Path) -> None:
