@@ -52,8 +52,7 @@ class Answer:
 
 def answer(settings: Settings, fields: Fields, query: Query, watch: Watch, earlier: Path | None = None) -> Answer:
     """`earlier`: a long table whose rows are kept where they still hold. Raises CallerError, ScriptError or WorldError;
-    ArpentError if a job failed, CatalogUnavailable if the
-    catalogue was away for some features of an update."""
+    ArpentError if a job failed, CatalogUnavailable if the catalogue was away for some features of an update."""
     body = body_of(query, worker.collections(settings))
     request = parse_batch(body)
     with temporary_folder() as folder:

@@ -11,6 +11,7 @@ from arpent.domain.boundary.address_names import bare_address, public_name
     ("address", "bare", "public"),
     [
         ("https://me:hush@host/a/b.tif?sig=x", "https://host/a/b.tif", "https://host/a/b.tif"),
+        ("https://me:hush@[host/b.tif?sig=x", "https://%5Bhost/b.tif", "https://%5Bhost/b.tif"),
         ("s3://bucket/a/b.tif", "s3://bucket/a/b.tif", "s3://bucket/a/b.tif"),
         ("/srv/archive/b.tif", "/srv/archive/b.tif", "b.tif"),
         ("/srv/archive/", "/srv/archive/", "archive"),

@@ -220,8 +220,8 @@ def _of_file(error: OSError, location: Location, bucket: Path | None) -> Locatio
 
 
 def _in_words(error: OSError, location: Location, action: str, root: Path) -> WorldError:
-    """The operating system's error in arpent's words; `root`: where the buckets lie; commands put some
-    right among temporary files."""
+    """The operating system's error in arpent's words; `root`: where the buckets lie; commands put some right among
+    temporary files."""
     what = f"Cannot {action} {location.url}"
     if error.errno in _REFUSED:
         return StorageDenied(

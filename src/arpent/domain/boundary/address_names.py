@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from arpent.domain.boundary.address_grammar import SAS
 
@@ -19,7 +19,7 @@ def bare_address(address: str) -> str:
     """A URL without user, password and query (signatures); a path as it is."""
     if "://" not in address:
         return address
-    parts = urlsplit(address)
+    parts = _parts(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -32,6 +32,14 @@ def public_name(address: str) -> str:
 
 def unsigned_name(href: str) -> str:
     """The href without user and signature: another query is another file, whose ETag may be the same by chance."""
-    parts = urlsplit(href)
+    parts = _parts(href)
     kept = [piece for piece in parts.query.split("&") if piece and not _SIGNATURE.match(piece)]
     return bare_address(href) + (f"?{'&'.join(kept)}" if kept else "")
+
+
+def _parts(address: str) -> SplitResult:
+    """Also of what is no address, such as `https://[a`: whoever opens it says so, its name must not fail."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit(quote(address, safe="/:?&=@#%", errors="replace"))

@@ -71,6 +71,12 @@ def test_a_signature_names_no_file(href: str, noticed: bool) -> None:
     assert (state(one, MASKING) != state(other, MASKING)) == noticed
 
 
+def test_an_item_whose_own_address_is_none() -> None:
+    """It costs nobody else: its images may lie at good ones."""
+    one, other = (replace(ITEM, href=f"https://[a.test/{name}") for name in "ab")
+    assert state(one, MASKING) != state(other, MASKING)
+
+
 @pytest.mark.parametrize(("bands", "noticed"), [(("B08", "CLD"), True), (("B08",), False)])
 @pytest.mark.parametrize("change", [{"properties": {"updated": "2023-09-01"}}, {"created": JUNE.end}, {"id": "other"}])
 def test_what_the_catalogue_says_of_a_joined_item(
