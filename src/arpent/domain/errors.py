@@ -42,6 +42,7 @@ ArpentError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from arpent.domain.boundary.text import clean
 
@@ -218,7 +219,7 @@ class AssetUnreadable(WorldError):
 
     `href`: the image's address as in the catalogue, with its signature: to compare, never to show. `block`: (level,
     row, column) if only that block cannot be read; None: the whole image, or unknown. `passing`: it may be readable
-    later, but is not tried again in this run of the job.
+    later, but is not tried again in this run of the job; `away`: since its store did not answer.
     """
 
     def __init__(
@@ -229,20 +230,20 @@ class AssetUnreadable(WorldError):
         href: str = "",
         block: tuple[int, int, int] | None = None,
         passing: bool = False,
+        away: bool = False,
     ) -> None:
         super().__init__(message, transient=transient)
         self.href = href
         self.block = block
         self.passing = passing
+        self.away = away
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_revive_asset, (self.args[0], self.transient, self.href, self.block, self.passing))
-
-
-def _revive_asset(
-    message: str, transient: bool, href: str, block: tuple[int, int, int] | None, passing: bool
-) -> AssetUnreadable:
-    return AssetUnreadable(message, transient=transient, href=href, block=block, passing=passing)
+        revive = partial(
+            AssetUnreadable, transient=self.transient, href=self.href, block=self.block, passing=self.passing,
+            away=self.away,
+        )  # fmt: skip
+        return revive, self.args
 
 
 class StorageDenied(WorldError):

@@ -295,10 +295,10 @@ function preProcessScenes(collections) {
 
 def test_an_error_travels_between_processes_whole() -> None:
     error = AssetUnreadable(
-        "image x is broken", transient=True, href="https://x/y?signed=z", block=(0, 1, 2), passing=True
+        "image x is broken", transient=True, href="https://x/y?signed=z", block=(0, 1, 2), passing=True, away=True
     )
     copy = pickle.loads(pickle.dumps(error))
-    assert (str(copy), copy.transient, copy.passing) == (str(error), True, True)
+    assert (str(copy), copy.transient, copy.passing, copy.away) == (str(error), True, True, True)
     assert (copy.href, copy.block) == (error.href, (0, 1, 2))
     assert isinstance(copy, WorldError)
     assert "signed" not in str(copy)

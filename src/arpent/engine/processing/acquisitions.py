@@ -194,6 +194,8 @@ def located(item: Item, binding: BandBinding, services: Services) -> Item:
         except AssetUnreadable as error:
             if error.transient:
                 raise
+            if error.away:  # at the last attempt: features of both readings miss it, and are told
+                return replace(item, likely=None)
     return replace(item, footprint=item.likely if outline is None else outline, likely=None)
 
 

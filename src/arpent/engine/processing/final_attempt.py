@@ -64,7 +64,7 @@ class FinalAttemptReader:
     def _check(self, href: str) -> None:
         if self._given_up(href):
             message = f"an image of {_server(href)} was not requested: {PATIENCE} others could not be read"
-            raise AssetUnreadable(message, href=href, passing=True)
+            raise AssetUnreadable(message, href=href, passing=True, away=True)
 
     def _given_up(self, href: str) -> bool:
         return self._failed[_server(href)] >= PATIENCE
@@ -73,7 +73,7 @@ class FinalAttemptReader:
         if error.transient:
             self._failed[_server(error.href)] += 1
         passing = error.transient or error.passing  # START takes up the features again that miss intervals by it
-        return AssetUnreadable(error.args[0], href=error.href, block=error.block, passing=passing)
+        return AssetUnreadable(error.args[0], href=error.href, block=error.block, passing=passing, away=error.transient)
 
 
 def _server(href: str) -> str:

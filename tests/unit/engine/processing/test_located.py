@@ -22,6 +22,7 @@ from arpent.domain.request import Source
 from arpent.engine.analysis.estimate import available_imagery
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import located
+from arpent.engine.processing.final_attempt import PATIENCE, FinalAttemptReader
 from arpent.engine.processing.sample_geometry import without_samples
 from arpent.engine.services import Services
 
@@ -69,6 +70,15 @@ def test_one_that_cannot_be_read_for_a_moment_is_waited_for() -> None:
         located(DOUBTFUL, BINDING, World(transient=True).services)
     found = located(DOUBTFUL, BINDING, World(transient=False).services)
     assert found == replace(DOUBTFUL, footprint=LIKELY, likely=None)
+
+
+def test_one_whose_store_is_away_at_last_may_lie_at_both() -> None:
+    """Features of both readings have an error that START takes up; where it is refused for good, the likely one counts
+    alone."""
+    services = World(transient=True).services
+    final = replace(services, reader=FinalAttemptReader(services.reader))
+    for _ in range(2 * PATIENCE):
+        assert located(DOUBTFUL, BINDING, final) == replace(DOUBTFUL, likely=None)
 
 
 def test_an_analysis_does_without() -> None:
