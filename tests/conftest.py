@@ -22,9 +22,14 @@ LONGEST = (
     "test_dask_hosts.py", "test_hostile_stores.py", "test_dask_job.py", "test_dask_executor.py", "test_chaos.py",
     "test_killer.py", "test_bench.py", "test_away.py", "test_postgres_lost.py", "test_killer_on_dask.py",
     "test_real_stores.py", "test_sts.py", "test_secrets_in_stores.py", "test_peers.py", "test_synchronous.py",
-    "test_official_client.py", "test_guard_pages.py",
+    "test_official_client.py", "test_guard_pages.py", "test_together.py", "test_executor.py", "test_bulkhead.py",
+    "test_deadlines.py", "test_boundaries.py", "test_isolated.py", "test_catalog.py", "test_deadline.py",
+    "test_geoparquet.py", "test_oracle.py", "test_language.py", "test_chunks.py", "test_isolation.py",
+    "test_unforeseen.py", "test_broken_answers.py", "test_access.py", "test_lint.py", "test_folder.py",
+    "test_momentary_answers.py", "test_narrowing.py", "test_pace.py", "test_upgrade.py", "test_zarr.py",
 )  # fmt: skip
-"""Files of tests that take longest, so that processes that share the files end at about the same time."""
+"""Files of tests that take longest, or wait for most of their time, so that processes that share the files end at about
+the same time, and the processors have work while some wait."""
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # how long something takes says nothing where others work, too
