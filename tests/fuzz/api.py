@@ -136,7 +136,7 @@ class _Sick(Api):
         self.ill = ill
         self.well = True
         """Whether it has no symptom, for now."""
-        self.searches = 0
+        self.answers = 0
 
     def wire(self, method: str, path: str, body: Document) -> tuple[int, bytes, dict[str, str]]:
         status, answer = self.answer(method, path, body)
@@ -145,8 +145,8 @@ class _Sick(Api):
             answer |= {"features": features, "numberMatched": len(self.items), "numberReturned": len(features)}
         if self.well or not (path == self.ill.path or (path.startswith(self.ill.path) and len(self.ill.path) > 1)):
             return status, mutate.text(answer), {}
-        self.searches += 1
-        if not self.ill.symptom or not self.ill.first <= self.searches < self.ill.first + self.ill.span:
+        self.answers += 1
+        if not self.ill.symptom or not self.ill.first <= self.answers < self.ill.first + self.ill.span:
             return status, mutate.text(answer), {}
         return SYMPTOMS[self.ill.symptom](answer if isinstance(answer, dict) else {})
 
@@ -194,15 +194,15 @@ def fault(ill: Ill) -> str | None:
     healthy = [each["id"] for each in items if ill.odd is None or each is not items[ill.odd % ill.count]]
     with _served(_Sick(ill, items)) as api:
         catalog = ApiCatalog(api.url, retries=4, backoff=0.01, seconds=8.0, timeout=(1.0, 1.0))
-        well = _found(ApiCatalog(api.url, backoff=0.01), LIMIT)
+        well = _found(ApiCatalog(api.url, backoff=0.01))
         if isinstance(well, str):
             return f"the search fails without a symptom: {well}"
         if lost := set(healthy).difference(each.id for each in well):
             return f"lost without a symptom: {lost}"
         api.well = False
-        wrong = _wrong(_found(catalog, LIMIT), well)
+        wrong = _wrong(_found(catalog), well)
         api.well = True
-        return wrong or _wrong(_found(catalog, LIMIT), well, "afterwards: ")
+        return wrong or _wrong(_found(catalog), well, "afterwards: ")
 
 
 def _wrong(found: list[Item] | str, well: list[Item], when: str = "") -> str | None:
@@ -213,7 +213,7 @@ def _wrong(found: list[Item] | str, well: list[Item], when: str = "") -> str | N
     return f"{when}{len(found)} of {len(well)} items, without a word"
 
 
-def _found(catalog: ApiCatalog, limit: float) -> list[Item] | str:
+def _found(catalog: ApiCatalog) -> list[Item] | str:
     """The items, or what the search says instead."""
     began = time.monotonic()
     try:
@@ -223,4 +223,4 @@ def _found(catalog: ApiCatalog, limit: float) -> list[Item] | str:
     except Exception as error:  # a fault that is to be told
         found = f"raw {error!r}"
     taken = time.monotonic() - began
-    return f"raw: the search took {taken:.0f} s" if taken > limit else found
+    return f"raw: the search took {taken:.0f} s" if taken > LIMIT else found

@@ -18,7 +18,7 @@ from arpent.api.run import FinishedRun, run_features
 from arpent.api.tables import long_table
 from arpent.api.update import earlier_results, fingerprints_in
 from arpent.api.zones import in_metres
-from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.errors import WorldError
 from arpent.domain.job import NO_ROWS, Job, RowCounts
 from arpent.domain.request import ResultForm
 from arpent.settings import Settings
@@ -52,7 +52,7 @@ class Answer:
 
 def answer(settings: Settings, fields: Fields, query: Query, watch: Watch, earlier: Path | None = None) -> Answer:
     """`earlier`: a long table whose rows are kept where they still hold. Raises CallerError, ScriptError or WorldError;
-    ArpentError if a job failed, CatalogUnavailable if the catalogue was away for some features of an update."""
+    ArpentError if a job failed. WorldError, too, if the catalogue was away for some features of an update."""
     body = body_of(query, worker.collections(settings))
     request = parse_batch(body)
     with temporary_folder() as folder:
@@ -68,7 +68,7 @@ def answer(settings: Settings, fields: Fields, query: Query, watch: Watch, earli
             labelled = partial(_labelled, watch, number, len(groups))
             ran.append(run_features(own, body, features, labelled))
             if ran[-1].away is not None and earlier is not None and earlier.exists():  # its numbers would be lost
-                raise CatalogUnavailable(f"{ran[-1].away} {earlier} is left as it was.")
+                raise WorldError(f"{ran[-1].away} {earlier} is left as it was; run the update again later.")
         folders = [Path(folder, "results", one.job.id) for one in ran]
         rows = long_table([one / "parquet" for one in folders], fields.table)
         fingerprints = fingerprints_in(folders, fields, rows)

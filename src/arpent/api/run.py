@@ -52,7 +52,7 @@ class FinishedRun:
     problem: Exception | None
     """The last error of its analysis."""
     away: Exception | None = None
-    """Why features have no numbers that no search was made for: the catalogue was away."""
+    """The catalogue or bucket that was away, so that some features have no numbers; None: none was."""
 
 
 class LazyExecutor:

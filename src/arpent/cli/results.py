@@ -85,6 +85,7 @@ def unfold(settings: Settings, url: str, tell: Callable[[str], None] = lambda li
     tables = sorted(filter(is_folded_table, keys))
     if not tables:
         raise InvalidRequest(f"There is nothing to unfold in {url}: give the folder of a job whose results are a table")
+    # A job's own files are no results: where there are no others, no table is read for this.
     _check_files(store, place, {key for key in keys if key.endswith(".json") and not _is_ours(key)}, tables)
     for table in tables if len({_home(table) for table in tables}) > 1 else ():
         for key, _ in unfolded(store, place.at(table)):

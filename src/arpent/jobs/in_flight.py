@@ -116,8 +116,8 @@ class InFlight:
         return self
 
     def counts(self, error: Exception, now: datetime, policy: Policy) -> bool:
-        """Whether its failure counts as an attempt, and does not end the wait for what is away. If it worked for longer
-        than that is waited for, it did have answers since the wait began, which is then another one."""
+        """Whether its failure counts as an attempt, of which there are few, and not as part of a wait for what is away.
+        If it worked for longer than such a wait may last, it had answers meanwhile: another wait begins."""
         worked = (now - self.began).total_seconds() > policy.outage_seconds
         return self.giving_up or worked or not is_away(error)
 

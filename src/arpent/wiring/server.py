@@ -81,7 +81,7 @@ COUNT_SECONDS = 2.0
 SWEEP_SECONDS = 60.0
 """Seconds between two cleanups of ended jobs: their secrets, and old jobs."""
 LEAST_PATIENCE = 2.0
-"""Seconds of a script that an analysis reckons with at least: a busy machine is no standstill."""
+"""Least seconds for which an analysis must stand still to be tried again: less is a busy machine."""
 SYNCHRONOUS_ADVICE = "Shorten the time range, take a smaller area or a coarser resolution, or make it a batch request."
 
 
@@ -176,7 +176,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     reader = header_reader(settings, reading.submit)
     searching = catalog_processes(settings)
 
-    # What stood still for as long may have lost its lease, or a script or a file its time.
+    # An analysis that stood still for longer may have lost its lease, or its script may have run out of time by it.
     patience = min(settings.policy.lease_seconds, max(LEAST_PATIENCE, settings.script_seconds))
 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:

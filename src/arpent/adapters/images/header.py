@@ -24,8 +24,9 @@ from arpent.adapters.images.table import Table, block_table
 from arpent.adapters.images.tiff_directories import Oversized, check_directories
 from arpent.domain.imagery.raster import COLUMNS_AND_ROWS, Raster
 
+# It warns of every odd tag, on standard error where a command configures no log; what matters is told here.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-"""It warns of every odd tag, on standard error where a command configures no log; what matters is told here."""
+
 _REDUCED, _MASK = 1, 4
 _ALPHAS = (1, 2)
 """Extra samples that are alpha, premultiplied or not."""

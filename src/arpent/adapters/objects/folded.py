@@ -64,11 +64,6 @@ def _folded(entries: list[tuple[str, bytes]], folder: str) -> bytes:
     return sink.getvalue()
 
 
-def folded_tables(store: ObjectStore, prefix: Location) -> list[str]:
-    """Keys of the tables below a prefix, ascending; where two hold the same key, the later one counts."""
-    return sorted(key for key in store.list(prefix) if is_folded_table(key))
-
-
 def is_folded_table(key: str) -> bool:
     """Whether an object of this key is such a table."""
     return key.endswith(".parquet") and f"/{key}".rpartition("/")[0].endswith(f"/{FOLDER[:-1]}")

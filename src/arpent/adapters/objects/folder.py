@@ -182,7 +182,8 @@ def _place(path: Path, payload: bytes) -> None:
             stream.write(payload)
             stream.flush()
             os.fsync(stream.fileno())
-        held_here()()
+        check_held = held_here()
+        check_held()
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -15,21 +15,17 @@ LOOK_SECONDS = 0.5
 """Seconds between two checks whether an answer is still wanted."""
 
 Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 Wanted = Callable[[], bool]
 Held = Callable[[], None]
 _WANTED: ContextVar[Wanted] = ContextVar("wanted", default=lambda: True)
 _HELD: ContextVar[Held] = ContextVar("held", default=lambda: None)
 
 
-@contextmanager
-def while_wanted(wanted: Wanted) -> Iterator[None]:
+def while_wanted(wanted: Wanted) -> AbstractContextManager[None]:
     """What this thread waits for inside the `with` block ends soon after `wanted` returns False. It is called often, by
     other threads, too, and must return at once."""
-    token = _WANTED.set(wanted)
-    try:
-        yield
-    finally:
-        _WANTED.reset(token)
+    return _set(_WANTED, wanted)
 
 
 def wanted_here() -> Wanted:
@@ -37,20 +33,25 @@ def wanted_here() -> Wanted:
     return _WANTED.get()
 
 
-@contextmanager
-def while_held(check: Held) -> Iterator[None]:
-    """What this thread writes inside the `with` block is checked so. The check raises WorkLost; it is called often, by
-    other threads, too, and must return at once."""
-    token = _HELD.set(check)
-    try:
-        yield
-    finally:
-        _HELD.reset(token)
+def while_held(check: Held) -> AbstractContextManager[None]:
+    """Stores call `check` right before an object that this thread writes inside the `with` block gets its name. It
+    raises WorkLost if the work is held no longer; it is called often, by other threads, too, and must return at
+    once."""
+    return _set(_HELD, check)
 
 
 def held_here() -> Held:
     """The check for what this thread writes."""
     return _HELD.get()
+
+
+@contextmanager
+def _set(variable: ContextVar[Value], value: Value) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
 
 
 def answer_while_wanted(

@@ -11,7 +11,7 @@ import pytest
 import shapely
 
 from arpent.adapters.formats.job_files.stac_collection import stac_collection
-from arpent.adapters.objects.folded import FoldedObjects, folded_tables, unfolded
+from arpent.adapters.objects.folded import FoldedObjects, is_folded_table, unfolded
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.cli.results import collect, unfold
 from arpent.domain.errors import InvalidRequest, StorageDenied, WorldError
@@ -47,6 +47,10 @@ def store(tmp_path: Path) -> FolderObjects:
 def failed(feature: int, reason: str) -> tuple[str, bytes]:
     told = {"id": feature, "error": {"type": "EXECUTION_ERROR", "message": reason}}
     return f"out/job/{feature}.json", json.dumps(told).encode()
+
+
+def folded_tables(store: FolderObjects, prefix: Location) -> list[str]:
+    return sorted(filter(is_folded_table, store.list(prefix)))
 
 
 def test_what_was_folded_comes_back_byte_for_byte(store: FolderObjects, tmp_path: Path) -> None:

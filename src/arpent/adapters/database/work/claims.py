@@ -104,7 +104,7 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
         return None
     number, vanished, since = chosen.number, chosen.vanished + (chosen.token is not None), chosen.waiting_since
     if now - served > timedelta(seconds=IDLE_SECONDS):
-        since = _wait_on(connection, job_id, served, now).get(number)
+        since = _shift_waits(connection, job_id, served, now).get(number)
     connection.execute(
         update(partitions)
         .where(partitions.c.job_id == job_id, partitions.c.number == number)
@@ -152,10 +152,10 @@ def _has_free_partition(now: datetime, until: datetime) -> ColumnElement[bool]:
     return exists().where(partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False), free)
 
 
-def _wait_on(connection: Connection, job_id: str, served: datetime, now: datetime) -> dict[int, datetime | None]:
-    """Since when each partition of the job has waited that waits for something. All of them together: the first that is
-    claimed would hide from the others that nobody looked for them. What another claim has locked, that one shifts: two
-    that wait for each other's are a deadlock."""
+def _shift_waits(connection: Connection, job_id: str, served: datetime, now: datetime) -> dict[int, datetime | None]:
+    """Shift the waits of the job's partitions by the time in which nobody tried; returns since when each of them waits.
+    All at once: the first that is claimed would hide from the others that nobody looked for them. Rows that another
+    claim has locked are left to it: two claims that waited for each other's rows would be a deadlock."""
     own = partitions.c
     found: dict[int, datetime | None] = {}
     waiting = select(own.number, own.waiting_since, own.not_before).where(

@@ -29,8 +29,8 @@ def crs_of_dataset(href: str, dataset: Any) -> CRS:
     if dataset.crs is not None:
         if (found := crs_of_text(dataset.crs.to_wkt())) is None:
             raise AssetUnreadable(
-                f"image {public_name(href)} has a coordinate reference system that PROJ does not know, or knows by a "
-                "file",
+                f"image {public_name(href)} has a coordinate reference system that PROJ does not know, or that names a "
+                "file; give it an EPSG code, as gdal_edit -a_srs does",
                 href=href,
             )
         return found
