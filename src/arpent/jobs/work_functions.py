@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeGuard
 
 from arpent.domain.boundary.unforeseen import sentence
+from arpent.domain.boundary.wanted import varied
 from arpent.domain.errors import CatalogUnavailable, CatalogUnknown, StorageFault, WorldError
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job, RowCounts, row_reason
@@ -57,7 +57,7 @@ def pause_before_retry(attempt: int, policy: Policy) -> timedelta:
     """Time to wait after the failure of this attempt, counted from 1. It doubles with each attempt, with jitter so that
     attempts that failed together do not return together."""
     seconds = min(LONGEST_PAUSE_SECONDS, policy.retry_seconds * 2.0 ** (attempt - 1))
-    return timedelta(seconds=seconds * random.uniform(0.5, 1.5))
+    return timedelta(seconds=varied(seconds))
 
 
 def is_away(error: Exception) -> TypeGuard[CatalogUnavailable | StorageFault]:
@@ -88,7 +88,7 @@ def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Poli
         return None
     waited = (now - waiting_since(lease, now)).total_seconds()
     seconds = min(LONGEST_PAUSE_SECONDS, max(policy.retry_seconds, waited))
-    return min(last, now + timedelta(seconds=seconds * random.uniform(0.5, 1.5)))
+    return min(last, now + timedelta(seconds=varied(seconds)))
 
 
 def unwritten(lease: Lease, error: Exception) -> Outcome:

@@ -5,7 +5,6 @@ Redirects are followed here, one checked hop at a time, because a client that fo
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlsplit
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
+from arpent.domain.boundary.wanted import varied
 from arpent.network.access import OpenAccess, SourceAccess
 from arpent.network.connections import MOST_HOPS, checked_pools, linked_address, proxy_of, proxy_pools
 from arpent.network.cookies import Cookies
@@ -101,7 +101,7 @@ class Piece:
 
 def pause_seconds(tries: int) -> float:
     """Seconds to wait after so many tries."""
-    return min(PAUSE * 2.0 ** (tries - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+    return varied(min(PAUSE * 2.0 ** (tries - 1), LONGEST_PAUSE))
 
 
 class WebFiles:

@@ -3,7 +3,6 @@ sentinelhub.md 2.1)."""
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from urllib3 import Retry
 
 from arpent.adapters.objects.sigv4 import Keys, signed_form
 from arpent.domain.boundary.address_grammar import MACHINE_REGION, ROLE
+from arpent.domain.boundary.wanted import varied
 from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
 from arpent.network.deadline import within
 from arpent.network.passing import is_passing
@@ -189,7 +189,7 @@ class RoleKeys:
             try:
                 return self._role.assume()
             except StorageUnavailable:
-                time.sleep(2**number * random.uniform(0.25, 0.75))
+                time.sleep(varied(0.5 * 2**number))
         return self._role.assume()
 
 

@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from random import randrange, uniform
+from secrets import randbelow
 from threading import BoundedSemaphore
 
-from arpent.domain.boundary.wanted import wanted_here
+from arpent.domain.boundary.wanted import varied, wanted_here
 from arpent.network.access import AccessFailed
 from arpent.network.deadline import LOOK_SECONDS, Deadline, current
 
@@ -51,7 +51,7 @@ class ConnectionSlots:
     def _taken(self, deadline: Deadline | None) -> int:
         folder = self._folder()
         while True:
-            first = randrange(self._count)
+            first = randbelow(self._count)
             for number in range(self._count):
                 path = folder / f"{self._name}-{(first + number) % self._count}"
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -60,7 +60,7 @@ class ConnectionSlots:
                     return descriptor
                 os.close(descriptor)
             self._check(deadline)
-            time.sleep(PAUSE * uniform(0.5, 1.5))
+            time.sleep(varied(PAUSE))
 
     def _check(self, deadline: Deadline | None) -> None:
         """Raises AccessFailed if the wait is over: the deadline has passed, or nobody wants the answer any more."""

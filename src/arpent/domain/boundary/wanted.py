@@ -3,6 +3,7 @@ it may still be written, for stores that ask at the last moment, before an objec
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +12,8 @@ from typing import TypeVar
 
 from arpent.domain.errors import NoLongerWanted
 
+_DICE = random.SystemRandom()
+"""Not the module's own: programs and tests seed that, and forks of one state would wait alike."""
 LOOK_SECONDS = 0.5
 """Seconds between two checks whether an answer is still wanted."""
 
@@ -52,6 +55,11 @@ def _set(variable: ContextVar[Value], value: Value) -> Iterator[None]:
         yield
     finally:
         variable.reset(token)
+
+
+def varied(seconds: float) -> float:
+    """A pause of half to one and a half times as long, so that what failed together is not tried again together."""
+    return seconds * _DICE.uniform(0.5, 1.5)
 
 
 def answer_while_wanted(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from urllib3.exceptions import MaxRetryError
 
 from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.boundary.text import clean
+from arpent.domain.boundary.wanted import varied
 from arpent.network.connections import MOST_HOPS, linked_address
 from arpent.network.deadline import pause
 from arpent.network.policy import EgressRefused
@@ -118,7 +118,7 @@ class Server:
         pause(self._pause(number))
 
     def _pause(self, number: int) -> float:
-        return min(self._limits.backoff * 2.0 ** (number - 1), LONGEST_WAIT) * random.uniform(0.5, 1.5)
+        return varied(min(self._limits.backoff * 2.0 ** (number - 1), LONGEST_WAIT))
 
     def answer(self, request: PageRequest) -> dict[str, object]:
         """The answer's JSON object. Raises Refused, NotJson, EgressRefused, requests.RequestException."""
