@@ -172,9 +172,9 @@ class Server:
                 return response
             following = linked_address(url, response.headers["location"])
             if url.startswith("https:") and not following.startswith("https:"):
-                raise EgressRefused("it leads from https to an address without encryption")
+                raise EgressRefused("it redirects from https to an address without encryption")
             url = following
-        raise EgressRefused(f"it leads on and on, over more than {MOST_HOPS} redirects")
+        raise EgressRefused(f"it redirects more than {MOST_HOPS} times")
 
     def _once(self, request: PageRequest, url: str) -> requests.Response:
         split = urlsplit(url)
