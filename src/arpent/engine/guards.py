@@ -39,7 +39,7 @@ def guarded(services: Services, wanted: Wanted = lambda: True) -> Services:
 def check_wanted(wanted: Wanted) -> None:
     """Raise NoLongerWanted if the work is not wanted any more."""
     if not wanted():
-        raise NoLongerWanted("nobody waits for it any more")
+        raise NoLongerWanted("it is no longer wanted")
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def image_errors(href: str) -> Iterator[None]:
     except ArpentError:
         raise
     except Exception as error:
-        log.exception("An image broke its reader")
+        log.exception("An image made its reader fail")
         raise environment_fault(error) or AssetUnreadable(sentence(error, BROKEN), href=href) from error
 
 
@@ -118,6 +118,6 @@ class GuardedCatalog:
         except ArpentError:
             raise
         except Exception as error:
-            log.exception("A search broke")
-            what = f"What the catalogue has of {collection.id} cannot be read"
+            log.exception("A search failed unexpectedly")
+            what = f"The catalogue's items of {collection.id} cannot be read"
             raise environment_fault(error) or CatalogUnavailable(sentence(error, what), transient=True) from error

@@ -77,7 +77,7 @@ class Settings(BaseModel):
     collections: Path | None = Field(None, description="a folder")
     """Folder of further collection TOML files; they replace built-in ones of the same id."""
     reachable: Hosts = Field(
-        (), description="hosts and folders between commas: images.local, 10.0.0.5:9000, /data/imagery"
+        (), description="hosts and folders, separated by commas: images.local, 10.0.0.5:9000, /data/imagery"
     )
     """Hosts and folders that items may lead to, beside public hosts and the folder of their catalogue."""
     host: Text = Field("127.0.0.1", description="an address of this machine")
@@ -98,7 +98,7 @@ class Settings(BaseModel):
     """Show /metrics beyond this machine, too."""
     token_seconds: int = Field(3600, ge=1)
     """Lifetime of a token in seconds."""
-    secret_key: Keys = Field((), description=f"at least {SHORTEST_KEY} bytes; several with commas between them")
+    secret_key: Keys = Field((), description=f"at least {SHORTEST_KEY} bytes; several, separated by commas")
     """The first signs tokens and encrypts stored credentials, the others still open. Unset: one is created once and
     kept in the database."""
     oidc_issuer: Annotated[str, AfterValidator(issuer_url)] | None = Field(None, description="https://host/path")

@@ -18,7 +18,7 @@ UNSERVED: dict[str, dict[str, tuple[object, ...]]] = {
 """Section of an entry of `input.data` → field → values that ask for nothing and are therefore accepted. Options that a
 collection may offer are in `offers`."""
 
-_SWATH = "its archives hold NetCDF in the geometry of the satellite's swath, which nobody here puts on a map yet"
+_SWATH = "its archives hold NetCDF in the geometry of the satellite's swath, which arpent cannot yet put on a map"
 COLLECTIONS: Mapping[str, str] = {
     "sentinel-3-olci": _SWATH,
     "sentinel-3-olci-l2": _SWATH,
