@@ -19,7 +19,7 @@ MOST_PAIRS = 20_000_000
 """Pairs of edges whose boxes overlap, in one outline: GEOS compares each of them, in some seconds altogether."""
 FEW_EDGES = int((2 * MOST_PAIRS) ** 0.5)
 """So many edges cannot have more pairs."""
-DENSE = f"more than {MOST_PAIRS:,} pairs of its edges lie beside each other, too many to check; simplify or divide it"
+DENSE = f"more than {MOST_PAIRS:,} pairs of its edges lie next to each other, too many to check; simplify or divide it"
 MOST_CORNERS = 250
 """Corners up to which every outline is shrunk at once."""
 MOST_MEETINGS, MEETINGS_PER_CORNER = 50_000, 20
