@@ -54,7 +54,7 @@ LIMITS = {
 """Pydantic's error type → our message, for types that state a limit of our own schema."""
 OURS = "number"
 """Type of the errors whose message `schema` writes itself."""
-OTHER = "cannot be read; /docs shows what belongs here"
+OTHER = "cannot be read; /docs shows what is expected here"
 """Message for every other type: a library's own message is not shown."""
 
 
