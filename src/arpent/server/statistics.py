@@ -42,7 +42,7 @@ def statistics_routes(
     @router.post("", openapi_extra=request_body(StatisticalBody), summary="Statistics of one polygon, in the response")
     async def compute(request: Request, client: str = caller) -> Response:
         """The statistics of one polygon or box. Header `x-processingunits-spent` has the processing units,
-        `x-arpent-hint` remarks about fields that are allowed but most likely not meant."""
+        `x-arpent-hint` remarks about fields that are allowed but probably a mistake."""
         calls.admit(client)
         await run_in_threadpool(quotas.check_units, client)
         with quotas.synchronous(client):

@@ -65,7 +65,7 @@ def catalog_routes(
 
     @router.get("/conformance")
     async def conformance() -> Response:
-        """Which specifications this keeps to."""
+        """The specifications that this catalogue conforms to."""
         return json_response({"conformsTo": list(CONFORMANCE)})
 
     @router.get("/collections", dependencies=[caller])
@@ -83,7 +83,7 @@ def catalog_routes(
 
     @router.get("/collections/{name}/queryables", dependencies=[caller])
     async def what_to_ask(request: Request, name: str) -> Response:
-        """What a filter over it may ask for."""
+        """Properties that a filter on the collection may use."""
         return json_response(queryables_document(known(name), address(request)))
 
     @router.get("/collections/{name}/items", summary="Acquisitions of a collection")
@@ -114,7 +114,7 @@ def catalog_routes(
 
     @router.post("/search", summary="Acquisitions")
     async def search_by_body(request: Request, client: str = caller) -> Response:
-        """Acquisitions of a collection in a time and an area."""
+        """Acquisitions of a collection in a time range and an area."""
         calls.admit(client)
         return await search(request, client, await read_body(request, options.maximum_body))
 

@@ -23,7 +23,7 @@ Value = float | Literal["NaN", "Infinity", "-Infinity"]
 
 
 class AnswerModel(BaseModel):
-    """Base of all answers: camelCase outside; further fields may come."""
+    """Base of all answers: camelCase outside; further fields are allowed."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="allow")
 
@@ -78,7 +78,7 @@ class ReasonAnswer(AnswerModel):
 
 
 class RowsAnswer(AnswerModel):
-    """What the rows of a job, each a feature in an interval, came to; an extension of arpent."""
+    """Counts of a job's rows, each a feature in an interval, by outcome; an extension of arpent."""
 
     with_numbers: int
     all_masked: int
@@ -89,7 +89,7 @@ class RowsAnswer(AnswerModel):
 
 
 class ProgressAnswer(AnswerModel):
-    """How far a job is; an extension of arpent."""
+    """Progress of a job; an extension of arpent."""
 
     features: int
     done: int
@@ -104,7 +104,7 @@ class ProgressAnswer(AnswerModel):
 
 
 class WaitingAnswer(AnswerModel):
-    """What a job waits for; an extension of arpent."""
+    """What a job is waiting for; an extension of arpent."""
 
     what: str = Field(alias="for")
     since: datetime
@@ -173,7 +173,7 @@ class FindingPage(AnswerModel):
 
 
 class IntervalAnswer(AnswerModel):
-    """From an instant to another one."""
+    """A time range between two instants."""
 
     start: datetime = Field(alias="from")
     end: datetime = Field(alias="to")
@@ -187,8 +187,8 @@ class IntervalError(AnswerModel):
 
 
 class BandStatsAnswer(AnswerModel):
-    """Statistics of a band; numbers are the text NaN where no sample is valid. Those below `percentiles` are extensions
-    of ours, and there where `more` or `shares` asked for them."""
+    """Statistics of a band; numbers are the string NaN where no sample is valid. Those below `percentiles` are
+    extensions of arpent, present if `more` or `shares` asked for them."""
 
     min: Value
     max: Value
@@ -208,7 +208,7 @@ class BandStatsAnswer(AnswerModel):
 
 
 class BinAnswer(AnswerModel):
-    """A bin of a histogram, with its lower edge, without its upper one unless it is the last."""
+    """A bin of a histogram: includes its lower edge, and its upper edge only if it is the last bin."""
 
     low_edge: float
     high_edge: float
@@ -261,13 +261,13 @@ class FileAnswer(AnswerModel):
 
 
 class EvalscriptAnswer(AnswerModel):
-    """The evalscript that was made of indices."""
+    """The evalscript generated for the indices."""
 
     evalscript: str
 
 
 class HealthAnswer(AnswerModel):
-    """The server is well."""
+    """The server is healthy."""
 
     status: Literal["ok"]
 
@@ -292,7 +292,7 @@ class FeatureAnswer(AnswerModel):
 
 
 class FeaturePage(AnswerModel):
-    """A page of acquisitions; with `distinct`, of texts."""
+    """A page of acquisitions; with `distinct`, of strings."""
 
     type: Literal["FeatureCollection"]
     features: list[FeatureAnswer | str | float | None]
@@ -319,13 +319,13 @@ class CollectionList(AnswerModel):
 
 
 class ConformanceAnswer(AnswerModel):
-    """Specifications that the catalogue keeps to."""
+    """Specifications that the catalogue conforms to."""
 
     conforms_to: list[str]
 
 
 class OverviewAnswer(AnswerModel):
-    """What there is to see of a job's results."""
+    """What a job's results contain."""
 
     features: int
     bbox: Box | None
@@ -337,7 +337,7 @@ class OverviewAnswer(AnswerModel):
 
 
 class ScaleAnswer(AnswerModel):
-    """The range of a statistic; null without a number."""
+    """The range of a statistic; null if there are no numbers."""
 
     min: float | None
     low: float | None
@@ -373,7 +373,7 @@ class SeriesAnswer(AnswerModel):
 
 
 class ExplanationAnswer(AnswerModel):
-    """How the numbers of a feature in an interval came about."""
+    """How the numbers of a feature in an interval were computed."""
 
     id: int
     identifier: str | None

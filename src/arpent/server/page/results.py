@@ -80,7 +80,7 @@ def result_routes(
 
     @router.get("/scale", summary="Range of a statistic over all dates")
     async def scale(request: Request, job_id: str, wish: Wish, client: str = caller) -> Response:
-        """Least and greatest number, 2nd and 98th percentile; `from` does not count."""
+        """Smallest and largest number, 2nd and 98th percentile; `from` is ignored."""
         return await _packed(request, await view(request, client, job_id, "scale", replace(wish, start=None)), JSON)
 
     @router.get("/tiles/{zoom}/{column}/{row}", summary="A vector tile of the features with one number each")
@@ -116,7 +116,7 @@ def result_routes(
     async def table(
         request: Request, job_id: str, kind: Annotated[str | None, Query(alias="format")] = None, client: str = caller
     ) -> Response:
-        """CSV or Parquet, with the columns of the features that the request asked for."""
+        """CSV or Parquet, with the feature columns that the request asked for."""
         kind = kind or "csv"
         if kind not in TABLES:
             raise InvalidRequest.at("format", f"must be one of {', '.join(TABLES)}")
