@@ -1,4 +1,4 @@
-"""Query: what is asked of some fields, checked; and the batch request that asks it."""
+"""Query: a checked question about some fields, and the batch request for it."""
 
 from __future__ import annotations
 

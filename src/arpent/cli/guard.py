@@ -1,5 +1,5 @@
-"""Guard: what surrounds a command. Every error of it becomes one line that says what is wrong and what to do, and an
-exit code; signals end it; nothing is collected while it imports."""
+"""Guard: wraps a command. Every error becomes one line that says what is wrong and what to do, and an exit code;
+signals end the command; the garbage collector is off while it imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`arpent jobs` and `arpent status`: read from the database beside a running server."""
+"""`arpent jobs` and `arpent status`: read from the database alongside a running server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calculation: what to report for an output and band beside min, max, mean, stDev and counts."""
+"""Calculation: what to report for an output and band besides min, max, mean, stDev and counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hints: parts of a request that are allowed but most likely not meant."""
+"""Hints: parts of a request that are allowed but probably a mistake."""
 
 from __future__ import annotations
 

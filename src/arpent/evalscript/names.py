@@ -1,4 +1,4 @@
-"""Names: functions that a script calls but nobody defines, and bands it reads but did not ask for.
+"""Names: functions that a script calls but that are not defined, and bands that it reads but does not request.
 
 A cheap scan without a parser, which reports warnings only. It prefers to miss a mistake over blaming a correct script.
 """

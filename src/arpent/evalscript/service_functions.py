@@ -1,4 +1,4 @@
-"""Service functions: all names by which the real service calls or ever called into a script, and what arpent does with
+"""Service functions: all functions of a script that the real service calls or used to call, and what arpent does with
 each (sentinelhub.md 5, 11)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Renewal: a key that ends, got once for all threads, and got anew before its end."""
+"""Renewal: a key that expires, fetched once for all threads and renewed before it does."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Calibrate: digital numbers → the values that each sample's own item tells, for units that are not the same for all
-items (Landsat Level 1, whose reflectance hangs on the height of the sun)."""
+"""Calibrate: digital numbers → physical values by what each sample's own item states, for units that differ between
+items (Landsat Level 1, whose reflectance depends on the height of the sun)."""
 
 from __future__ import annotations
 

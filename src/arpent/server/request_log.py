@@ -1,4 +1,4 @@
-"""Request log: a line for each HTTP request, one for each act that somebody may have to answer for, and metrics."""
+"""Request log: a line for each HTTP request, one for each action that is audited, and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads: how many of the server's 40 threads go to what may take long, so that who reads a status does not wait."""
+"""Threads: how many of the server's 40 threads slow calls may use, so that reading a status does not wait for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Store: constructor calls for the commands that look into the database beside a running server, and change who may
+"""Store: constructor calls for the commands that look into the database alongside a running server, and change who may
 use it. They compute nothing, and load nothing that does."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Calibration: what an item tells of how its stored numbers become physical values, joined with the constants of the
-collection; or a sentence why that cannot be known."""
+"""Calibration: how an item's stored numbers become physical values, from the item and the constants of the collection;
+or a sentence that says why that cannot be known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rotation: encrypts stored requests anew after the operator changed keys, beside running servers and runners."""
+"""Rotation: re-encrypts stored requests after the operator changed keys, while servers and runners run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Partial files: names of files that are being written, by which is known whose they are and whether he still lives;
-and files that appear under their own name when they are whole."""
+"""Partial files: names of files that are being written, which say which process writes them, so that others can tell
+whether it still runs; and files that get their final name only once they are complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logins: what a request over http(s) says of who asks: a bearer token, or user and password."""
+"""Logins: how a request over http(s) authenticates: by a bearer token, or by user and password."""
 
 from __future__ import annotations
 

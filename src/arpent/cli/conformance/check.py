@@ -1,4 +1,4 @@
-"""Check: one thing that a server must do, and what came of trying it."""
+"""Check: one thing that a server must do, and the outcome of testing it."""
 
 from __future__ import annotations
 

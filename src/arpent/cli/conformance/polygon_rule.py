@@ -1,4 +1,5 @@
-"""Polygon rule: how many samples of a grid lie inside a ring, slowly and word by word (sentinelhub.md 4.2)."""
+"""Polygon rule: how many samples of a grid lie inside a ring, slowly, by the letter of the rule (sentinelhub.md
+4.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report: what came of the checks, as lines, as Markdown and as a page of HTML that needs nothing else."""
+"""Report: the outcome of the checks as lines, as Markdown, and as a self-contained HTML page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Target: the server that is tried, how it is asked, and what the checks share."""
+"""Target: the server under test, how it is queried, and what the checks share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Address names: how messages name a file, an image or a catalogue, and what names a file for good."""
+"""Address names: how messages name a file, an image or a catalogue, and what identifies a file permanently."""
 
 from __future__ import annotations
 

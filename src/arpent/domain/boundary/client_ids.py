@@ -1,5 +1,5 @@
-"""Client ids: a client's id as part of a path and as an external id. Another issuer's ids may hold any signs, and no
-two of them may become the same there."""
+"""Client ids: a client's id as part of a path and as an external id. Another issuer's ids may hold any characters, and
+no two of them may become the same there."""
 
 from __future__ import annotations
 

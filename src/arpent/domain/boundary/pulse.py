@@ -1,4 +1,4 @@
-"""Pulse: a sign that the work of this process goes on, and who hears it."""
+"""Pulse: a sign that the work of this process makes progress, and who receives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Span: a stretch of work for an HTTP request, as OpenTelemetry has it, and who hears of spans."""
+"""Span: a timed part of the work for an HTTP request, as in OpenTelemetry, and who receives spans."""
 
 from __future__ import annotations
 

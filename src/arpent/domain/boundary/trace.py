@@ -1,4 +1,4 @@
-"""Trace: which HTTP request work is done for, for log lines and spans of servers, runners and workers."""
+"""Trace: the HTTP request that work is done for, for log lines and spans of servers, runners and workers."""
 
 from __future__ import annotations
 

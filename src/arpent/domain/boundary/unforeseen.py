@@ -1,5 +1,5 @@
-"""Unforeseen errors: what every boundary does with an exception that nobody foresaw. People read one sentence, the log
-has the exception, and only the unit concerned ends."""
+"""Unforeseen errors: how every boundary handles an unexpected exception. Users read one sentence, the log has the
+exception, and only the unit concerned fails."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Wanted: whether the work of this thread is still wanted, for code that waits for servers on its behalf, and whether
-it may still be written, for stores that ask at the last moment, before an object has its name."""
+it may still be written, for stores that check just before an object gets its name."""
 
 from __future__ import annotations
 

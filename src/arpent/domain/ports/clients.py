@@ -1,4 +1,4 @@
-"""The port of clients: who may use the server, as what, and where that is kept."""
+"""The port of clients: who may use the server, in which role, and where that is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The port of earlier results: rows that an earlier request computed, and that a later one need not."""
+"""The port of earlier results: rows that an earlier request computed, so that a later one need not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issuer: tokens of an OpenID Connect issuer of others, checked with the keys that it publishes."""
+"""Issuer: tokens of an external OpenID Connect issuer, checked with the keys that it publishes."""
 
 from __future__ import annotations
 

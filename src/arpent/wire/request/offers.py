@@ -1,5 +1,5 @@
-"""Offers: processing options that a collection's pixels already have, or have not (sentinelhub.md 2.2). arpent does not
-process pixels differently: an option that matches is accepted, another is refused by name."""
+"""Offers: processing options that a collection's pixels already have, or do not have (sentinelhub.md 2.2). arpent does
+not process pixels differently: an option that matches is accepted, another is refused by name."""
 
 from __future__ import annotations
 

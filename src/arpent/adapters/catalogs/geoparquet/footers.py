@@ -1,5 +1,5 @@
-"""Footers: what a Parquet file says of itself is tried in a process that may die: pyarrow turns no error of a damaged
-footer into an exception there, and ends the process."""
+"""Footers: the footers of Parquet files are first read in a separate process, because pyarrow crashes on some damaged
+ones instead of raising an exception."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole: whether a file has all of its features. GDAL reads what it finds of a half upload, and says nothing."""
+"""Whole: whether a file has all of its features. GDAL reads what there is of a partial upload without an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Landsat: the MTL file beside the images of a scene, as JSON, text or XML, and the calibration that it tells."""
+"""Landsat: the MTL file next to the images of a scene, as JSON, text or XML, and the calibration in it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Kernel folder: what numba keeps of compiled kernels on disk. A folder that is full, read-only or damaged costs the
-time to compile, but no job; one that other versions use, too, gives each its own."""
+"""Kernel folder: numba's cache of compiled kernels on disk. If the folder is full, read-only or damaged, kernels are
+compiled again, and no job fails; versions that share a folder each have their own part of it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Kernel lock: of processes that need the same kernel at once, as workers of a machine where none is compiled yet, one
-compiles it; the others wait for what it keeps on disk."""
+"""Kernel lock: when several processes need the same kernel at once, one compiles it, and the others wait for the copy
+that it stores on disk."""
 
 from __future__ import annotations
 
