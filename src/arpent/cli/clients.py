@@ -154,7 +154,7 @@ def _audit(act: str, client_id: str) -> None:
 
 
 def _user() -> str:
-    """Name of who calls the command; containers run as users that have none."""
+    """Name of the user who calls the command; containers run as users without one."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # by version of Python, and on Windows

@@ -118,7 +118,7 @@ def _home(table: str) -> str:
 
 def _check_files(store: ObjectStore, place: Location, files: set[str], tables: list[str]) -> None:
     """Files that are folded, too, were unfolded from any of the tables. Raises InvalidRequest if one was written by
-    something else: nobody knows which of the two is newer."""
+    something else: which of the two is newer is unknown."""
     folded: dict[str, set[bytes]] = {}
     for table in tables if files else ():
         for key, content in unfolded(store, place.at(table)):

@@ -306,7 +306,7 @@ class WorkerDied(WorldError):
 
 
 class NoLongerWanted(ArpentError):
-    """The work was cancelled: nobody needs its result."""
+    """The work was cancelled: its result is no longer needed."""
 
 
 class InvalidSetting(ArpentError):

@@ -62,4 +62,4 @@ class FeatureFile(Location):
     columns: tuple[str, ...] | None = ()
     """Columns that the results carry; None: all."""
     local: bool = False
-    """A file of whoever runs this process: any format that GDAL reads, in any CRS that PROJ knows."""
+    """A file of the user who runs this process: any format that GDAL reads, in any CRS that PROJ knows."""

@@ -115,7 +115,7 @@ class Request:
     pixels: PixelRule = AS_THE_SERVICE
     """Which samples belong to a polygon."""
     results: ResultForm | None = None
-    """What is written; None: what the server writes if nobody asks."""
+    """What is written; None: the server's default."""
     update: str | None = None
     """Id of an earlier request with the same output, whose numbers are kept where they still hold; None: all are
     computed."""

@@ -32,7 +32,7 @@ class Failure:
     passing: bool = False
     """Whether another try may succeed."""
     unforeseen: bool = False
-    """Whether nobody foresaw the error; neither the request nor the feature is known to be at fault."""
+    """Whether the error is unexpected; neither the request nor the feature is known to be at fault."""
     kind: str = "failed"
     """Kind of the finding about it; a finding of the analysis has the same kind."""
 
@@ -147,8 +147,8 @@ class PartitionResult:
     processing_units: float = 0.0
     """Processing units of the partition (sentinelhub.md 7)."""
     fingerprints: Fingerprints | None = None
-    """What the numbers are made of; None if nobody asked."""
+    """What the numbers are made of; None if not requested."""
     tiny: NDArray[np.bool_] | None = None
-    """(n,): whether the polygon is smaller than a sample, or at most one sample belongs to it; None if nobody asked."""
+    """(n,): whether the polygon is smaller than a sample, or at most one sample belongs to it; None if not asked."""
     kept: NDArray[np.int64] | None = None
     """(n,): number of intervals whose numbers an earlier request computed; None: of none."""

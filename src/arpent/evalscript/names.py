@@ -108,7 +108,7 @@ def _folded(word: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misnamed:
-    """A function that the script defines but nobody calls, because its name is slightly wrong."""
+    """A function that the script defines but that is never called, because its name is slightly wrong."""
 
     place: Place
     """Where the function is defined."""

@@ -122,6 +122,6 @@ class JobService:
 
 
 def _trace() -> str | None:
-    """The HTTP request that asks, for the logs of who does the work."""
+    """The HTTP request that asks, for the logs of the process that does the work."""
     trace = current_trace()
     return None if trace is None else trace.text

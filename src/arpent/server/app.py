@@ -130,5 +130,5 @@ async def _of_parameters(_: Request, error: Exception) -> Response:
 
 
 async def _of_nobody(_: Request, __: Exception) -> Response:
-    """The answer after the client has hung up, which nobody reads."""
+    """The answer after the client has hung up, which is not read."""
     return Response(status_code=499)

@@ -80,6 +80,6 @@ async def _disconnected(request: Request) -> None:
 
 
 def _forget(answer: asyncio.Future[Answer]) -> None:
-    """Read the result of an answer that nobody waits for, because asyncio complains otherwise."""
+    """Read the result of an answer that is no longer awaited, because asyncio complains otherwise."""
     if not answer.cancelled():
         answer.exception()

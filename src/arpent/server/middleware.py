@@ -208,7 +208,7 @@ class ErrorBodyProtocol(H11Protocol):
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        """Wait anew for what comes after an answer: its request has arrived, however slowly."""
+        """Wait again for what comes after an answer: its request has arrived, however slowly."""
         super().on_response_complete()
         self._since, self._arrived = None, 0
 

@@ -42,7 +42,7 @@ class ReductionPart:
     weighted: NDArray[np.float64] | None = None
     """(6, k): see `add_weighted`; None where shares do not count."""
     cloudy: NDArray[np.int64] | None = None
-    """(k,): how many samples have imagery, and a mask that leaves them out; None where nobody asked."""
+    """(k,): how many samples have imagery, and a mask that leaves them out; None where not requested."""
 
 
 def part_of(inside: NDArray[np.int64], sums: NDArray[np.float64], samples: NDArray[np.float32] | None) -> ReductionPart:

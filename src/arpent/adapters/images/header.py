@@ -77,7 +77,7 @@ class Header:
 
 
 def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None) -> Header:
-    """The header of a GeoTIFF; `beside`: its `.msk` file. Raises NeedsGdal, Oversized if nobody should read it,
+    """The header of a GeoTIFF; `beside`: its `.msk` file. Raises NeedsGdal, Oversized if no reader should try,
     and what tifffile raises if it is not a TIFF."""
     check_directories(cast(BinaryIO, file))
     with TiffFile(cast(BinaryIO, file), name="image", _useframes=False) as tiff:

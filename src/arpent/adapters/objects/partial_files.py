@@ -24,7 +24,7 @@ _START_TIME = 19
 
 
 def partial_prefix() -> str:
-    """The beginning of the name of a file that this process writes; nobody else gets the same."""
+    """The beginning of the name of a file that this process writes; no other process gets the same."""
     number = os.getpid()
     return f"{PARTIAL}{_machine()}-{number}-{_beginning(number)}-{secrets.token_hex(8)}"
 

@@ -1,1 +1,1 @@
-"""Rules for every boundary: text that enters, and errors that nobody foresaw."""
+"""Rules for every boundary: text that enters, and unexpected errors."""

@@ -24,7 +24,7 @@ class Form:
 
 
 def is_private_url(text: str) -> bool:
-    """Whether nobody on the way can read or change what is at this URL: it begins with https, or is on this machine."""
+    """Whether what is at this URL cannot be read or changed in transit: it begins with https, or is on this machine."""
     try:
         parts = urlsplit(text)
     except ValueError:

@@ -49,14 +49,14 @@ class _Nobody:
         return False
 
     def record(self, span: Span) -> None:
-        """Nobody hears of this span."""
+        """This span is not recorded."""
 
 
 _recorder: Recorder = _Nobody()
 
 
 def record_with(recorder: Recorder | None) -> None:
-    """Tell this recorder of all spans of this process from now on; None: nobody, as at the beginning."""
+    """Tell this recorder of all spans of this process from now on; None: no recorder, as at the beginning."""
     global _recorder  # noqa: PLW0603
     _recorder = recorder or _Nobody()
 

@@ -66,7 +66,7 @@ class PendingCall(Protocol[Answer]):
         """Whether a process has started the call, or the call has ended."""
 
     def cancel(self) -> None:
-        """Cancel the call: nobody waits for its answer any more. A call that runs is ended."""
+        """Cancel the call: its answer is no longer wanted. A call that runs is ended."""
 
 
 class Bulkhead(Protocol):

@@ -155,7 +155,7 @@ def _spread(number: np.uint64) -> np.uint64:
 
 def _described(item: Item, binding: BandBinding) -> bytes:
     """All that may change the numbers, or what the script sees of the item; of joined items those with a band that is
-    read, since nobody else sees them."""
+    read, since the script sees no others."""
     read = [one.band.name for one in bands_read(binding.requests, binding.collection)]
     assets = [(name, _unsigned(item.assets.get(name))) for name in read]
     joined = [_described(one, binding) for one in item.joined if any(name in one.assets for name in read)]

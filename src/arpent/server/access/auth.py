@@ -104,7 +104,7 @@ def _issuer(request: Request, options: ServerOptions) -> str:
 
 
 def is_private(request: Request, options: ServerOptions) -> bool:
-    """Whether nobody can read the request on its way: it uses https, or comes from this machine."""
+    """Whether the request cannot be read in transit: it uses https, or comes from this machine."""
     forwarded = request.headers.get("x-forwarded-proto") if options.trust_forwarded else None
     if forwarded:
         return forwarded.rpartition(",")[2].strip().lower() == "https"

@@ -57,9 +57,9 @@ class IssuerRules:
     owner_claim: str = "sub"
     """The claim whose value owns the requests."""
     operator_scope: str | None = None
-    """The scope that makes an operator; None: nobody is one."""
+    """The scope that makes an operator; None: no client is one."""
     metrics_scope: str | None = None
-    """The scope that makes a client for metrics alone; None: nobody is one."""
+    """The scope that makes a client for metrics alone; None: no client is one."""
 
 
 class ExternalIssuer:
@@ -124,7 +124,7 @@ class ExternalIssuer:
         return Role.METRICS if rules.metrics_scope in scopes else Role.USER
 
     def _proved(self, token: str) -> Mapping[str, Any]:
-        """The claims, if a key of the issuer signed them. A key that nobody knows may be new: then the keys are fetched
+        """The claims, if a key of the issuer signed them. An unknown key may be new: then the keys are fetched
         again, once."""
         keys, latest = self._known_keys(fresh=False), False
         while True:

@@ -21,7 +21,7 @@ from arpent.domain.errors import Unauthorized
 from arpent.domain.ports.clients import Client
 
 ISSUER = "arpent"
-"""Issuer that a token names if nobody says another; the key proves it, so that nothing depends on the name."""
+"""Issuer that a token names by default; the key proves it, so that nothing depends on the name."""
 ALGORITHM = "ES256"
 WHERE = "get one with the client credentials at /oauth/token"
 LEEWAY_SECONDS = 300.0

@@ -29,7 +29,7 @@ _LENGTH = struct.Struct("<Q")
 _SIGN, _ENCRYPTED = b"PAR1", b"PARE"
 _MOST_KNOWN = 100_000
 _sound: set[bytes] = set()
-"""Digests of those that ended nobody."""
+"""Digests of those that crashed no process."""
 
 
 class NotTried(Exception):

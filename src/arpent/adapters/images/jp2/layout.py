@@ -81,7 +81,7 @@ class Layout:
         return 2 * pixels * -(-((self.depth & 0x7F) + 1) // 8) + (1 << 16)
 
     def header(self) -> bytes:
-        """A file like this one that ends where its first tile begins, for whoever wants to know the rest."""
+        """A file like this one that ends where its first tile begins, for code that needs the rest."""
         codestream = main_header(self.segments) + struct.pack(">H", _SOT)
         if not self.boxes:
             return codestream
@@ -96,7 +96,7 @@ def main_header(segments: tuple[tuple[int, bytes], ...]) -> bytes:
 
 def read_layout(file: BinaryIO, size: int) -> Layout:
     """The layout of a file of that many bytes. Raises NeedsGdal if it is not JPEG 2000; ValueError, in words, where
-    nobody should try, GDAL neither."""
+    no reader should try, not even GDAL."""
     boxes, start, end = _boxes(file, size)
     segments, first = _segments(file, start, end)
     found = dict(segments)

@@ -142,7 +142,7 @@ _lock = Lock()
 
 
 def forget_hierarchies(origins: ByteSources) -> None:
-    """Have all consolidated metadata read anew."""
+    """Have all consolidated metadata read again."""
     with _lock:
         _kept.pop(origins, None)
 

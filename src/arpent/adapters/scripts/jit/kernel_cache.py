@@ -85,7 +85,7 @@ class KernelCache:
             return self._kernels[key]
 
     def trusts(self, evalscript: Evalscript) -> bool:
-        """Whether nobody has called `distrust` for this script."""
+        """Whether `distrust` has not been called for this script."""
         return evalscript.source not in self._distrusted
 
     def distrust(self, evalscript: Evalscript) -> None:

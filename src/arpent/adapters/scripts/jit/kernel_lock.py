@@ -82,7 +82,7 @@ def _lock(handle: int, end: float) -> None:
 
 
 def _release(path: str) -> None:
-    """Unlock the file, if it is locked, and remove it: who waits for it finds the kernel kept by now."""
+    """Unlock the file, if it is locked, and remove it: a process that waits for it now finds the kernel on disk."""
     handle = _held.pop(path, None)
     if handle is not None:
         with suppress(OSError):

@@ -104,7 +104,7 @@ class LlvmKernel:
             raise ValueError("columns must have contiguous rows as long as the answer")
 
     def _function(self, rows: int, bounds: int) -> Callable[..., int]:
-        """The code, callable with so many rows and bounds; making it anew takes longer than a call with few samples."""
+        """The code, callable with so many rows and bounds; remaking it takes longer than a call with few samples."""
         if (rows, bounds) not in self._functions:
             count = len(self._columns)
             kinds = [ctypes.c_int64, *[ctypes.c_void_p] * count, *[ctypes.c_int64] * count,
