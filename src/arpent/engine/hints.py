@@ -42,7 +42,7 @@ class Filtered:
     seen: set[str] = field(default_factory=set)
     """Ids of items that passed."""
     doubtful: set[str] = field(default_factory=set)
-    """Ids of those among them that do not tell the baseline offset of their numbers."""
+    """Ids of those among them that do not state the baseline offset of their numbers."""
     complete: NDArray[np.bool_] = field(init=False)
     """(n,): whether an item that passed, and has all bands, reaches the feature."""
 
@@ -111,7 +111,7 @@ def of_filters(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], seen: Sequence[Filtered]
 ) -> Iterator[str]:
     """Hints about filters that exclude everything, about items excluded because they lack the property
-    filtered by, and about items that lack a band or do not tell their baseline."""
+    filtered by, and about items that lack a band or do not state their baseline."""
     for binding, found in zip(bindings, seen, strict=True):
         name = f"input.data '{binding.source.id}'"
         if intervals and outside_time(binding, intervals):

@@ -26,7 +26,7 @@ def calibration_files(wanted: Sequence[tuple[Asset, BandRequest]]) -> list[Calib
 
 def calibration_of(requested: BandRequest, item: Item, tell: Tell) -> Calibration | None:
     """How numbers of one item become values of the unit; None where it is the same for all items. Raises
-    AssetUnreadable if neither the item nor a file beside its image tells it."""
+    AssetUnreadable if neither the item nor a file beside its image states it."""
     rule = requested.unit.calibration
     if not rule:
         return None

@@ -47,7 +47,7 @@ def candidates(samples: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArr
 
 @inner
 def _range(samples: NDArray[np.float32]) -> tuple[float, float]:
-    """Where the cells begin, and how many there are per unit; 0.0 if the samples that are tried do not tell."""
+    """Where the cells begin, and how many there are per unit; 0.0 if the samples that are tried do not say."""
     low, high = math.inf, -math.inf
     for i in range(0, len(samples), max(1, len(samples) // TRIED)):
         x = np.float64(samples[i])

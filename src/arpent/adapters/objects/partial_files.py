@@ -32,7 +32,7 @@ def partial_prefix() -> str:
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Where to write a file, which takes the place of `path` at the end of the context: of one that fails, is killed or
-    runs beside another nobody ever finds half a file, and what was there stays. What is no plain file, such as
+    runs beside another nobody ever finds half a file, and what was there stays. What is not a plain file, such as
     /dev/stdout or a pipe, is written as it is."""
     if path.exists() and not path.is_file():
         yield path
@@ -100,7 +100,7 @@ def _machine() -> str:
 
 
 def _beginning(number: int) -> str:
-    """When a process began; 0 where that is not told."""
+    """When a process began; 0 where that is not stated."""
     with suppress(OSError, IndexError):
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[_START_TIME]
     return "0"

@@ -38,7 +38,7 @@ def unsigned_name(href: str) -> str:
 
 
 def _parts(address: str) -> SplitResult:
-    """Also of what is no address, such as `https://[a`: whoever opens it says so, its name must not fail."""
+    """Also of what is not an address, such as `https://[a`: whoever opens it says so, its name must not fail."""
     try:
         return urlsplit(address)
     except ValueError:

@@ -20,7 +20,7 @@ class Unit:
     offset: float = 0.0
     """Number added after scaling."""
     calibration: str = ""
-    """Name of a rule by which each item tells how its stored numbers become values (`Asset.calibrations`); those are
+    """Name of a rule by which each item states how its stored numbers become values (`Asset.calibrations`); those are
     this unit's digital numbers. Empty: stored numbers are."""
 
 
@@ -82,7 +82,7 @@ class Variant:
     stac_collections: tuple[str, ...]
     """Collection ids in catalogues; an API is asked for the first that it has of each variant."""
     id_pattern: str = ""
-    """Regular expression for the ids of its items, where the collection id does not tell; empty: none."""
+    """Regular expression for the ids of its items, where the collection id does not say; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ class Collection:
     timeless: bool = False
     """Its items hold for all time: intervals do not select among them."""
     calibrations: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    """Band → constants for what its items do not tell, see `adapters/collections`."""
+    """Band → constants for what its items do not state, see `adapters/collections`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Further names used by the catalogue adapter."""
     choice: ItemChoice = EVERY_ITEM

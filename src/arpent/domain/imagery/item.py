@@ -39,14 +39,14 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationFile:
-    """A file beside an image that tells its calibration: the MTL file of a Landsat scene."""
+    """A file beside an image that holds its calibration: the MTL file of a Landsat scene."""
 
     rule: str
     """Rule of a unit (`Unit.calibration`)."""
     href: str
     """Absolute path, http(s) or s3 URL of the file."""
     image: str
-    """Name of the image's file, without folders: by it the file tells which band it is."""
+    """Name of the image's file, without folders: by it the file states which band it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Asset:
     """Number added to digital numbers so that DN = 10000 * reflectance: -1000 where the file has the baseline offset
     (sentinelhub.md 6)."""
     harmonization_told: bool = True
-    """Whether the item tells that number; False: it is taken for 0."""
+    """Whether the item states that number; False: it is taken for 0."""
     calibrations: Mapping[str, Calibration | CalibrationFile | str] = field(default_factory=dict)
     """Rule of a unit (`Unit.calibration`) → the calibration, where to find it, or a sentence why there is none."""
     no_data: float | None = None

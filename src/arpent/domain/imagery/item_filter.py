@@ -19,7 +19,7 @@ class ItemFilter:
     """How items answer to one field: orbitDirection, polarization, tiers …"""
 
     properties: tuple[str, ...]
-    """STAC properties that tell it, the first that is there counts; `variant` stands for the collection's own."""
+    """STAC properties that state it, the first that is there counts; `variant` stands for the collection's own."""
     values: Mapping[str, tuple[str, ...]]
     """Value of the request → words of an item, any of which will do; words joined by `+` are a set."""
     id_pattern: str = ""

@@ -15,7 +15,7 @@ COLUMNS_AND_ROWS = CRS.from_wkt(
     'ENGCRS["columns and rows of an image",EDATUM["its first pixel"],CS[Cartesian,2],AXIS["column",east],'
     'AXIS["row",south],LENGTHUNIT["pixel",1]]'
 )
-"""CRS of an image that tells none."""
+"""CRS of an image that states none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +56,9 @@ class Raster:
     href: str
     """Address of the file."""
     crs: CRS
-    """CRS of the image; x comes first. COLUMNS_AND_ROWS: the file does not tell one."""
+    """CRS of the image; x comes first. COLUMNS_AND_ROWS: the file does not state one."""
     transform: Affine
-    """Affine transform from pixel corner (column, row) of level 0 to x, y. The identity: the file does not tell one."""
+    """Affine transform from pixel corner (column, row) of level 0 to x, y. The identity: the file states none."""
     dtype: np.dtype[np.generic]
     """Data type of a pixel."""
     band_count: int
@@ -71,7 +71,7 @@ class Raster:
     """Whether it has a mask: in the file, beside it (.msk), or an alpha band."""
     declared_scale: float | None = None
     """Factor by which the file says that its numbers become values; 1 for floats of a format that tells factors and
-    tells none; None: it does not say."""
+    states none; None: it does not say."""
     levels: tuple[Level, ...]
     """Level 0 is the full image; overviews follow, finest first."""
     block_bytes: float | None = field(default=None, compare=False)
@@ -97,15 +97,15 @@ class Raster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Georeference:
-    """Where the pixels of an image lie, as its item tells it."""
+    """Where the pixels of an image lie, as its item states it."""
 
     crs: CRS | None
-    """CRS; None: the item does not tell it."""
+    """CRS; None: the item does not state it."""
     transform: Affine | None
-    """As of a Raster; None: the item does not tell it."""
+    """As of a Raster; None: the item does not state it."""
     size: tuple[int, int] | None
     """Width and height, in pixels, of the image that the transform is for; None: of this one, whatever its size."""
     bounds: tuple[float, float, float, float] | None
-    """Least x and y, greatest x and y; None: the item does not tell them."""
+    """Least x and y, greatest x and y; None: the item does not state them."""
     ground: shapely.Geometry
     """The item's footprint in EPSG:4326."""

@@ -64,11 +64,11 @@ class AssetReader(Protocol):
         calibration() need not wait for each in turn. Errors come out of those two."""
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
-        """The image's header; cached. `place` holds where the file itself does not tell CRS or transform. Raises
+        """The image's header; cached. `place` holds where the file itself does not state CRS or transform. Raises
         AssetUnreadable, also where neither tells them or they do not agree."""
 
     def calibration(self, file: CalibrationFile) -> Calibration:
-        """What the file tells of one image; the file is cached. Raises AssetUnreadable where it cannot be read, or does
+        """What the file says of one image; the file is cached. Raises AssetUnreadable where it cannot be read, or does
         not tell it."""
 
     def read(

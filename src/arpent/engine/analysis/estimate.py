@@ -27,7 +27,7 @@ from arpent.engine.services import Services
 from arpent.raster.mosaicking_order import orbits
 
 COMPRESSED_SHARE = 0.6
-"""Stored bytes per decoded byte of Sentinel-2 imagery, approximately; used if an image's header does not tell."""
+"""Stored bytes per decoded byte of Sentinel-2 imagery, approximately; used if an image's header does not say."""
 HEADERS = 64
 """Maximum number of image headers that are read per band."""
 MOST_DRY_RUN_SCENES = 24

@@ -26,7 +26,7 @@ from arpent.zonal.pixel_rules import samples_inside
 TRIED = 5
 """Items whose headers are tried in search of the images' blocks."""
 SIDE = 1024
-"""Samples per side of the cells where no image tells."""
+"""Samples per side of the cells where no image says."""
 
 
 @dataclass(frozen=True, kw_only=True)

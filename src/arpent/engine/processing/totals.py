@@ -288,7 +288,7 @@ def _bands(evalscript: Evalscript) -> Iterator[tuple[Output, str]]:
 
 
 def as_failure(error: ScriptError) -> Failure:
-    """A script's fault as a result file tells it."""
+    """A script's fault as a result file states it."""
     kind = ErrorType.TIMEOUT if isinstance(error, ScriptTimeout) else ErrorType.EXECUTION_ERROR
     return Failure(type=kind, message=str(error))
 

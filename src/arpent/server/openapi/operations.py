@@ -66,7 +66,7 @@ class DescribedOperation:
     errors: tuple[int, ...] = (400, 404)
     """Statuses of errors that are its own; those of tokens, limits and faults come to all."""
     body: Media | None = None
-    """Body that it is sent, where the route does not tell."""
+    """Body that it is sent, where the route does not say."""
     query: Mapping[str, dict[str, Any]] | None = None
     """Parameters of the query string that the route reads by itself."""
 

@@ -55,7 +55,7 @@ class SearchQuery:
     include: tuple[str, ...]
     """Paths of what is told of a feature; empty: all but `exclude`."""
     exclude: tuple[str, ...]
-    """Paths of what is not told."""
+    """Paths of what is not stated."""
     distinct: str | None
     """A property of which the different values are told instead of features; `date` is the day."""
     limit: int

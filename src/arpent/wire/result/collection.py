@@ -89,7 +89,7 @@ def render_collection(
 
 
 def features_described(payload: bytes) -> int | None:
-    """How many features the job of a collection has; None if it does not tell."""
+    """How many features the job of a collection has; None if it does not say."""
     try:
         found = json.loads(payload)["assets"]["features"]["table:row_count"]
     except (ValueError, KeyError, TypeError):

@@ -102,7 +102,7 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...] | None]]:
     """Yield each file with its items; None for one that is just being written: it was changed a moment ago, and ends in
-    the middle. What is no JSON otherwise is skipped with a line in the log. A file that is gone or may not be read is
+    the middle. What is not JSON otherwise is skipped with a line in the log. A file that is gone or may not be read is
     not yielded: that may change without another time of its content. Raises CatalogUnavailable, transient, if a file
     cannot be read."""
     for name in names:

@@ -57,7 +57,7 @@ class Node:
     document: Document
     """zarr.json, .zarray or .zgroup."""
     attributes: Document
-    """What else is told of it."""
+    """What else is stated of it."""
 
     @property
     def is_array(self) -> bool:
@@ -148,7 +148,7 @@ def forget_hierarchies(origins: ByteSources) -> None:
 
 
 def _kept_nodes(store: Store) -> tuple[Nodes, Mapping[str, Version]]:
-    """Those of the store, remembered for a while, and the documents that tell them."""
+    """Those of the store, remembered for a while, and the documents that state them."""
     with _lock:
         kept = _kept.setdefault(store._origins, Memo(MOST_HIERARCHIES, KEPT_SECONDS))
 
