@@ -56,11 +56,11 @@ class ClientStore(Protocol):
         """The client of this id, disabled or not; None if there is none."""
 
     def list(self) -> tuple[Client, ...]:
-        """All clients, the oldest first."""
+        """All clients, oldest first."""
 
     def rotate(self, client_id: str, overlap: timedelta) -> str:
         """Give the client a new secret and return it. The present one stays valid for `overlap`, and the one before it
-        ends. Without an overlap its tokens end, too. Raises ClientNotFound."""
+        ends. Without an overlap, its tokens end too. Raises ClientNotFound."""
 
     def disable(self, client_id: str) -> None:
         """End all tokens of the client, and give it no new one until it is enabled. Raises ClientNotFound."""
