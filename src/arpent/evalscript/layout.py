@@ -7,7 +7,7 @@ from dataclasses import dataclass
 SEGMENTS = 16384
 """Maximum number of segments per pass; their bounds (pairs of int32) are at the start of the buffer."""
 MOST_SAMPLES = 524_288
-"""Maximum samples per pass: a lower limit costs messages, a higher one fresh memory pages in the first call."""
+"""Maximum samples per pass: a lower limit means more messages, a higher one more new memory pages in the first call."""
 _START = SEGMENTS * 8
 _LINE = 64
 ITEM_SIZES = {"u1": 1, "i1": 1, "u2": 2, "i2": 2, "u4": 4, "i4": 4, "f4": 4, "f8": 8}

@@ -19,7 +19,7 @@ _KEPT = 256
 
 
 class SamplingPolicy:
-    """What a process knows about its scripts. Thread-safe."""
+    """What a process remembers about the scripts that it has run. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -197,7 +197,7 @@ GLOBAL_OBJECTS: Mapping[str, tuple[Mapping[str, float], Mapping[str, _Action]]] 
 }
 """Name → its constants and its functions."""
 GLOBAL_CONSTANTS = {"NaN": math.nan, "Infinity": math.inf}
-"""Names that stand for numbers."""
+"""Global names whose values are numbers."""
 
 
 def call_global_object(evaluator: PartialEvaluator, name: str, arguments: Arguments) -> JsValue:
