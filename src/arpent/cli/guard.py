@@ -146,7 +146,8 @@ def settings_of(executor: str | None = None, catalog: str | None = None) -> Sett
 def interrupt_on_signals(*, hang_up: bool) -> None:
     """What asks this process to end acts as Ctrl-C: what was begun is cleared away, and asking again does not disturb
     that. `hang_up`: also the end of its terminal, unless that is ignored, as below nohup."""
-    sys.unraisablehook = _unraisable
+    if sys.unraisablehook is sys.__unraisablehook__:  # else somebody listens, as pytest does
+        sys.unraisablehook = _unraisable
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupt)
