@@ -30,7 +30,7 @@ class SameFile:
         self._lock = Lock()
         self._first: Inode | None = None
         self._filled = False
-        self._connections = 0
+        self._open: set[int] = set()
         self._journals: Mapping[str, Inode | None] = {}
         self._torn: str | None = None
 
@@ -85,13 +85,13 @@ class SameFile:
         self.check()
         with self._lock:
             self._filled = True
-            self._connections += 1
+            self._open.add(id(connection))
             self._journals = self._journals or {journal: self._inode(journal) for journal in JOURNALS}
 
-    def _closed(self, _connection: DBAPIConnection, _entry: object) -> None:
+    def _closed(self, connection: DBAPIConnection, _entry: object) -> None:
         with self._lock:
-            self._connections -= 1
-            if self._connections <= 0:  # the journals may have ended with them
+            self._open.discard(id(connection))  # of one that was refused nothing was noted
+            if not self._open:  # the journals may have ended with them
                 self._journals = {}
 
     def _inode(self, journal: str, unknown: Inode | None = None) -> Inode | None:
