@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -29,6 +30,10 @@ GRACE_SECONDS, INTERRUPTED = 15.0, 130
 """After this many seconds a command that was asked to end ends as if it were killed, with this exit code."""
 _asked = threading.Event()
 """Set once this process was asked to end."""
+_dropped = threading.Event()
+"""Set while what that raised has been dropped, and is to be raised again."""
+AGAIN_SECONDS = 0.05
+"""Pause before it is raised again: what dropped it may be at work in many calls."""
 _loading = threading.Event()
 """Set while a command is loaded."""
 WAYS_OUT = (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, SystemExit, BrokenPipeError)
@@ -141,6 +146,8 @@ def settings_of(executor: str | None = None, catalog: str | None = None) -> Sett
 def interrupt_on_signals(*, hang_up: bool) -> None:
     """What asks this process to end acts as Ctrl-C: what was begun is cleared away, and asking again does not disturb
     that. `hang_up`: also the end of its terminal, unless that is ignored, as below nohup."""
+    if sys.unraisablehook is sys.__unraisablehook__:  # else somebody listens, as pytest does
+        sys.unraisablehook = _unraisable
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupt)
@@ -162,6 +169,9 @@ def _interrupt(*_: object) -> None:
     """Python drops what is raised in a callback of its own, and a library may drop it, or wait for what it cut off."""
     if _loading.is_set():
         os._exit(INTERRUPTED)
+    if _dropped.is_set():
+        _dropped.clear()
+        raise KeyboardInterrupt
     if _asked.is_set():
         return
     _asked.set()
@@ -169,6 +179,20 @@ def _interrupt(*_: object) -> None:
     end.daemon = True
     end.start()
     raise KeyboardInterrupt
+
+
+def _unraisable(dropped: sys.UnraisableHookArgs) -> None:
+    """What Python drops, as an interrupt in a finaliser or in a callback of a library, is raised again a moment later.
+    What is dropped while the process ends follows from that, and helps nobody."""
+    if not _asked.is_set():
+        sys.__unraisablehook__(dropped)
+    elif isinstance(dropped.exc_value, KeyboardInterrupt):
+        main = threading.main_thread().ident
+        assert main is not None, "it runs"
+        _dropped.set()
+        again = threading.Timer(AGAIN_SECONDS, signal.pthread_kill, (main, signal.SIGTERM))
+        again.daemon = True
+        again.start()
 
 
 def _one_line(text: str) -> str:

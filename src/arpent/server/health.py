@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from arpent.domain.errors import WorldError
 from arpent.server.access.callers import Callers
 from arpent.server.address import is_local
 from arpent.server.middleware import json_response
@@ -58,6 +59,6 @@ def health_routes(
 def _succeeds(ready: Callable[[], bool]) -> bool:
     try:
         return ready()
-    except Exception:
-        _LOGGER.exception("the readiness check failed")
+    except Exception as error:
+        _LOGGER.error("the readiness check failed: %s", error, exc_info=not isinstance(error, WorldError))
         return False

@@ -103,7 +103,7 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
     return create_app(
         service=jobs,
         access=access_control(settings, engine),
-        calls=process_calls(settings, bulkhead),
+        calls=process_calls(settings, bulkhead, engine.dispose),
         options=ServerOptions(
             insecure_transport=settings.insecure_transport,
             trust_forwarded=settings.trust_forwarded,
@@ -132,11 +132,16 @@ def bulkhead_of(settings: Settings) -> ProcessBulkhead:
     )
 
 
-def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
-    """The calls that the server runs in the bulkhead's processes."""
+def process_calls(settings: Settings, bulkhead: Bulkhead, close: Callable[[], None] = lambda: None) -> ProcessCalls:
+    """The calls that the server runs in the bulkhead's processes. `close` is called after these have ended."""
     from arpent.server.calls import ProcessCalls
 
     theirs = for_workers(settings)
+
+    def end() -> None:
+        bulkhead.close()
+        close()
+
     return ProcessCalls(
         statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
         check=lambda client, body: bulkhead.submit(client, partial(check_batch, theirs, client), body),
@@ -147,7 +152,7 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
         collections=collections(settings),
         page=page_calls(settings, bulkhead),
         admit=bulkhead.admit,
-        close=bulkhead.close,
+        close=end,
     )
 
 
@@ -230,6 +235,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     finally:
         executor.close()
         periodic.close()
+        engine.dispose()  # the last process that closes a file of SQLite takes up its journal
 
 
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:

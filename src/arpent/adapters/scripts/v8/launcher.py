@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from arpent.adapters.scripts.v8.protocol import Channel, ChannelClosed
@@ -99,7 +101,7 @@ class _Zygote:
             str(theirs.fileno()),
             str(memory_mib),
         ]
-        with theirs:
+        with theirs, _without_interrupts():
             process = subprocess.Popen(
                 command,
                 pass_fds=(theirs.fileno(),),
@@ -133,6 +135,16 @@ class _Zygote:
     def end(self, process: int) -> int:
         self._channel.send({"process": process}, seconds=_PATIENCE)
         return int(str(self._channel.receive(_PATIENCE)["status"]))
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """What is started here hears of no Ctrl-C until it says that it takes no notice: it would show a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _stop(channel: Channel, process: subprocess.Popen[bytes], owner: int) -> None:

@@ -7,8 +7,10 @@ import signal
 import socket
 import sys
 
-# Ctrl-C reaches the whole process group, even while this module loads; only the parent decides what ends, and when.
+# Ctrl-C reaches the whole process group, even while this module loads; only the parent decides what ends, and when. The
+# launcher blocks the signal until here.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 from py_mini_racer import init_mini_racer  # noqa: E402
 
