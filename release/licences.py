@@ -20,8 +20,9 @@ LOCK = ROOT / "web" / "package-lock.json"
 HEAD = """# Licences
 
 arpent itself is under Apache-2.0. This page lists the packages installed with it and those contained in the page at
-`/`, with the licence that each package states. `make licences` generates it; a test compares it with the pinned packages.
-Wheels may contain third-party libraries (GDAL, PROJ, GEOS, LLVM, V8, Arrow …); their licences are in the wheels.
+`/`, with the licence that each package states. `make licences` generates it; a test compares it with the pinned
+packages. Wheels may contain third-party libraries (GDAL, PROJ, GEOS, LLVM, V8, Arrow …); their licences are in
+the wheels.
 
 """
 

@@ -10,8 +10,9 @@ from arpent.jobs.state_machine import ACTIONS, TRANSITIONS, Event
 HEAD = """# The life of a request
 
 Generated from `TRANSITIONS` in `src/arpent/jobs/state_machine.py` by
-`python -m arpent.jobs.state_diagram > docs/states.md`; edit that table, not this page. Bold events are actions of the user, the others come from the runner.
-An event that is not listed is refused with status 400, and the request stays as it is.
+`python -m arpent.jobs.state_diagram > docs/states.md`; edit that table, not this page. Bold events
+are actions of the user, the others come from the runner. An event that is not listed is refused with status 400,
+and the request stays as it is.
 """
 
 NOTES = """
