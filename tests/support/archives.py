@@ -54,8 +54,8 @@ class Archive:
     """What everything is answered; 0: what is right."""
     pause: float = 0.0
     """Seconds before each file."""
-    token_faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
-    """Answers of the services that give keys, before they work again."""
+    token_faults: list[tuple[int, dict[str, str]] | Answer] = field(default_factory=list)
+    """Answers of the services that give keys, before they work again; one without a body says that it is busy."""
     given: list[str] = field(default_factory=list)
     """Tokens and keys, in their order."""
     forms: list[dict[str, str]] = field(default_factory=list)
@@ -96,8 +96,8 @@ class Archive:
         parts = urlsplit(path)
         if parts.path.startswith(("/sas/", "/oidc/", "/s3credentials", "/login")):
             if self.token_faults:
-                status, more = self.token_faults.pop(0)
-                return status, more, b"busy"
+                status, more, content = (*self.token_faults.pop(0), b"busy")[:3]
+                return status, more, content
             return self._give(parts.path, parts.query, headers, body)
         if self.status:
             return self.status, {}, b"<Error><Code>Injected</Code></Error>"

@@ -13,10 +13,13 @@ from typing import Protocol
 class AccessFailed(Exception):
     """There are no keys for a source, or no free connection; the text says whose, why, and what to do."""
 
-    def __init__(self, message: str, *, transient: bool = False) -> None:
+    def __init__(self, message: str, *, transient: bool = False, refused: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
         """Whether another try may help."""
+        self.refused = refused
+        """Whether it lasts though there were such keys before: their service refuses who asks, or may not be asked.
+        Anything else, as a file that is being replaced or what a gateway answers in a service's place, passes then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from arpent.adapters.sources.logins import login_of
 from arpent.adapters.sources.signatures import container_of, signed, token_for
 from arpent.network.access import AuthorizedRequest, BucketAccess
 from arpent.network.policy import EgressPolicy
-from arpent.network.renewal import Renewed
+from arpent.network.renewal import Renewed, TimedKey
 from arpent.network.source import ArchiveSource, SourceTable
 
 _EVERY_BUCKET = ("s3://every-bucket",)
@@ -33,6 +33,8 @@ class TableAccess:
         self.table = table
         self._policy = policy
         self._kept: dict[tuple[str, ...], Renewed[Any]] = {}
+        self._signing: set[tuple[str, str, str]] = set()
+        """Containers whose service has given tokens for them."""
         self._connection_slots: dict[str, ConnectionSlots] = {}
         self._lock = Lock()
 
@@ -115,7 +117,15 @@ class TableAccess:
 
     def _token(self, source: ArchiveSource, url: str) -> Renewed[str]:
         account, container = container_of(source, url)
-        return self._of((source.name, account, container), lambda: token_for(source, account, container, self._policy))
+        place = (source.name, account, container)
+
+        def fetch() -> TimedKey[str]:
+            lease = token_for(source, account, container, self._policy, known=place in self._signing)
+            if lease.key:
+                self._signing.add(place)
+            return lease
+
+        return self._of(place, fetch)
 
     def _login(self, source: ArchiveSource, url: str) -> Renewed[str]:
         host = url.split("/", 3)[2] if source.netrc or source.login_host else ""

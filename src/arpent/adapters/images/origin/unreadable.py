@@ -19,7 +19,7 @@ FAULTS = (OSError, BaseError, ValueError, EgressRefused, AccessFailed, NoRanges,
 def unreadable(href: str, error: Exception, access: SourceAccess) -> AssetUnreadable:
     """The error without the client's own text, which repeats the signed URL."""
     text, transient = _described(href, error, access)
-    denied = isinstance(error, Denied) or answer_of(error).denied  # rights come back, keys are renewed
+    denied = isinstance(error, Denied | AccessFailed) or answer_of(error).denied  # rights come back, keys are renewed
     odd = isinstance(error, NoAnswer | NoRanges) and error.odd
     return AssetUnreadable(f"image {public_name(href)} {text}", transient=transient, href=href, passing=denied or odd)
 
