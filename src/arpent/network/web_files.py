@@ -41,6 +41,8 @@ MOST_ANSWERS = 64
 _PIECE = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSED = (401, 403)
+LOGIN = "login"
+"""What stands for a page in place of a file, perhaps one to log in at."""
 _NO_PART = (204, 416)
 """Statuses of a host without such a part of the file."""
 _SPAN = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
@@ -59,11 +61,18 @@ class NoRanges(Exception):
 
 
 class Denied(PermissionError):
-    """The server gives this to others only; `answer`: its status, or `login` for a page to log in at."""
+    """The server gives this to others only; `answer`: its status, or LOGIN."""
 
     def __init__(self, answer: str) -> None:
         super().__init__(answer)
         self.answer = answer
+
+    passing = False
+
+    @property
+    def odd(self) -> bool:
+        """As of NoAnswer: a gateway whose service is away may show a page, too."""
+        return self.answer == LOGIN
 
 
 class NoAnswer(Exception):
@@ -155,8 +164,9 @@ class WebFiles:
             except (HTTPError, OSError, NoAnswer, NoRanges) as error:
                 if isinstance(error, FileNotFoundError | PermissionError):
                     self.outages.answered(host)
-                    raise
-                trouble = error if isinstance(error, NoAnswer | NoRanges) else NoAnswer()
+                    if not (isinstance(error, Denied) and error.odd):
+                        raise
+                trouble = error if isinstance(error, NoAnswer | NoRanges | Denied) else NoAnswer()
             if trouble.passing:
                 self.outages.failed(host)
             if self.outages.is_long(host):
@@ -189,7 +199,8 @@ class WebFiles:
             response = self._ask(asked.url, {**headers, **asked.headers, **self._cookies.of(asked)})
             try:
                 self._cookies.keep(asked, response.headers)
-                if response.status in _REFUSED and not renewed and self._access.refused(asked):
+                refused = response.status in _REFUSED or _is_page(response)
+                if refused and not renewed and self._access.refused(asked):
                     renewed = True
                     response.close()
                     continue
@@ -241,8 +252,8 @@ def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
     if response.status in _REFUSED:
         raise Denied(str(response.status))
     if response.status == 200:
-        if "html" in response.headers.get("content-type", ""):
-            raise Denied("login")
+        if _is_page(response):
+            raise Denied(LOGIN)
         raise NoRanges
     if response.status != 206:
         size = _SIZE.fullmatch(response.headers.get("content-range", ""))
@@ -250,11 +261,25 @@ def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
     span = _SPAN.fullmatch(response.headers.get("content-range", ""))
     if span is None or int(span[1]) != start or int(span[2]) >= max(end, start + 1):
         raise NoRanges
-    content = _content(response, int(span[2]) + 1 - start)
+    length = int(span[2]) + 1 - start
+    if _is_packed(response.headers, length):
+        raise NoRanges
+    content = _content(response, length)
     response.release_conn()
     return Piece(
         content=content, tag=response.headers.get("etag"), modified=_modified(response.headers), size=int(span[3])
     )
+
+
+def _is_page(response: BaseHTTPResponse) -> bool:
+    return response.status == 200 and "html" in response.headers.get("content-type", "")
+
+
+def _is_packed(headers: Mapping[str, str], length: int) -> bool:
+    """Whether something on the way has compressed the part, though nobody asked for that. A file that is stored as it
+    is, and said to be compressed, has the length of the part."""
+    coding = headers.get("content-encoding", "").strip().lower()
+    return coding not in ("", "identity") and headers.get("content-length") != str(length)
 
 
 def _content(response: BaseHTTPResponse, length: int) -> memoryview:
