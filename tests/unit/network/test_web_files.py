@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 
 import pytest
+import requests
 
+from arpent.network.sessions import PatientRetry, session
 from arpent.network.web_files import Denied, NoAnswer, NoRanges, WebFiles
 from tests.support.http_server import QuietHandler, served
 from tests.support.slow_server import serving
@@ -113,3 +115,19 @@ def test_a_part_that_was_compressed_on_its_way_is_no_part(length: str) -> None:
         WebFiles(None, 0.0).piece(f"{url}/b04.tif", 0, 4)
     with serving(stored) as url:
         assert bytes(WebFiles(None, 0.0).piece(f"{url}/b04.tif", 0, 4).content) == b"0123"
+
+
+def test_the_log_holds_no_query(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be a signature or a key: of a request that is tried again, of an answer with a header that is none."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 206 Partial\r\nthis is no header\r\ncontent-length: 4\r\n\r\n0123")
+
+    with serving(answer) as url, pytest.raises(NoRanges):
+        WebFiles(None, 0.0).piece(f"{url}/b04.tif?sig=SECRET", 0, 4)
+    retry = PatientRetry(total=1, backoff_factor=0.0)
+    with pytest.raises(requests.ConnectionError):
+        session(retry, (1.0, 1.0)).get("http://127.0.0.1:1/search?key=SECRET")
+    assert "b04.tif?…" in caplog.text
+    assert "/search?…" in caplog.text
+    assert "SECRET" not in caplog.text
