@@ -48,6 +48,8 @@ class Archive:
     """URL of the host to log in at, which leads back to /entry; for `cookie`."""
     back: str = ""
     """Of such a host: where it leads back to."""
+    hides: int = 0
+    """What is said of a file to who has no signature at all; 0: 403."""
     page: bool = False
     """Who may not read a file is shown a page to log in, with status 200."""
     status: int = 0
@@ -148,6 +150,8 @@ class Archive:
         sent, piece = headers.get("authorization", ""), f"{path} {headers.get('range', '')}"
         if self.wants == "signature":
             found = parse_qs(query).get("sig", ["/"])[0].removesuffix("/")
+            if self.hides and not found:
+                return error(self.hides, "ResourceNotFound")
             return None if self.takes(found, piece) else (403, {}, b"<Error><Code>AuthenticationFailed</Code></Error>")
         if self.wants == "cookie":
             return None if self.takes(headers.get("cookie", "").removeprefix("entry="), piece) else (

@@ -30,6 +30,9 @@ class AuthorizedRequest:
     """With its signature."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """To be sent with it, to this host only."""
+    unsigned: bool = False
+    """Whether its service knows of no signature for it: if there is no such file, there may be one for who has a
+    signature."""
     keeps_cookies: bool = False
     """Whether the host's login is a way over another host and back, which ends with a cookie."""
 

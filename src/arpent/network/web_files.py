@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from ssl import SSLCertVerificationError
 from threading import Lock
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from arpent.domain.boundary.wanted import varied
 from arpent.network.access import OpenAccess, SourceAccess
+from arpent.network.causes import causes_of
 from arpent.network.connections import MOST_HOPS, checked_pools, linked_address, proxy_of, proxy_pools
 from arpent.network.cookies import Cookies
 from arpent.network.deadline import pause, within
@@ -41,6 +43,9 @@ MOST_ANSWERS = 64
 _PIECE = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSED = (401, 403)
+_GONE = (404, 410)
+_HIDDEN = (404, 409)
+"""What Azure says of the blobs of a container that is not open to everybody."""
 LOGIN = "login"
 """What stands for a page in place of a file, perhaps one to log in at."""
 _NO_PART = (204, 416)
@@ -75,13 +80,20 @@ class Denied(PermissionError):
         return self.answer == LOGIN
 
 
-class NoAnswer(Exception):
-    """The server refuses or fails; `status` 0: there was no answer. `ended`: it says that the file ends before."""
+class Hidden(FileNotFoundError):
+    """There is no such file for who has no signature; its service knows of none."""
 
-    def __init__(self, status: int = 0, *, ended: bool = False) -> None:
-        super().__init__(f"HTTP {status}" if status else "no answer")
+
+class NoAnswer(Exception):
+    """The server refuses or fails; `status` 0: there was no answer. `ended`: it says that the file ends before.
+    `stranger`: its certificate is not accepted."""
+
+    def __init__(self, status: int = 0, *, ended: bool = False, stranger: bool = False) -> None:
+        kind = "its certificate is not accepted" if stranger else "no answer"
+        super().__init__(f"HTTP {status}" if status else kind)
         self.status = status
         self.ended = ended
+        self.stranger = stranger
 
     @property
     def passing(self) -> bool:
@@ -166,7 +178,8 @@ class WebFiles:
                     self.outages.answered(host)
                     if not (isinstance(error, Denied) and error.odd):
                         raise
-                trouble = error if isinstance(error, NoAnswer | NoRanges | Denied) else NoAnswer()
+                stranger = any(isinstance(one, SSLCertVerificationError) for one in causes_of(error))
+                trouble = error if isinstance(error, NoAnswer | NoRanges | Denied) else NoAnswer(stranger=stranger)
             if trouble.passing:
                 self.outages.failed(host)
             if self.outages.is_long(host):
@@ -199,11 +212,14 @@ class WebFiles:
             response = self._ask(asked.url, {**headers, **asked.headers, **self._cookies.of(asked)})
             try:
                 self._cookies.keep(asked, response.headers)
-                refused = response.status in _REFUSED or _is_page(response)
+                hidden = asked.unsigned and response.status in _HIDDEN
+                refused = hidden or response.status in _REFUSED or _is_page(response)
                 if refused and not renewed and self._access.refused(asked):
                     renewed = True
                     response.close()
                     continue
+                if hidden:
+                    raise Hidden if response.status in _GONE else Denied(str(response.status))
                 if response.status not in _REDIRECTS:
                     return _read(response, start, end)
                 following = linked_address(asked.url, response.headers.get("location", ""))
@@ -247,7 +263,7 @@ class WebFiles:
 
 
 def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
-    if response.status in (404, 410):
+    if response.status in _GONE:
         raise FileNotFoundError
     if response.status in _REFUSED:
         raise Denied(str(response.status))

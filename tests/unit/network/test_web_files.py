@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import socket
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
 
 import pytest
 import requests
 
+from arpent.adapters.images.byte_source import ByteSources
+from arpent.domain.errors import AssetUnreadable
 from arpent.network.sessions import PatientRetry, session
 from arpent.network.web_files import Denied, NoAnswer, NoRanges, WebFiles
+from tests.support.certificates import make_papers
 from tests.support.http_server import QuietHandler, served
 from tests.support.slow_server import serving
 
@@ -131,3 +138,19 @@ def test_the_log_holds_no_query(caplog: pytest.LogCaptureFixture) -> None:
     assert "b04.tif?…" in caplog.text
     assert "/search?…" in caplog.text
     assert "SECRET" not in caplog.text
+
+
+def test_a_certificate_that_is_not_accepted_is_named(tmp_path: Path) -> None:
+    papers = make_papers(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(papers.certificate, papers.key)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, context.wrap_socket(server, server_side=True) as secure:
+
+        def greet() -> None:
+            with suppress(OSError):
+                secure.accept()
+
+        Thread(target=greet, daemon=True).start()
+        with pytest.raises(AssetUnreadable, match="shows a certificate that is not accepted"):
+            ByteSources(retry_seconds=0.0).head(f"https://127.0.0.1:{secure.getsockname()[1]}/b04.tif")

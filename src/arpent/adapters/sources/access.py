@@ -33,8 +33,8 @@ class TableAccess:
         self.table = table
         self._policy = policy
         self._kept: dict[tuple[str, ...], Renewed[Any]] = {}
-        self._signing: set[tuple[str, str, str]] = set()
-        """Containers whose service has given tokens for them."""
+        self._signs: dict[tuple[str, str, str], bool] = {}
+        """Whether its service gave a token for a container when it was last asked."""
         self._connection_slots: dict[str, ConnectionSlots] = {}
         self._lock = Lock()
 
@@ -46,7 +46,8 @@ class TableAccess:
         if source is None:
             return AuthorizedRequest(url=url)
         if source.sas_url is not None:
-            return AuthorizedRequest(url=signed(url, self._token(source, url).get()))
+            token = self._token(source, url).get()
+            return AuthorizedRequest(url=signed(url, token), unsigned=not token)
         login = self._login(source, url).get()
         headers = {"authorization": login} if login else {}
         return AuthorizedRequest(url=url, headers=headers, keeps_cookies=source.login_host is not None)
@@ -120,9 +121,10 @@ class TableAccess:
         place = (source.name, account, container)
 
         def fetch() -> TimedKey[str]:
-            lease = token_for(source, account, container, self._policy, known=place in self._signing)
-            if lease.key:
-                self._signing.add(place)
+            lease = token_for(source, account, container, self._policy, signs=self._signs.get(place))
+            if len(self._signs) >= MOST_KEYS:
+                self._signs.clear()
+            self._signs[place] = bool(lease.key)
             return lease
 
         return self._of(place, fetch)

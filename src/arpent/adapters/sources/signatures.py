@@ -43,16 +43,16 @@ def container_of(source: ArchiveSource, url: str) -> tuple[str, str]:
 
 
 def token_for(
-    source: ArchiveSource, account: str, container: str, policy: EgressPolicy | None, *, known: bool = False
+    source: ArchiveSource, account: str, container: str, policy: EgressPolicy | None, *, signs: bool | None = None
 ) -> TimedKey[str]:
-    """A token for a container; empty for one that the service does not know: it is open. `known`: there were tokens for
-    it before. Raises AccessFailed."""
+    """A token for a container; empty for one that the service does not know: it is open. `signs`: whether it gave one
+    the last time; None: it was never asked. Raises AccessFailed."""
     url = str(source.sas_url).rstrip("/")
     with asking(f"the signature of container {account}/{container}", url, policy) as session:
         provider = PlanetaryComputerCredentialProvider(
             account_name=account, container_name=container, sas_url=url, session=session
         )
-        answered = _answered(provider, known=known)
+        answered = _answered(provider, signs=signs)
         if answered is None:
             return TimedKey(key="", seconds=UNMANAGED_SECONDS)
         expires = answered["expires_at"]
@@ -62,16 +62,16 @@ def token_for(
         return TimedKey(key=key_in(answered, "sas_token").lstrip("?"), seconds=max(seconds, 0.0))
 
 
-def _answered(provider: PlanetaryComputerCredentialProvider, *, known: bool) -> AzureSASToken | None:
+def _answered(provider: PlanetaryComputerCredentialProvider, *, signs: bool | None) -> AzureSASToken | None:
     """What the service gives; None if it goes on saying that it does not know the container, and always did."""
     import requests  # takes long to load, and few processes ask for keys
 
-    for seconds in (*UNKNOWN_PAUSES, None):
+    for seconds in (*(() if signs is False else UNKNOWN_PAUSES), None):
         try:
             return provider()
         except requests.HTTPError as error:
             lacks = error.response is not None and error.response.status_code == 404
-            if not lacks or (known and seconds is None):
+            if not lacks or (signs and seconds is None):
                 raise
         if seconds is not None:
             pause(seconds)

@@ -320,7 +320,24 @@ def test_a_container_is_not_open_because_a_gateway_says_so(opened: Opened, monke
         keys.request(href)
     assert caught.value.transient
     assert len(at.token_faults) == 6
+    at.token_faults.clear()
     assert keys.request(f"{at.url}/account/unknown/image.tif").url.endswith("/image.tif")
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_an_image_that_only_a_signature_shows_is_asked_for_again(
+    status: int, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure says so of closed containers, and a service that is away for long may seem to sign nothing there."""
+    monkeypatch.setattr(signatures, "UNKNOWN_PAUSES", (0.01,))
+    at = opened(wants="signature", hides=status)
+    href, keys = f"{at.url}/account/container/image.tif", access(mine={"match": at.url, "sas_url": f"{at.url}/sas"})
+    at.token_faults = [(404, {})] * 2
+    with pytest.raises(AssetUnreadable) as caught:
+        read(keys, href)
+    assert caught.value.passing
+    monkeypatch.setattr(renewal, "YOUNG_SECONDS", 0.0)
+    assert (read(keys, href) == PIXELS).all()
 
 
 @pytest.mark.parametrize("kind", ["bearer", "basic"])
