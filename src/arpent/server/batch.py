@@ -1,4 +1,4 @@
-"""Batch: the routes of the Batch Statistical API (sentinelhub.md 1.2), and the report about a job's features."""
+"""Batch: the routes of the Batch Statistical API (sentinelhub.md 1.2), and the report on a job's features."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ ACTIONS = {
     "stop": UserAction.STOP,
     "cancel": UserAction.STOP,
 }
-"""Last step of the path → action; `cancel` is the old name of stop (sentinelhub.md 1.2)."""
+"""Last path segment → action; `cancel` is the former name of stop (sentinelhub.md 1.2)."""
 
 SMALL = 65_536
-"""Characters up to which a body is parsed in this process; a longer one would delay all other answers."""
+"""Maximum characters of a body that this process parses itself; a longer one would delay all other answers."""
 
 Count = Annotated[str | None, Query(description=f"Entries of the page, at most {MAXIMUM_COUNT}")]
 Token = Annotated[str | None, Query(description="From `links` of another page")]
@@ -49,8 +49,8 @@ Sort = Annotated[str | None, Query(description="created, created:desc, status or
 def batch_routes(
     service: JobService, calls: ProcessCalls, callers: Callers, quotas: Quotas, options: ServerOptions
 ) -> APIRouter:
-    """All routes, relative to one of BATCH_PATHS. A client sees only its own jobs; an operator sees those of all, and
-    may stop them."""
+    """All routes, relative to one of BATCH_PATHS. A client sees only its own jobs; an operator sees those of all
+    clients, and may stop them."""
     router = APIRouter(tags=["batch statistical"])
     _add_writing(router, service, calls, callers, quotas, options)
     _add_reading(router, service, callers, options)
@@ -120,7 +120,7 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
 
         def listed() -> Response:
             found = service.list(reach, order, window.offset, window.reach)
-            more = 0 < len(found) < window.reach  # the end, or the next one is large
+            more = 0 < len(found) < window.reach  # this is the end, or the next job is large
             if more:
                 more = bool(service.list(reach, order, window.offset + len(found), 1))
             return json_response(page_object(found, window, partial(show, reach=reach), address, query, more=more))
@@ -154,5 +154,5 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
 
 
 def _owner(job: Job, reach: str | None) -> dict[str, object]:
-    """For an operator: whose job it is."""
+    """The owner of the job, for operators only."""
     return {"owner": job.owner} if reach is None else {}

@@ -1,4 +1,4 @@
-"""Routes of the Catalog API: what the official client's SentinelHubCatalog asks for."""
+"""Routes of the Catalog API: those that the official client's SentinelHubCatalog uses."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ def catalog_routes(
     owner: Callable[[Request], Awaitable[str]],
     options: ServerOptions,
 ) -> APIRouter:
-    """The routes, relative to one of CATALOG_PATHS. Searches are answered in other processes; the entry page needs no
-    token."""
+    """The routes, relative to one of CATALOG_PATHS. Searches run in other processes; the entry page needs no token."""
     collections = calls.collections
     router = APIRouter(tags=["catalog"])
     caller = Depends(owner)

@@ -1,7 +1,7 @@
 """Answers: shapes of the bodies that the server sends, for the OpenAPI document (sentinelhub.md 1.3, 1.5, 3.2).
 
-Answers are written by `wire`; these models only describe them, and tests hold answers to them. A field without a
-default is always there.
+`wire` writes the answers; these models only describe them, and tests compare the two. A field without a default is
+always present.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Form: what a new job can be made of (indices, collections, buckets), and the upload of a file of features."""
+"""Form: what a new job can be made from (indices, collections, buckets), and the upload of a file of features."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from arpent.server.page.turns import Turns
 from arpent.server.threads import threads_of
 
 UPLOAD_PATH = "/page/files"
-"""The one path that takes bodies of `most_upload` bytes."""
+"""The only path that takes bodies of up to `most_upload` bytes."""
 OF_CLIENT, IN_ALL = 3, 20
-"""Uploads that may be under way, of one client and of all: each takes a file of the disk."""
+"""Maximum concurrent uploads of one client and of all clients: each takes a file on disk."""
 AT_ONCE = 2
-"""Uploads that are held in memory at once, while they are stored."""
+"""Uploads that are in memory at once, while they are stored."""
 FOLDER = "uploads"
-"""Folder of a bucket where uploaded files go, each in a folder of its own: none replaces another."""
+"""Folder of a bucket for uploaded files. Each file gets its own subfolder, so that none replaces another."""
 ENDINGS = ("gpkg", "fgb", "geojson", "json", "zip", "parquet", "geoparquet")
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._ -]{{0,99}}\.({'|'.join(ENDINGS)})", re.IGNORECASE)
 NO_PLACE = "is no bucket that this client may use; GET /page/form lists them"
@@ -38,7 +38,7 @@ NO_PLACE = "is no bucket that this client may use; GET /page/form lists them"
 def form_routes(
     options: PageCalls, owner: Callable[[Request], Awaitable[str]], quotas: Quotas, patience: float
 ) -> APIRouter:
-    """The routes below /page; `patience`: seconds that a call may wait for a free process."""
+    """The routes below /page. `patience`: seconds that a call may wait for a free process."""
     router = APIRouter(tags=["page"])
     caller = Depends(owner)
     turns, storing = Turns(of_client=OF_CLIENT, in_all=IN_ALL), asyncio.Semaphore(AT_ONCE)
@@ -99,7 +99,7 @@ def form_routes(
 
 
 async def _receive(request: Request, spool: IO[bytes]) -> int:
-    """Write the body to the disk as it comes, and return its size; RequestMiddleware ends one that is too large."""
+    """Write the body to disk as it arrives, and return its size. RequestMiddleware ends a body that is too large."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
