@@ -54,7 +54,7 @@ def add(
 
 @app.command("list")
 def list_clients(as_json: JsonOption = False) -> None:
-    """All clients, the oldest first."""
+    """List all clients, the oldest first."""
     found = _store().list()
     if as_json:
         typer.echo(json.dumps({"data": [_shown(client) for client in found]}))
@@ -66,7 +66,7 @@ def list_clients(as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(client: Named, as_json: JsonOption = False) -> None:
-    """One client: role, state, and since when its secret is valid."""
+    """Show one client: role, state, and since when its secret is valid."""
     shown = _shown(_known(_store(), client))
     if as_json:
         typer.echo(json.dumps(shown))
@@ -87,7 +87,7 @@ def rotate(
     ] = 24.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a new secret of a client. Without an overlap its tokens end, too."""
+    """Print a new secret of a client. Without an overlap, its tokens end, too."""
     store = _store()
     found = _known(store, client)
     secret = store.rotate(found.id, timedelta(hours=overlap))
@@ -100,7 +100,7 @@ def rotate(
 
 @app.command()
 def disable(client: Named, as_json: JsonOption = False) -> None:
-    """End all tokens of a client, and give it none until it is enabled. Its requests go on."""
+    """End all tokens of a client, and issue none until it is enabled. Its requests continue."""
     _change(client, "disable", as_json=as_json)
 
 
@@ -112,7 +112,7 @@ def enable(client: Named, as_json: JsonOption = False) -> None:
 
 @app.command()
 def remove(client: Named, as_json: JsonOption = False) -> None:
-    """Delete a client for good; all its tokens end. Its requests stay and go on: an operator may stop them."""
+    """Delete a client permanently; all its tokens end. Its requests remain and continue: an operator may stop them."""
     _change(client, "remove", as_json=as_json)
 
 

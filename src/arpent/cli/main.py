@@ -90,7 +90,7 @@ def work(
     executor: Annotated[str | None, typer.Option(help="processes, processes:N or dask://host:port.")] = None,
     attached: Annotated[bool, typer.Option(hidden=True, help="End when standard input closes.")] = False,
 ) -> None:
-    """Start a runner beside other servers on the same database."""
+    """Start a runner in addition to other servers on the same database."""
     with loading():
         from arpent import worker
         from arpent.wiring import server
@@ -191,7 +191,7 @@ def explain(
     png: Annotated[Path | None, typer.Option(help="Draw imagery, mask and outputs into this file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how a feature's numbers came about: grid, images, every sample; as JSON, or as a picture."""
+    """Show how a feature's numbers were computed: grid, images, every sample; as JSON, or as a picture."""
     with loading():
         from arpent.cli.explain import explained
 
@@ -266,7 +266,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a second.")] = False,
 ) -> None:
-    """Show how far a request is."""
+    """Show the progress of a request."""
     with loading():
         from arpent.cli import jobs as watching
 
@@ -325,7 +325,7 @@ def rotate_keys(
     forget: Annotated[bool, typer.Option("--forget-database-key", help="Delete the database's own key.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Encrypt stored requests with the first key of ARPENT_SECRET_KEY; the others can go then. Servers may run."""
+    """Encrypt stored requests with the first key of ARPENT_SECRET_KEY; the others can then go. Servers may run."""
     with loading():
         from arpent.wiring import store
         from arpent.wiring.keys import rotate_keys as rotate_now

@@ -88,7 +88,7 @@ def _add_writing(
 
         @router.post(f"/{{job_id}}/{name}", status_code=204, response_class=Response, summary=f"{name} a request")
         async def act(request: Request, job_id: str, reach: str | None = whose) -> Response:
-            """Start the action. A body is not needed, and ignored if sent."""
+            """Start the action. No body is needed; one that is sent is ignored."""
             if action is UserAction.START and reach is not None:
                 await run_in_threadpool(quotas.check_units, reach)
             await threads_of(request).write(service.act, reach, job_id, action)
@@ -112,8 +112,8 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
         sort: Sort = None,
         reach: str | None = whose,
     ) -> Response:
-        """A page of the client's requests, newest first unless `sort` says otherwise. It has fewer than `count`, and a
-        `nextToken` all the same, where they are large."""
+        """A page of the client's requests, newest first unless `sort` says otherwise. If requests are large, it has
+        fewer than `count`, and still a `nextToken`."""
         window, order = page(count, viewtoken), sort_key(sort)
         query = {"count": str(window.count), "sort": order.value}
         address = list_address(request, options)
@@ -146,7 +146,7 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
         viewtoken: Token = None,
         reach: str | None = whose,
     ) -> Response:
-        """Findings about the features by feature id: errors and warnings; an extension of arpent."""
+        """Errors and warnings about the features, by feature id; an extension of arpent."""
         window = page(count, viewtoken)
         found = service.findings(reach, job_id, window.offset, window.reach)
         query = {"count": str(window.count)}

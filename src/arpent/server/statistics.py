@@ -41,8 +41,8 @@ def statistics_routes(
 
     @router.post("", openapi_extra=request_body(StatisticalBody), summary="Statistics of one polygon, at once")
     async def compute(request: Request, client: str = caller) -> Response:
-        """The statistics of one polygon or box. Header `x-processingunits-spent` has the processing units,
-        `x-arpent-hint` remarks about fields that are allowed but most likely not meant."""
+        """The statistics of one polygon or box. The header `x-processingunits-spent` holds the processing units,
+        `x-arpent-hint` remarks on fields that are allowed but probably not intended."""
         calls.admit(client)
         await run_in_threadpool(quotas.check_units, client)
         with quotas.synchronous(client):

@@ -74,7 +74,7 @@ def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -
 
     @router.get(DISCOVERY_PATH, summary="Description of the issuer")
     async def discovery(request: Request) -> Response:
-        """OpenID Connect's description of this server as an issuer of tokens for client credentials."""
+        """This server's OpenID Connect description, as an issuer of tokens for client credentials."""
         own = _issuer(request, options)
         described = {
             "issuer": own,
@@ -90,7 +90,7 @@ def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -
 
     @router.get(KEYS_PATH, summary="Public keys of the issuer")
     async def keys() -> Response:
-        """JSON Web Key Set that checks the tokens of this server."""
+        """JSON Web Key Set to verify the tokens of this server."""
         return json_response(tokens.public_keys())
 
     for path in TOKEN_PATHS:

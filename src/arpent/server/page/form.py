@@ -45,7 +45,7 @@ def form_routes(
 
     @router.get("/page/form", summary="What a new request can be made of")
     def offers(client: str = caller) -> Response:
-        """Collections, indices, and where this client may upload files to."""
+        """Collections, indices, and the places where this client may upload files."""
         places = list(options.places(client)) if options.most_upload else []
         told = {"places": places, "uploadBytes": options.most_upload, "endings": ENDINGS, "basemap": options.basemap}
         return json_response({**options.offers(), **told})
@@ -63,7 +63,7 @@ def form_routes(
 
     @router.get("/page/features", summary="What a file of features holds")
     async def features(request: Request, url: str | None = None, client: str = caller) -> Response:
-        """Number, CRS and extent."""
+        """Number of features, CRS and extent of a file."""
         if not url:
             raise InvalidRequest.at("url", "is required, as s3://bucket/path/to/file.gpkg")
         payload = await answer_of(request, options.describe(client, url), patience)
@@ -73,7 +73,7 @@ def form_routes(
     async def upload(
         request: Request, place: str | None = None, name: str | None = None, client: str = caller
     ) -> Response:
-        """The body is the file; `place` is one of the places of /page/form. Answers with its URL."""
+        """The body is the file; `place` is one of the places in /page/form. Answers with the file's URL."""
         if not options.most_upload:
             raise HTTPException(404, "This server takes no uploads (ARPENT_UPLOAD_BYTES is 0).")
         if place not in await run_in_threadpool(options.places, client):

@@ -80,14 +80,14 @@ def result_routes(
 
     @router.get("/scale", summary="Range of a statistic over all dates")
     async def scale(request: Request, job_id: str, wish: Wish, client: str = caller) -> Response:
-        """Least and greatest number, 2nd and 98th percentile; `from` does not count."""
+        """Minimum, maximum, and 2nd and 98th percentile; `from` is ignored."""
         return await _packed(request, await view(request, client, job_id, "scale", replace(wish, start=None)), JSON)
 
     @router.get("/tiles/{zoom}/{column}/{row}", summary="A vector tile of the features with one number each")
     async def tile(
         request: Request, job_id: str, zoom: str, column: str, row: str, wish: Wish, client: str = caller
     ) -> Response:
-        """The layer `features` with `value` and `verdict` (0, 1: a warning, 2: failed)."""
+        """The layer `features` with the properties `value` and `verdict` (0: none, 1: a warning, 2: failed)."""
         payload = await view(request, client, job_id, "tile", wish, _tile(zoom, column, row))
         return await _packed(request, payload, TILE, {"cache-control": BRIEF})
 
@@ -107,7 +107,7 @@ def result_routes(
 
     @router.get("/features/{feature}", summary="All numbers of a feature")
     async def series(request: Request, job_id: str, feature: str, client: str = caller) -> Response:
-        """Its columns, its findings and its rows of the table."""
+        """The feature's columns, its findings and its rows of the table."""
         if not re.fullmatch(r"-?[0-9]{1,18}", feature):
             raise FeatureNotFound(f"There is no feature {feature!r:.60}: an id is a whole number")
         return await _packed(request, await view(request, client, job_id, "series", int(feature)), JSON)
