@@ -153,8 +153,8 @@ class ExternalIssuer:
         raise RateLimited(f"The keys of {self._rules.issuer} are being fetched; try again.", seconds=1.0)
 
     def _renewed(self) -> tuple[Key, ...]:
-        """The keys that the issuer publishes now. Within PAUSE_SECONDS, or if it is unavailable: those known, unless
-        expired."""
+        """The issuer's current keys, fetched unless the last attempt was within PAUSE_SECONDS. Without a fetch, or if
+        it fails: the known keys, if not expired. Raises WorldError."""
         now = self._clock()
         known = self._keys if now - self._fetched < KEYS_SECONDS else None
         if now - self._tried >= PAUSE_SECONDS:
