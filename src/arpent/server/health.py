@@ -26,12 +26,12 @@ _LOGGER = logging.getLogger(__name__)
 def health_routes(
     ready: Callable[[], bool] | None, metrics: Callable[[], str] | None, callers: Callers, *, public: bool = False
 ) -> APIRouter:
-    """`/healthz` (the process answers), `/readyz` (it can do its work) and `/metrics`, if given. /metrics is for this
-    machine and clients whose role allows it, unless `public`."""
+    """`/healthz` (the process answers), `/readyz` (it can do its work) and, if `metrics` is given, `/metrics`: unless
+    it is `public`, only this machine and clients whose role allows it may read it."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
-    async def healthz() -> Response:  # not in a thread: all of them may be waiting for a database
+    async def healthz() -> Response:  # not in a thread: all may be waiting for a database
         """Answers 200 as long as the process runs."""
         return json_response({"status": "ok"})
 
