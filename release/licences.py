@@ -19,9 +19,10 @@ PAGE = ROOT / "docs" / "licences.md"
 LOCK = ROOT / "web" / "package-lock.json"
 HEAD = """# Licences
 
-arpent itself is under Apache-2.0. This page lists what is installed with it, and what lies in the page at `/`, by the
-licence that each package states. It is made by `make licences`; a test compares it with the packages that are pinned.
-Wheels may contain libraries of others (GDAL, PROJ, GEOS, LLVM, V8, Arrow …): their licences lie in the wheels.
+arpent itself is under Apache-2.0. This page lists the packages installed with it and those contained in the page at
+`/`, with the licence that each package states. `make licences` generates it; a test compares it with the pinned
+packages. Wheels may contain third-party libraries (GDAL, PROJ, GEOS, LLVM, V8, Arrow …); their licences are in
+the wheels.
 
 """
 

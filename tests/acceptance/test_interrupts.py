@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,15 @@ def test_while_a_command_is_loaded_nothing_is_raised() -> None:
         "with guard.loading():", f"    os.kill(os.getpid(), {int(signal.SIGTERM)})", "print('on')"
     )
     assert (code, told, errors) == (130, "", "")
+
+
+def test_an_interrupt_that_python_drops_is_raised_again() -> None:
+    """In a finaliser, say, or in a callback of a library: without a traceback, and long before the time of grace."""
+    began = time.monotonic()
+    code, told, errors = ended(
+        "class Dying:", "    def __del__(self) -> None:", f"        os.kill(os.getpid(), {int(signal.SIGTERM)})",
+        "Dying()", "print('on')", "import time", "time.sleep(60)",
+    )  # fmt: skip
+    assert (code, told) == (130, "on\n")
+    assert "Traceback" not in errors
+    assert time.monotonic() - began < 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from math import ceil, log2
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, catalog: Path) -> Iterator[De
     (folder / "buckets" / "results").mkdir()
     executor = ProcessExecutor(2)
     try:
-        yield DeadlySite(folder=folder, settings=settings, executor=executor)
+        with closing(DeadlySite(folder=folder, settings=settings, executor=executor)) as made:
+            yield made
     finally:
         executor.close()
 

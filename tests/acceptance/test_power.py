@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,7 @@ class Disk:
 
 
 @pytest.fixture
-def site(tmp_path: Path, catalog: Path) -> DeadlySite:
+def site(tmp_path: Path, catalog: Path) -> Iterator[DeadlySite]:
     buckets = tmp_path / "buckets"
     write_geopackage(buckets / "fields" / "parcels.gpkg", PARCELS)
     (buckets / "results").mkdir()
@@ -77,7 +79,8 @@ def site(tmp_path: Path, catalog: Path) -> DeadlySite:
             "pixel_budget": 1_500,
         }
     )
-    return DeadlySite(folder=tmp_path, settings=settings, executor=InlineExecutor())
+    with closing(DeadlySite(folder=tmp_path, settings=settings, executor=InlineExecutor())) as made:
+        yield made
 
 
 @pytest.mark.parametrize("few", [0, 1000], ids=["all at once", "one by one"])

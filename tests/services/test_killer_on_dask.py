@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from math import ceil, log2
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def site(tmp_path: Path, postgres: str, catalog: Path, workers: Cluster) -> Iter
     )
     executor = DaskExecutor(workers.address)
     try:
-        yield DeadlySite(folder=tmp_path, settings=settings, executor=executor)
+        with closing(DeadlySite(folder=tmp_path, settings=settings, executor=executor)) as made:
+            yield made
     finally:
         executor.close()
 

@@ -48,14 +48,16 @@ class Archive:
     """URL of the host to log in at, which leads back to /entry; for `cookie`."""
     back: str = ""
     """Of such a host: where it leads back to."""
+    hides: int = 0
+    """What is said of a file to who has no signature at all; 0: 403."""
     page: bool = False
     """Who may not read a file is shown a page to log in, with status 200."""
     status: int = 0
     """What everything is answered; 0: what is right."""
     pause: float = 0.0
     """Seconds before each file."""
-    token_faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
-    """Answers of the services that give keys, before they work again."""
+    token_faults: list[tuple[int, dict[str, str]] | Answer] = field(default_factory=list)
+    """Answers of the services that give keys, before they work again; one without a body says that it is busy."""
     given: list[str] = field(default_factory=list)
     """Tokens and keys, in their order."""
     forms: list[dict[str, str]] = field(default_factory=list)
@@ -96,8 +98,8 @@ class Archive:
         parts = urlsplit(path)
         if parts.path.startswith(("/sas/", "/oidc/", "/s3credentials", "/login")):
             if self.token_faults:
-                status, more = self.token_faults.pop(0)
-                return status, more, b"busy"
+                status, more, content = (*self.token_faults.pop(0), b"busy")[:3]
+                return status, more, content
             return self._give(parts.path, parts.query, headers, body)
         if self.status:
             return self.status, {}, b"<Error><Code>Injected</Code></Error>"
@@ -148,6 +150,8 @@ class Archive:
         sent, piece = headers.get("authorization", ""), f"{path} {headers.get('range', '')}"
         if self.wants == "signature":
             found = parse_qs(query).get("sig", ["/"])[0].removesuffix("/")
+            if self.hides and not found:
+                return error(self.hides, "ResourceNotFound")
             return None if self.takes(found, piece) else (403, {}, b"<Error><Code>AuthenticationFailed</Code></Error>")
         if self.wants == "cookie":
             return None if self.takes(headers.get("cookie", "").removeprefix("entry="), piece) else (

@@ -1,1 +1,1 @@
-"""The Python API: statistics of fields by this machine or by a server; `arpent` itself shows it."""
+"""The Python API: statistics of fields, computed on this machine or by a server; users import it from `arpent`."""

@@ -1,4 +1,4 @@
-"""Client: jobs of an arpent server, or of any that speaks its API: submit, watch, and the results as a table."""
+"""Client: jobs of an arpent server, or another with the same API: submit and watch them, and get results as a table."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 BASE = "/api/v1/statistics/batch"
 SECONDS = 60.0
-"""Longest wait for an answer of the server."""
+"""Maximum seconds to wait for an answer of the server."""
 POLL_SECONDS = 1.0
 TRIES = 6
-"""Of a request that the server cannot take now."""
+"""Maximum attempts at a request that the server cannot take now."""
 BUSY = (429, 502, 503, 504)
 NOT_DONE = (429, 503)
-"""Of these: answers to what was surely not done. A gateway's 502 or 504 may come after a job was made."""
+"""Those statuses in BUSY after which a request surely had no effect. A 502 or 504 may come after a job was created."""
 
 
 class Client:
-    """A server and who we are there. `url`: without a path; `id`, `secret`: of `arpent client add`."""
+    """A server and our credentials on it. `url`: without a path; `id`, `secret`: from `arpent client add`."""
 
     def __init__(self, url: str, id: str, secret: str) -> None:  # noqa: A002
         self._url = url.rstrip("/")
@@ -49,8 +49,8 @@ class Client:
         return f"Client({self._url!r})"
 
     def submit(self, request: Mapping[str, Any], *, start: bool = True) -> RemoteJob:
-        """A new job from the JSON of a batch request; started, unless told otherwise. Raises ArpentError with the
-        server's words."""
+        """Create a job from the JSON of a batch request, and start it unless `start` is False. Raises ArpentError with
+        the server's message."""
         job = RemoteJob(client=self, id=str(self.call("POST", "", json=dict(request))["id"]))
         if start:
             job.act("start")
@@ -61,12 +61,12 @@ class Client:
         return RemoteJob(client=self, id=str(self.call("GET", f"/{id}")["id"]))
 
     def jobs(self, count: int = 100) -> list[dict[str, Any]]:
-        """The newest task objects, at most a hundred."""
+        """The newest task objects; the server returns at most a hundred."""
         found: list[dict[str, Any]] = self.call("GET", "", params={"count": count})["data"]
         return found
 
     def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        """One answer of the server. Raises WorldError if it cannot be reached, ArpentError with its words if it
+        """The JSON of one answer. Raises WorldError if the server cannot be reached, ArpentError with its message if it
         refuses."""
         answer = self._send(method, f"{self._url}{BASE}{path}", **options)
         if answer.status_code >= 400:
@@ -102,23 +102,23 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteJob:
-    """A job of a server."""
+    """A job on a server."""
 
     client: Client = field(repr=False)
     id: str
 
     def status(self) -> dict[str, Any]:
-        """The task object without its request."""
+        """The task object without the request."""
         return self.client.call("GET", f"/{self.id}/status")
 
     def act(self, action: str) -> None:
-        """analyse, start or stop."""
+        """Carry out an action: analyse, start or stop. Raises InvalidRequest for any other."""
         if action not in ("analyse", "start", "stop"):
             raise InvalidRequest(f"{action!r:.40} is not an action: analyse, start or stop")
         self.client.call("POST", f"/{self.id}/{action}")
 
     def findings(self) -> list[dict[str, Any]]:
-        """What is wrong, or worth knowing, about which feature."""
+        """What is wrong, or worth knowing, about individual features."""
         found: list[dict[str, Any]] = []
         token = None
         while True:
@@ -144,9 +144,9 @@ class RemoteJob:
     def table(self, buckets: str | Path | None = None) -> pd.DataFrame:
         """The results as a DataFrame: a row per feature, interval, output and band, with the columns that
         `input.features.columns` asked for. `buckets`: the folder that stands for S3 on the server; None: real buckets,
-        opened with this machine's access. Raises ArpentError if there are none."""
+        opened with this machine's credentials. Raises ArpentError if there are no results."""
         task = self.client.call("GET", f"/{self.id}")
-        # Keys of the request are the server's to use; here this machine's own access holds.
+        # The keys in the request are for the server only; here this machine's own credentials are used.
         bare = {scheme: {"url": place["url"]} for scheme, place in task["request"]["output"].items() if place}
         output = write_prefix(Access.model_validate(bare), "output")
         store = CloudObjects() if buckets is None else FolderObjects(Path(buckets))
@@ -183,7 +183,7 @@ def _fetched(store: CloudObjects | FolderObjects, location: Location, folder: Pa
 
 
 def _pause(answer: requests.Response, attempt: int) -> float:
-    """Seconds; Retry-After is in milliseconds, as from the real service."""
+    """Seconds until the next attempt; Retry-After is in milliseconds, as from the real service."""
     try:
         return min(30.0, float(answer.headers.get("Retry-After", "")) / 1000)
     except ValueError:
@@ -191,7 +191,7 @@ def _pause(answer: requests.Response, attempt: int) -> float:
 
 
 def _words(answer: requests.Response) -> str:
-    """The server's reason, and what violates what."""
+    """The server's error message, and the constraints that were violated."""
     try:
         error = answer.json()["error"]
         listed = [each.get("violatedConstraint", "") for each in error.get("errors", ()) if isinstance(each, dict)]

@@ -25,7 +25,7 @@ from arpent.wire.request.parse import check_collections, parse_batch
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A notebook shows it as a picture: imagery, mask and outputs."""
+    """An explanation, which a notebook shows as a picture of imagery, mask and outputs."""
 
     found: Explanation
 
@@ -37,7 +37,7 @@ class Explained:
 
     @property
     def png(self) -> bytes:
-        """The picture's file."""
+        """The picture as the content of a PNG file."""
         return picture(self.found)
 
     def _repr_png_(self) -> bytes:
@@ -77,7 +77,7 @@ def explain(  # noqa: PLR0913
             max_cloud_coverage, pixels, id, crs: As for `arpent.statistics`.
 
     Raises:
-        arpent.ArpentError: What is wrong, in words.
+        arpent.ArpentError: Its message says what is wrong.
 
     Example:
         >>> arpent.explain("fields.gpkg", "earth-search", feature=7, start="2023-06-01", end="2023-07-01", index="ndvi")

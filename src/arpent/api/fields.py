@@ -1,4 +1,4 @@
-"""Fields: a path, a frame, GeoJSON, geometries or a box, as a caller gives them → features and their columns."""
+"""Fields: turns what a caller gives (a path, a frame, GeoJSON, geometries or a box) into features and their columns."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ from arpent.wiring import local
 
 DEGREES = "EPSG:4326"
 KEY = "__key"
-"""Column of the primary keys, by which numbers and columns are joined."""
+"""Column of primary keys, by which numbers and the caller's columns are joined."""
 ID = "id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """Features as the caller has them."""
+    """Features and their columns, as the caller gave them."""
 
     features: Features
-    """In their own CRS."""
+    """The features in their own CRS."""
     table: pa.Table
-    """KEY, ID, the caller's columns, `geometry` (WKB, in the CRS of the features)."""
+    """Columns KEY and ID, the caller's columns, and `geometry` (WKB, in the CRS of the features)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Which columns count."""
+    """Which of the caller's columns are used."""
 
     keep: tuple[str, ...] | None = None
     """Columns to keep; None: all of them."""
     id: str | None = None
-    """The one that tells features apart; None: a column `id` whose values differ, else the primary key."""
+    """The column that identifies features; None: a column `id` with distinct values, or else the primary key."""
 
 
 def read_fields(given: Any, columns: Columns, settings: Settings, crs: str | None = None) -> Fields:
-    """`given`: a path; a GeoDataFrame or GeoSeries; GeoJSON, as a dict, text or `__geo_interface__`; a geometry of
-    shapely, or a list of them; or a box of four numbers. `crs`: of geometries and boxes, longitude and latitude if
-    None. Raises InvalidRequest, FeaturesUnreadable."""
+    """Read features. `given`: a path; a GeoDataFrame or GeoSeries; GeoJSON, as a dict, text or `__geo_interface__`; a
+    geometry of shapely, or a list of them; or a box of four numbers. `crs`: that of geometries and boxes; None:
+    longitude and latitude. Raises InvalidRequest, FeaturesUnreadable."""
     if isinstance(given, str) and given.lstrip().startswith("{"):
         given = _json_of(given)
     if isinstance(given, str | Path):
@@ -112,12 +112,12 @@ def _of_file(path: Path, columns: Columns, settings: Settings) -> Fields:
 
 
 def is_frame(given: Any) -> bool:
-    """A GeoDataFrame or GeoSeries, whether or not GeoPandas was imported here."""
+    """Whether this is a GeoDataFrame or GeoSeries; works without importing GeoPandas."""
     return type(given).__module__.partition(".")[0] == "geopandas"
 
 
 def _of_frame(frame: Any, columns: Columns) -> Fields:
-    """The index tells features apart, unless a column is chosen."""
+    """Features of a frame. Its index identifies them, unless a column is chosen or there is a column `id`."""
     if frame.crs is None:
         raise InvalidRequest("The frame has no CRS: set it, with frame.set_crs('EPSG:4326') for degrees")
     geometry = frame.geometry
@@ -134,7 +134,7 @@ def _of_geometries(geometries: list[shapely.Geometry], columns: Columns, crs: st
 
 
 def _of_columns(geometries: Any, arrays: Mapping[str, pa.Array], crs: CRS, columns: Columns) -> Fields:
-    """By the same steps as a file."""
+    """Features from geometries and columns in memory, made by the same steps as those from a file."""
     geometry = "__geometry"
     rows = pa.RecordBatch.from_pydict(
         {geometry: pa.array(shapely.to_wkb(list(geometries), flavor="iso"), pa.binary()), **arrays}
@@ -157,7 +157,7 @@ def _json_of(text: str) -> Any:
 
 
 def _collection(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A FeatureCollection of GeoJSON of any kind."""
+    """GeoJSON of any kind as a FeatureCollection."""
     if content.get("type") == "FeatureCollection":
         return content
     feature = (
@@ -177,8 +177,8 @@ def _box(numbers: Sequence[float]) -> shapely.Geometry:
 
 
 def _shaped(table: pa.Table, columns: Columns) -> pa.Table:
-    """A features file as Fields has it. Raises InvalidRequest for a column that is not there, or does not tell features
-    apart."""
+    """The table of Fields, made from that of a features file. Raises InvalidRequest if a column does not exist, or does
+    not identify features."""
     given = json.loads((table.schema.metadata or {}).get(RENAMED, b"{}"))
     theirs = columns.id is None and any(value is not None for value in table["identifier"].to_pylist())
     ours = OWN if not theirs and columns.id != "identifier" else [name for name in OWN if name != "identifier"]

@@ -1,4 +1,4 @@
-"""Files: a table as GeoParquet, CSV, GeoPackage, GeoJSON or FlatGeobuf, by the ending of its name."""
+"""Files: writes a table as GeoParquet, CSV, GeoPackage, GeoJSON or FlatGeobuf, according to the file's ending."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ from arpent.domain.errors import InvalidRequest
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON", ".fgb": "FlatGeobuf"}
 ENDINGS = (".parquet", ".csv", *DRIVERS)
 FEATURES = ".features.parquet"
-"""Ending of the features file beside a long table."""
+"""Ending of the features file that is written next to a long table."""
 KEYS = "ogc_fid"
-"""Column of a GeoPackage's primary keys: a user's own `fid` must not be taken for it."""
+"""Name of the primary key column in a GeoPackage, so that a user's own column `fid` is not taken for it."""
 GPKG_GEOMETRY = "geom"
 """Column of a GeoPackage's geometries."""
 FOR_OLD_READERS = {"VERSION": "1.3", "DATETIME_PRECISION": "MILLISECOND"}
-"""Of a GeoPackage: GDAL before 3.7 warns of newer versions, and of instants without milliseconds."""
+"""Options of a GeoPackage: GDAL before 3.7 warns about newer versions, and about times without milliseconds."""
 GEOJSON_END = (b"]}", b"]\n}")
-"""How a whole GeoJSON file ends, but for line ends. Within a feature there are none."""
+"""How a complete GeoJSON file ends, apart from line ends. Within a feature there are no line ends."""
 POLYGONS = {"Polygon", "MultiPolygon"}
 
 
 def check_ending(path: Path) -> None:
-    """Raises InvalidRequest for a file of another kind."""
+    """Raise InvalidRequest unless a table can be written to a file with this ending."""
     if path.suffix.lower() not in ENDINGS:
         raise InvalidRequest(f"{path} must end in one of {', '.join(ENDINGS)}")
 
 
 def check_long_table(path: Path) -> None:
-    """Raises InvalidRequest if the name is not that of a table that can be updated."""
+    """Raise InvalidRequest unless a file with this name can be an updatable table."""
     if path.suffix.lower() != ".parquet":
         raise InvalidRequest(f"{path} cannot be updated: only a long table in a .parquet file can")
 
 
 def save(answer: Answer, path: Path, *, wide: bool) -> tuple[Path, ...]:
-    """The files that were written. A long Parquet table has its geometries in a file beside it; in the formats of GIS
-    each row has its own. GeoJSON is in EPSG:4326, the others in the CRS of the features."""
+    """Write the table, and return the files that were written. A long Parquet table has its geometries in a second
+    file; in GIS formats each row has its own. GeoJSON is in EPSG:4326, the others in the CRS of the features."""
     fields = answer.fields.table
     table = wide_table(answer.rows, fields) if wide else answer.rows
     ending = path.suffix.lower()
@@ -66,7 +66,7 @@ def save(answer: Answer, path: Path, *, wide: bool) -> tuple[Path, ...]:
     if ending == ".parquet" and not wide:
         beside = path.with_name(path.stem + FEATURES)
         told = {ABOUT: answer.about.encode(), FINGERPRINTS: answer.fingerprints}
-        with whole_file(beside) as features, whole_file(path) as part:  # neither without the other
+        with whole_file(beside) as features, whole_file(path) as part:  # both files or neither
             write_geoparquet(_own(fields), crs, answer.about, features)
             _parquet(table, told, part)
         return path, beside
@@ -80,7 +80,7 @@ def save(answer: Answer, path: Path, *, wide: bool) -> tuple[Path, ...]:
 
 
 def write_geoparquet(table: pa.Table, crs: CRS, about: str, path: Path) -> None:
-    """GeoParquet 1.1 of a table with `geometry` (WKB), its boxes beside."""
+    """Write GeoParquet 1.1 from a table with `geometry` (WKB), and add a column with their bounding boxes."""
     geometries = np.asarray(shapely.from_wkb(table["geometry"].to_pylist()), np.object_)
     bounds = shapely.bounds(geometries)
     names = own_names([name for name in table.column_names if name != "geometry"], ("geometry", "bbox"))
@@ -95,7 +95,7 @@ def _own(fields: pa.Table) -> pa.Table:
 
 
 def _located(table: pa.Table, fields: pa.Table) -> pa.Table:
-    """With the geometry of each row's feature."""
+    """The table with the geometry of each row's feature."""
     places = pc.index_in(table[ID], value_set=fields[ID].combine_chunks())
     return table.append_column("geometry", fields["geometry"].take(places))
 
@@ -137,8 +137,8 @@ def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str, *, l
 
 
 def _check_whole(path: Path, driver: str, count: int, *, indexed: bool) -> None:
-    """GDAL says nothing if the disk is full when it closes a file. Raises OSError if the end of the file is not there:
-    its last feature, or the index that is written after all of them."""
+    """Check that a file is complete, since GDAL does not report a full disk when it closes the file. Raises OSError if
+    the end of the file is missing: its last feature, or the spatial index, which is written last."""
     from pyogrio import read_info
     from pyogrio.raw import read
 
@@ -152,7 +152,7 @@ def _check_whole(path: Path, driver: str, count: int, *, indexed: bool) -> None:
             whole = info["capabilities"]["fast_spatial_filter"] or not indexed
             if count and whole:
                 whole = len(read(path, skip_features=count - 1, max_features=1, columns=[])[2]) == 1
-        except (RuntimeError, ValueError):  # pyogrio's errors
+        except (RuntimeError, ValueError):  # errors of pyogrio
             whole = False
     if not whole:
         raise OSError(errno.ENOSPC, "its disk was full before the file was complete")
@@ -165,7 +165,7 @@ def _in_degrees(geometries: NDArray[np.object_], crs: CRS) -> NDArray[np.object_
 
 
 def _of_one_kind(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], str]:
-    """Polygons beside MultiPolygons become those: a layer has one type."""
+    """The geometries and their type. A layer has one type, so Polygons among MultiPolygons become MultiPolygons."""
     kinds = kinds_of(geometries)
     if len(kinds) == 1:
         return geometries, kinds.pop()
@@ -178,8 +178,8 @@ def _of_one_kind(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], 
 
 
 def _caseless(names: list[str], ours: Set[str]) -> list[str]:
-    """Names that differ without regard to case, from one another and from `ours`, as GIS formats want: GDAL ends the
-    process over a column `Geometry` beside the geometries. The numbers, which come last, keep their names."""
+    """Names that differ regardless of case, from one another and from `ours`, as GIS formats require: GDAL crashes on a
+    column `Geometry` next to the geometries. The statistics' columns, which come last, keep their names."""
     taken = set(ours)
     distinct = dict.fromkeys(names, "")
     for given in (*(name for name in names if name == ID), *(name for name in names[::-1] if name != ID)):

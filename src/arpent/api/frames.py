@@ -1,4 +1,4 @@
-"""Frames: a table as a DataFrame, a GeoDataFrame, or a vector cube of xarray; each library only if asked for."""
+"""Frames: a table as a DataFrame, a GeoDataFrame or an xarray vector cube; each library is imported only if needed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ NOT_NUMBERS = {"to", "status", "reason", "items", "histogram_edges", "histogram_
 
 
 def data_frame(answer: Answer, *, wide: bool, geometry: bool) -> pd.DataFrame:
-    """Long or wide; with `geometry` a GeoDataFrame in the CRS of the features. Raises InvalidRequest where the library
-    is missing."""
+    """A long or wide DataFrame; with `geometry`, a GeoDataFrame in the CRS of the features. Raises InvalidRequest if
+    the library is not installed."""
     _needed("pandas")
     table = wide_table(answer.rows, answer.fields.table) if wide else answer.rows
     frame: pd.DataFrame = for_pandas(table).to_pandas()
@@ -42,8 +42,8 @@ def data_frame(answer: Answer, *, wide: bool, geometry: bool) -> pd.DataFrame:
 
 
 def cube(answer: Answer) -> xr.Dataset:
-    """Dimensions `geometry` (shapely, with `id` and the caller's columns along it), `from`, `output`, `band`; a
-    variable per statistic, NaN where there is none. `xvec` reads it. Raises InvalidRequest without the library."""
+    """A Dataset with the dimensions `geometry` (shapely, with `id` and the caller's columns along it), `from`, `output`
+    and `band`, and a variable per statistic (NaN: none). `xvec` reads it. Raises InvalidRequest without xarray."""
     xarray = _needed("xarray")
     fields = answer.fields.table
     numbers = answer.rows.filter(pa.compute.is_valid(answer.rows["output"]))
@@ -75,7 +75,7 @@ def cube(answer: Answer) -> xr.Dataset:
 
 
 def _caller(answer: Answer) -> set[str]:
-    """Columns of the long table that are the caller's."""
+    """Those columns of the long table that come from the caller."""
     names = answer.rows.column_names
     return set(names[: names.index("from")])
 

@@ -26,7 +26,7 @@ from arpent.wire.origin import origin
 from arpent.wire.request.parse import parse_batch
 
 Watch = Callable[[Job, int, int], None]
-"""Is told of the job, which of several groups of features it is for (from 0), and how many groups there are."""
+"""Callback: takes the job, the index of its group of features (from 0), and the number of groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,25 +34,26 @@ class Answer:
     """The answer to a query."""
 
     rows: pa.Table
-    """Long; see `api.tables`."""
+    """The long table; see `api.tables`."""
     fields: Fields
     features: int
     """Number of features."""
     intervals: int
     """Number of intervals."""
     counts: RowCounts
-    """What the rows came to; a row is a feature in an interval."""
+    """Number of rows by outcome; a row is one feature in one interval."""
     hints: tuple[str, ...]
-    """What is allowed, and most likely not meant."""
+    """Remarks on what is allowed but probably not intended."""
     fingerprints: bytes
-    """What a later update compares, for the metadata of the long table."""
+    """What a later update compares; stored in the metadata of the long table."""
     about: str
-    """Provenance, JSON: software, collection, the request, the CRS of the grids."""
+    """Provenance as JSON: software, collection, the request, the CRS of the grids."""
 
 
 def answer(settings: Settings, fields: Fields, query: Query, watch: Watch, earlier: Path | None = None) -> Answer:
-    """`earlier`: a long table whose rows are kept where they still hold. Raises CallerError, ScriptError or WorldError;
-    ArpentError if a job failed. WorldError, too, if the catalogue was away for some features of an update."""
+    """Compute the answer. `earlier`: a long table whose rows are kept if they are still valid. Raises CallerError,
+    ScriptError or WorldError (also if the catalogue was unavailable for some features of an update), and ArpentError if
+    a job failed."""
     body = body_of(query, worker.collections(settings))
     request = parse_batch(body)
     with temporary_folder() as folder:

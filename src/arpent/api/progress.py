@@ -1,4 +1,4 @@
-"""Progress: a bar on standard error with rate and time left, in a terminal and in a notebook."""
+"""Progress: a bar on standard error with rate and remaining time, in a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from arpent.domain.job import Job, Status
 
-if TYPE_CHECKING:  # a command that runs one request does without what makes tables
+if TYPE_CHECKING:  # a command that runs one request does not need the modules for tables
     from arpent.api.local import Watch
 
 LONG_MINUTES = 1.0
-"""From this estimate on it is told before the work begins."""
+"""Minutes from which an estimate is shown before the work begins."""
 
 
 @contextmanager
 def bar(console: Console | None) -> Iterator[Watch]:
-    """What is to be told of a job; None: nothing is shown."""
+    """A progress bar; yields the function to call with a job's state. `console` None: nothing is shown."""
     if console is None:
         yield lambda job, number, count: None
         return
@@ -49,29 +49,29 @@ def bar(console: Console | None) -> Iterator[Watch]:
 
 
 class CompilerWatch(Listener):
-    """While it is in use, `told` is called whenever this process begins to compile a kernel, or has ended."""
+    """While in use, calls `told` with True before this process compiles a kernel, and with False afterwards."""
 
     def __init__(self, told: Callable[[bool], None]) -> None:
         self._told = told
 
     def on_start(self, event: Event) -> None:
-        """A kernel is not in the cache of this machine."""
+        """Called when a kernel that this machine's cache lacks is about to be compiled."""
         self._told(True)
 
     def on_end(self, event: Event) -> None:
-        """It is there now."""
+        """Called when the kernel has been compiled."""
         self._told(False)
 
 
 @contextmanager
 def compiling(told: Callable[[bool], None]) -> Iterator[None]:
-    """Tell when this process waits for the compiler of kernels."""
+    """Call `told` whenever this process begins or stops waiting for the compiler of kernels."""
     with install_listener("numba:compile", CompilerWatch(told)):
         yield
 
 
 def estimate_of(job: Job) -> str | None:
-    """In words, of a job that takes long; None: it does not."""
+    """The estimate in words, if the job takes long; None: it does not."""
     minutes = job.estimate.get("minutes", 0.0)
     if minutes < LONG_MINUTES:
         return None
@@ -91,7 +91,7 @@ def _words(job: Job) -> str:
 
 @contextmanager
 def remote_bar(console: Console | None) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """What is to be shown of a status object; None: nothing is."""
+    """A progress bar; yields the function to call with a status object. `console` None: nothing is shown."""
     if console is None:
         yield lambda status: None
         return

@@ -1,4 +1,4 @@
-"""Query: a checked question about some fields, and the batch request for it."""
+"""Query: what a caller asks about some fields, once checked, and the batch request for it."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ _METRES = re.compile(r"(\d+(?:\.\d+)?)\s*m?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which statistics of some fields are asked for."""
+    """The statistics that a caller wants for some fields."""
 
     start: str
     """A day, or an instant in ISO 8601."""
     end: str
     """A day, or an instant in ISO 8601; exclusive."""
     every: str
-    """ISO 8601 duration: P10D, P1M."""
+    """Length of an interval as an ISO 8601 duration: P10D, P1M."""
     resolution: float
-    """Metres on the ground, along both axes."""
+    """Sample size in metres on the ground, along both axes."""
     collection: str = "sentinel-2-l2a"
-    """Id or alias."""
+    """Id or alias of a collection."""
     index: tuple[str, ...] = ()
-    """Names of indices; either these or a script."""
+    """Names of indices; either these or a script are given."""
     script: str | None = None
     """An evalscript's text."""
     mask_clouds: bool = False
-    """Leave cloudy samples out, and tell their share; of indices only."""
+    """Leave cloudy samples out, and report their share; for indices only."""
     order: str = "mostRecent"
     """Which acquisition wins a pixel: mostRecent, leastRecent, leastCC."""
     max_cloud_coverage: float | None = None
-    """Percent of a tile, inclusive."""
+    """Maximum cloud cover of a tile in percent, inclusive."""
     percentiles: tuple[float, ...] = ()
-    """0 to 100."""
+    """Percentiles to compute, from 0 to 100."""
     pixels: str = "service"
-    """Rule of the samples that belong to a polygon: `service`, `centre`, `touched`, `weighted`; behind commas
-    `inner:METRES`, `nearest` and `flagged`."""
+    """Which samples belong to a polygon: `service`, `centre`, `touched` or `weighted`; after commas `inner:METRES`,
+    `nearest` and `flagged`."""
     more: tuple[str, ...] = ()
     """Further statistics: sum, count, variance, median, mode, weightedMean, cloudyShare."""
     shares: tuple[tuple[str, int], ...] = ()
-    """Name and value of classes, whose shares are columns; of integer outputs of a script."""
+    """Name and value of classes whose shares become columns; for integer outputs of a script."""
 
 
 def query_of(  # noqa: PLR0913
@@ -75,7 +75,7 @@ def query_of(  # noqa: PLR0913
     more: str | Sequence[str] | None = None,
     shares: Mapping[str, int] | None = None,
 ) -> Query:
-    """A Query from what a caller gives. Raises InvalidRequest for what cannot be read."""
+    """A Query from a caller's arguments. Raises InvalidRequest for those that cannot be read."""
     return Query(
         start=instant_of(start),
         end=instant_of(end),
@@ -95,7 +95,7 @@ def query_of(  # noqa: PLR0913
 
 
 def script_text(script: str | Path | None) -> str | None:
-    """An evalscript's text: itself, which has a line break or a brace, or that of a file. Raises InvalidRequest."""
+    """An evalscript's text, given as text (with a line break or a brace) or as a path. Raises InvalidRequest."""
     if script is None or (isinstance(script, str) and ("\n" in script or "{" in script)):
         return script
     try:
@@ -105,7 +105,7 @@ def script_text(script: str | Path | None) -> str | None:
 
 
 def metres_of(text: str | float) -> float:
-    """`10m`, `10` or a number, in metres. Raises InvalidRequest."""
+    """The metres that `10m`, `10` or a number mean. Raises InvalidRequest."""
     if isinstance(text, int | float):
         value = float(text)
     elif (found := _METRES.fullmatch(text.strip())) is not None:
@@ -118,7 +118,7 @@ def metres_of(text: str | float) -> float:
 
 
 def instant_of(value: str | date) -> str:
-    """A day or an instant as ISO 8601 with a zone."""
+    """A day or an instant as ISO 8601 with a time zone."""
     if isinstance(value, datetime):
         return value.isoformat() if value.tzinfo else f"{value.isoformat()}Z"
     text = value.isoformat() if isinstance(value, date) else value.strip()
@@ -126,7 +126,7 @@ def instant_of(value: str | date) -> str:
 
 
 def body_of(query: Query, collections: Mapping[str, Collection]) -> str:
-    """The JSON of a batch request, its files in the buckets `fields` and `results`. Raises InvalidRequest."""
+    """The JSON of a batch request with its files in the buckets `fields` and `results`. Raises InvalidRequest."""
     if query.order not in set(MosaickingOrder):
         raise InvalidRequest(f"The order {query.order!r:.40} is not known: write {', '.join(MosaickingOrder)}")
     filters: dict[str, object] = {"mosaickingOrder": query.order}
@@ -151,7 +151,7 @@ def body_of(query: Query, collections: Mapping[str, Collection]) -> str:
     wishes: dict[str, object] = {}
     if query.percentiles:
         wishes["percentiles"] = {"k": list(query.percentiles)}
-    # Whoever masks clouds wants to know what they took.
+    # A caller that masks clouds will want to know how many samples that removed.
     more = dict.fromkeys((*query.more, *([CLOUDY_SHARE] if query.mask_clouds else [])))
     if more:
         wishes["more"] = list(more)
@@ -163,7 +163,7 @@ def body_of(query: Query, collections: Mapping[str, Collection]) -> str:
 
 
 def script_of_query(query: Query, collections: Mapping[str, Collection]) -> str:
-    """The evalscript: the one that is given, or that of the indices. Raises InvalidRequest."""
+    """The evalscript: either the given one or one made from the indices. Raises InvalidRequest."""
     if (query.script is None) == (not query.index):
         raise InvalidRequest("Give either an index (ndvi) or an evalscript")
     if query.script is not None:
@@ -177,6 +177,6 @@ def script_of_query(query: Query, collections: Mapping[str, Collection]) -> str:
 
 
 def names_of(value: str | Sequence[str] | None) -> tuple[str, ...]:
-    """`ndvi,ndwi` or a list of names."""
+    """The names in `ndvi,ndwi` or in a list."""
     parts = value.split(",") if isinstance(value, str) else value or ()
     return tuple(part.strip() for part in parts if part.strip())

@@ -1,4 +1,4 @@
-"""Ready scripts: evalscripts of spectral indices, and what they can be made of."""
+"""Ready scripts: evalscripts of spectral indices, and what they can be made from."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def new_text(
 
 
 def list_fields(known: Mapping[str, Collection], collection: str | None) -> dict[str, Any]:
-    """All indices with the collections that have their bands, or those of one collection; masks; composites. Raises
-    InvalidRequest for a collection without known bands."""
+    """All indices with the collections that have their bands, or only those of one collection; cloud masks; composites.
+    Raises InvalidRequest for a collection whose bands are unknown."""
     wanted = list(BANDS) if collection is None else [_id(known, collection)]
     if wanted[0] not in BANDS:
         raise InvalidRequest(f"Indices are known for {', '.join(BANDS)}, not for {collection}")
@@ -66,7 +66,7 @@ def list_fields(known: Mapping[str, Collection], collection: str | None) -> dict
 
 
 def list_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """A line per index, with tabs: name, domain, formula, title; then masks and composites."""
+    """A line per index, separated by tabs: name, domain, formula, title; then masks and composites."""
     for entry in found["data"]:
         yield "\t".join((entry["index"], entry["domain"], entry["formula"], entry["title"]))
     for mask in found["masks"]:

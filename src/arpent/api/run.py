@@ -1,4 +1,4 @@
-"""Run: one batch request by the engine itself, in this process and its workers, with stores in memory."""
+"""Run: executes one batch request with the engine, in this process and its workers, with stores in memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from arpent.wire.request.parse import parse_batch
 from arpent.wiring import local
 
 SMALL_SECONDS = 10.0
-"""Seconds of one core up to which a job stays in this process: workers take a second or two to start."""
+"""CPU seconds up to which a job stays in this process: workers take a second or two to start."""
 OWNER = LOCAL
 MOST_FINDINGS = 1_000_000
 
@@ -43,20 +43,20 @@ Watch = Callable[[Job], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
-    """What came of one request."""
+    """The outcome of one request."""
 
     job: Job
     """The job, which has ended."""
     findings: tuple[Finding, ...]
-    """What was found about its features."""
+    """Errors and warnings about its features."""
     problem: Exception | None
-    """The last error of its analysis."""
+    """The last error of its analysis; None: there was none."""
     away: Exception | None = None
-    """The catalogue or bucket that was away, so that some features have no numbers; None: none was."""
+    """The error of an unavailable catalogue or bucket that left some features without numbers; None: no error."""
 
 
 class LazyExecutor:
-    """An executor that is made when the analysis has told how long the job takes."""
+    """An executor that is created on first use, when the analysis has estimated how long the job takes."""
 
     def __init__(self, slots: int, make: Callable[[], Executor]) -> None:
         self._slots = slots
@@ -77,23 +77,23 @@ class LazyExecutor:
 
 
 class LocalAnalysis:
-    """The analysis of a server's runner: an image that only GDAL can read is opened by a process that may die, as is
-    a large file of features."""
+    """Analyses a job as a server's runner does: images that only GDAL can read, and large files of features, are opened
+    in another process, which may crash."""
 
     def __init__(self, settings: Settings, services: Services, features: Features | None) -> None:
-        """`features`: those of the request; None: its file is read."""
+        """`features`: those of the request; None: they are read from its file."""
         self._settings = settings
         self._reading = local.feature_processes(settings, reserve=0)
         self._reader = local.header_reader(settings, self._submit)
         self._services = replace(services, reader=self._reader)
         self._features = features
         self.needs_gdal = False
-        """Whether there was such an image. Its pixels are not to be read in this process either."""
+        """Whether there was an image that only GDAL can read; its pixels must not be read in this process either."""
         self.problem: Exception | None = None
-        """The last error, which a job knows as a sentence only."""
+        """The last error itself, of which a job keeps only the message."""
 
     def analyse(self, job: Job, slots: int, wanted: Callable[[], bool]) -> Analysis:
-        """As `local.analysis`."""
+        """Analyse a job as `local.analysis` does."""
         self.problem = None
         services = replace(self._services, features=self._source(job.owner, wanted))
         allowed = local.operator_limits(self._settings, max(1, slots))
@@ -104,7 +104,7 @@ class LocalAnalysis:
             raise
 
     def close(self) -> None:
-        """End the process."""
+        """Close the image reader, and end the reading process."""
         self._reader.close()
         self._reading.close()
 
@@ -119,7 +119,7 @@ class LocalAnalysis:
 
 
 def run_features(settings: Settings, body: str, features: Features, watch: Watch) -> FinishedRun:
-    """Carry one batch request out over these features; `settings.buckets` is a folder with `fields` and `results`. As
+    """Run one batch request over these features. `settings.buckets` is a folder with `fields` and `results`. Works like
     `run_request`, but raises ArpentError if the job is not DONE."""
     ran = run_request(settings, body, watch, features)
     if ran.job.status is not Status.DONE:
@@ -128,9 +128,9 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
 
 
 def run_request(settings: Settings, body: str, watch: Watch, features: Features | None = None) -> FinishedRun:
-    """Carry one batch request out, over these features if they are given. Where no `executor` is set, small jobs run in
-    this process and others in workers, which start when the analysis is done. `watch` sees the job again and again.
-    Raises CallerError for an invalid request; what goes wrong later is in the answer."""
+    """Run one batch request, over these features if given. If `executor` is not set, small jobs run in this process and
+    others in workers, which start after the analysis. `watch` is called repeatedly with the job. Raises CallerError for
+    an invalid request; later errors are in the returned value."""
     announce(unfiltered=settings.unfiltered_scripts)
     tables = Tables()
     jobs, work = MemoryJobStore(tables), MemoryWorkStore(tables)
@@ -184,10 +184,10 @@ def run_request(settings: Settings, body: str, watch: Watch, features: Features 
 
 
 def _executor(settings: Settings, is_small: Callable[[int], bool]) -> Executor:
-    """As the setting says, if it was set; else this process for a small job, and workers for others, once that is
-    known."""
+    """The executor that was set, if one was; else this process for a small job and workers for others, chosen when the
+    size is known."""
     if "executor" in settings.model_fields_set:
-        return local.executor_of(settings, ready=True)  # while the analysis runs
+        return local.executor_of(settings, ready=True)  # they start while the analysis runs
     slots = os.cpu_count() or 1
     return LazyExecutor(slots, lambda: InlineExecutor() if is_small(slots) else local.executor_of(settings))
 

@@ -1,4 +1,4 @@
-"""Statistics: fields, a catalogue and a query in; a DataFrame out. The same engine as the server's."""
+"""Statistics: `arpent.statistics` computes statistics of fields as a DataFrame, with the same engine as the server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Options(TypedDict, total=False):
-    """What may be told beside the time; see `statistics`."""
+    """Optional arguments of `statistics`, which describes them."""
 
     every: str
     resolution: str | float
@@ -94,49 +94,49 @@ def statistics(  # noqa: PLR0913
     """Statistics of each feature in each interval of time.
 
     Args:
-        features: A path (GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GeoParquet and what else GDAL reads); a
+        features: A path (GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GeoParquet or another format that GDAL reads); a
             GeoDataFrame or GeoSeries; GeoJSON (dict or text); geometries of shapely; or a box (minx, miny, maxx, maxy).
         catalog: A folder of STAC items, the URL of a STAC API, or `earth-search`.
         start, end: Days or instants; `end` is exclusive.
         every: Length of an interval, ISO 8601 (`P10D`, `P1M`); the last one may be shorter.
-        resolution: Metres on the ground. Features in degrees (or in a CRS that requests may not have) are carried to
-            their UTM zone, in which the imagery lies, too; others stay in their CRS.
-        index: `"ndvi"`, `"ndvi,evi"` or a list; `arpent script list` names those that are known.
+        resolution: Metres on the ground. Features in degrees (or in a CRS that requests may not have) are transformed
+            to their UTM zone, which the imagery uses, too; others stay in their CRS.
+        index: `"ndvi"`, `"ndvi,evi"` or a list; `arpent script list` shows the known names.
         script: Instead of an index: an evalscript's text, or the path of its file.
         mask_clouds: Leave cloudy samples out (SCL of Sentinel-2, QA_PIXEL of Landsat); for indices.
         collection: The data collection.
         order: Which acquisition wins a pixel within an interval: `mostRecent`, `leastRecent` or `leastCC`.
         max_cloud_coverage: Acquisitions with more cloud cover (percent) are left out.
-        percentiles: Columns `p5.0`, `p50.0` … beside min, max, mean and stDev.
+        percentiles: Adds columns `p5.0`, `p50.0` … to min, max, mean and stDev.
         pixels: Which samples belong to a polygon: `service` (all that it touches, except slivers), `centre`, `touched`
-            or `weighted` (by the share that is covered); behind commas `inner:10` (metres by which the polygon is made
-            smaller), `nearest` (a polygon without a sample has the nearest one) and `flagged` (a column `tiny`: smaller
-            than a sample, or with one sample at most).
-        more: Columns `sum`, `count`, `variance`, `median`, `mode`, `weightedMean`; `cloudyShare`: a column
-            `cloudy_share`, of the samples inside the polygon those that the script's mask takes though they have
-            imagery (it is there with `mask_clouds`).
-        shares: Name → value of classes of an integer output: columns `share_<name>`.
+            or `weighted` (by the share that is covered). After commas: `inner:10` (shrinks the polygon by 10 metres),
+            `nearest` (a polygon without samples gets the nearest one) and `flagged` (adds a column `tiny`: the polygon
+            is smaller than a sample, or has at most one).
+        more: Columns `sum`, `count`, `variance`, `median`, `mode`, `weightedMean`; `cloudyShare` adds a column
+            `cloudy_share`: of the samples inside the polygon, those that have imagery but are removed by the script's
+            mask (it is included with `mask_clouds`).
+        shares: Name → value of classes of an integer output, for columns `share_<name>`.
         columns: Columns of the features to keep; all by default.
-        id: Column that tells the features apart; by default a column `id` whose values differ (of a frame: its index),
+        id: Column that identifies the features; by default a column `id` whose values differ (of a frame: its index),
             else the primary key.
-        crs: Of geometries and boxes; longitude and latitude by default.
+        crs: CRS of geometries and boxes; longitude and latitude by default.
         wide: A row per feature and a column per date (the mean), instead of a row per feature, interval and band.
-        geometry: Give a GeoDataFrame; by default as the features came.
-        as_xarray: Give an xarray.Dataset with the dimensions geometry, from, output and band.
-        executor: `inline`, `processes`, `processes:N`, `dask://host:port`; by default as the setting `executor`
-            says; where it is not set either, small jobs run in this process.
+        geometry: Return a GeoDataFrame; by default if the features are given as a GeoDataFrame or GeoSeries.
+        as_xarray: Return an xarray.Dataset with the dimensions geometry, from, output and band.
+        executor: `inline`, `processes`, `processes:N`, `dask://host:port`; by default the setting `executor`; if that
+            is not set either, small jobs run in this process.
         progress: Show a bar on standard error; by default in a terminal.
-        update: A long table (.parquet) of an earlier call or of `arpent stats`: its rows are kept where features,
-            imagery and what is asked are the same, only the others are computed, and the file is written anew. It is
-            made if it is not there.
+        update: A long table (.parquet) from an earlier call or from `arpent stats`. Rows are kept if their features,
+            imagery and query are unchanged; only the others are computed, and the file is rewritten. It is created if
+            it does not exist.
 
     Returns:
         A row per feature, interval, output and band: `id`, your columns, `from`, `to` (UTC), `output`, `band`, `min`,
         `max`, `mean`, `stDev`, `sample_count`, `no_data_count`, `geometry_pixel_count`, `valid_share`, the percentiles,
-        `status`, `reason`, `items` (docs/numbers.md). `frame.attrs["arpent"]` says where it comes from.
+        `status`, `reason`, `items` (docs/numbers.md). `frame.attrs["arpent"]` records how the numbers were made.
 
     Raises:
-        arpent.ArpentError: What is wrong, in words: a request, a file, a catalogue, a script.
+        arpent.ArpentError: Its message says what is wrong with a request, a file, a catalogue or a script.
 
     Example:
         >>> arpent.statistics("fields.gpkg", "earth-search", start="2023-04-01", end="2023-10-01", index="ndvi")
@@ -169,7 +169,7 @@ def answer_of(  # noqa: PLR0913
     progress: bool | None = None,
     earlier: Path | None = None,
 ) -> Answer:
-    """The answer to a query, before it is a frame or a file. `earlier`: a long table that is updated."""
+    """The answer to a query, before it becomes a frame or a file. `earlier`: a long table to update."""
     from rich.console import Console
 
     settings = load(catalog=str(catalog), executor=executor)

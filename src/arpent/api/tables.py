@@ -1,4 +1,4 @@
-"""Tables: the rows of the runs with the caller's ids and columns, long or wide."""
+"""Tables: the rows of the runs with the caller's ids and columns, as a long or wide table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from arpent.api.fields import ID, KEY
 
 OURS = ("from", "to", "output", "band")
 OPTIONAL = ("histogram_edges", "histogram_counts", "underflow", "overflow")
-"""Columns that are left out where nothing is in them."""
+"""Columns that are left out if they are empty."""
 
 
 def long_table(folders: Sequence[Path], fields: pa.Table) -> pa.Table:
@@ -54,11 +54,11 @@ def wide_table(rows: pa.Table, fields: pa.Table, statistic: str = "mean") -> pa.
 
 
 def _column_names(numbers: pa.Table) -> list[str]:
-    """The column of each row: its output, its band (if there are several), and the day on which its interval begins (no
-    two begin on one: they last a day at least)."""
+    """A name for each row: its output, its band (if there are several), and the day on which its interval begins. Days
+    differ, because an interval lasts at least a day."""
     bands = list(zip(numbers["output"].to_pylist(), numbers["band"].to_pylist(), strict=True))
     single = len(set(bands)) == len({output for output, _ in bands})
-    for between in "_.":  # a_b of output a or output a_b of another: ids have no dots
+    for between in "_.":  # a_b could be band b of output a, or output a_b: ids have no dots
         names = [output if single else f"{output}{between}{band}" for output, band in bands]
         if len(set(names)) == len(set(bands)):
             break

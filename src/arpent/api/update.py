@@ -1,4 +1,4 @@
-"""Update: the fingerprints that a long table carries, and the table as the results that a later request updates."""
+"""Update: the fingerprints that a long table carries, and how a later request uses the table as earlier results."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.feature import Features
 
 FINGERPRINTS = b"arpent.fingerprints"
-"""Key in the metadata of a long table: fingerprints of its rows, a Parquet file in base64."""
+"""Key in the metadata of a long table: fingerprints of its rows, as a Parquet file in base64."""
 PART = "part-{:06d}-0.parquet"
 PART_ROWS = 20_000
-"""Rows of a part of the earlier table, about: a worker reads the parts whole that have features of its partition."""
+"""Approximate rows per part of the earlier table: a worker reads whole every part with features of its partition."""
 TILE = 200
-"""Features of a group of neighbours, about: a part holds one group if each feature has 100 rows, several if fewer."""
+"""Approximate features in a group of neighbours: a part holds one group at 100 rows per feature, several at fewer."""
 
 
 def fingerprints_in(folders: Sequence[Path], fields: Fields, rows: pa.Table) -> bytes:
-    """What the runs noted of their rows, by the caller's ids; features that lie together follow each other, since they
-    will be in one partition. `folders`: where the runs wrote, each with `fingerprints`; `rows`: the long table that
-    these are for."""
+    """The fingerprints that the runs made of their rows, with the caller's ids. Features that lie close together follow
+    each other, since they will share a partition. `folders`: where the runs wrote, each with `fingerprints`; `rows`:
+    the long table that these are for."""
     files = [pq.ParquetFile(path) for folder in folders for path in sorted((folder / "fingerprints").iterdir())]
     marks = pa.concat_tables([LAYOUT.empty_table(), *(file.read() for file in files)])
     marks = marks.take(pa.array(_by_tile(marks["id"], fields.features)))
@@ -45,8 +45,8 @@ def fingerprints_in(folders: Sequence[Path], fields: Fields, rows: pa.Table) -> 
 
 
 def rows_digest(rows: pa.Table) -> str:
-    """Of the ids and numbers of a long table, by which they are known to be those that the fingerprints are of. The
-    same for the table in memory and as its file gives it back; the caller's columns may change."""
+    """Digest of a long table's ids and numbers, which shows whether fingerprints belong to it. It is the same for the
+    table in memory and as read from its file, and leaves out the caller's columns."""
     kept = pa.table({name: _plain(rows[name]) for name in (ID, *_numbers(rows))}).combine_chunks()
     sink = io.BytesIO()
     pq.write_table(kept, sink, compression="none", store_schema=False)
@@ -54,8 +54,8 @@ def rows_digest(rows: pa.Table) -> str:
 
 
 def earlier_results(path: Path, results: Path) -> str | None:
-    """Write the table at `path` as the results of a request, into the folder of results; its id. None if there is no
-    table yet, or one that was not left as it was written. Raises InvalidRequest if the file is no long table."""
+    """Write the table at `path` into the folder of results, as those of a request, and return its id. None if there is
+    no table yet, or it was changed after it was written. Raises InvalidRequest if the file is not a long table."""
     if not path.exists():
         return None
     try:
@@ -70,15 +70,15 @@ def earlier_results(path: Path, results: Path) -> str | None:
     try:
         own = pq.ParquetFile(pa.BufferReader(base64.b64decode(metadata[FINGERPRINTS])))
         marks = own.read()
-    except (OSError, ValueError, pa.ArrowException):  # other software cut them
+    except (OSError, ValueError, pa.ArrowException):  # other software truncated them
         return None
     request, digest = told(own)
     return _written(rows, marks, request, results) if digest == rows_digest(rows) else None
 
 
 def _by_tile(ids: pa.ChunkedArray, features: Features) -> NDArray[np.intp]:
-    """(m,): the order of these features by strips from west to east, in each from south to north. It depends on
-    nothing but the features."""
+    """(m,): the order of these features in strips from west to east, and from south to north within a strip. It depends
+    only on the features."""
     rows = pc.index_in(ids, value_set=pa.array(features.ids)).to_numpy()
     bounds = features.bounds[rows]
     x, y = bounds[:, 0] + bounds[:, 2], bounds[:, 1] + bounds[:, 3]
@@ -87,7 +87,7 @@ def _by_tile(ids: pa.ChunkedArray, features: Features) -> NDArray[np.intp]:
 
 
 def _check_long(path: Path, names: Sequence[str], *, ours: bool) -> None:
-    """Raises InvalidRequest unless these are the columns of a long table."""
+    """Raise InvalidRequest unless these are the columns of a long table."""
     if {ID, *OURS} <= set(names):
         return
     why = "it is a wide table: only a long one can" if ours else "`arpent stats` did not write it"
@@ -95,7 +95,8 @@ def _check_long(path: Path, names: Sequence[str], *, ours: bool) -> None:
 
 
 def _written(rows: pa.Table, marks: pa.Table, request: str, results: Path) -> str:
-    """Write rows and fingerprints in parts, as the engine does; the id of the request that they seem to be of."""
+    """Write rows and fingerprints in parts, as the engine does; returns the id of the request that they seem to be
+    from."""
     table = _as_part(rows, marks[ID].combine_chunks()).combine_chunks()
     job = str(uuid4())
     for name in ("parquet", "fingerprints"):
@@ -114,18 +115,18 @@ def _written(rows: pa.Table, marks: pa.Table, request: str, results: Path) -> st
 
 
 def _numbers(rows: pa.Table) -> list[str]:
-    """The columns of a long table behind the caller's."""
+    """The columns of a long table that follow the caller's."""
     names: list[str] = rows.column_names
     return names[names.index("from") :]
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Without the dictionary of a caller's categories, which a file does not keep."""
+    """The column without the dictionary of a caller's categories, which a file does not keep."""
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def _as_part(rows: pa.Table, ids: pa.Array) -> pa.Table:
-    """The rows as the engine writes them; a feature's id is its place in `ids`."""
+    """The rows as the engine writes them; a feature's id is its position in `ids`."""
     numbers = pc.index_in(rows[ID], value_set=ids.cast(rows[ID].type)).cast(pa.int64())
     layout = schema(())
     columns = {name: rows[name] for name in _numbers(rows)} | {ID: numbers}

@@ -1,4 +1,4 @@
-"""Zones: features are carried to a CRS in which a metre is a metre: the UTM zone of the place, as imagery is."""
+"""Zones: transforms features to a CRS in which a metre is a metre: the UTM zone of their place, as for the imagery."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from arpent.domain.crs import code
 from arpent.domain.feature import Features
 
 WIDTH = 6.0
-"""Degrees of a zone."""
+"""Width of a zone in degrees."""
 REACH = 4.5
-"""Degrees from the central meridian up to which features go with the zone of most of them: 1.5 beyond its edge."""
+"""Degrees from the central meridian up to which features use the zone of most of them: 1.5 beyond its edge."""
 HALF_TURN = 180.0
 STRETCHED = 3857
-"""Web Mercator: its metres are longer than those on the ground."""
+"""Web Mercator: distances in it are longer than on the ground."""
 
 
 def in_metres(features: Features) -> Iterator[Features]:
-    """The features, in one or more groups, in a CRS whose unit is a metre on the ground: their own, where it is
-    projected and one that requests may have, else UTM on WGS 84, those far apart in zones of their own."""
+    """The features, in one or more groups, in a CRS whose unit is a metre on the ground: their own, if it is projected
+    and requests may use it, else UTM on WGS 84. Features far apart are in zones of their own."""
     number = code(features.crs)
     if number not in (None, STRETCHED) and not features.crs.is_geographic:
         yield features
@@ -45,16 +45,16 @@ def in_metres(features: Features) -> Iterator[Features]:
 
 
 def one_in_metres(features: Features, place: int) -> Features:
-    """The feature at this place as `in_metres` carries it among all of them: its zone depends on the others."""
+    """The feature at this position, transformed as `in_metres` does with all: its zone depends on the others."""
     key = features.ids[place]
     group = next(group for group in in_metres(features) if key in group.ids)
     return group.take(np.flatnonzero(group.ids == key))
 
 
 def _centres(features: Features) -> NDArray[np.float64]:
-    """(n, 2): longitude and latitude of the middle of each box; NaN where there is none."""
+    """(n, 2): longitude and latitude of the centre of each bounding box; NaN where there is no box."""
     bounds = features.bounds.copy()
-    if features.crs.is_geographic:  # a box round the globe: a feature that is divided, or jumps, at 180 degrees
+    if features.crs.is_geographic:  # a box around the globe: the feature is split, or jumps, at 180 degrees
         for row in np.flatnonzero(bounds[:, 2] - bounds[:, 0] > HALF_TURN):
             longitudes = shapely.get_coordinates(features.geometries[row])[:, 0] % (2 * HALF_TURN)
             bounds[row, [0, 2]] = longitudes.min(), longitudes.max()

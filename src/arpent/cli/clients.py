@@ -1,4 +1,4 @@
-"""The commands of `arpent client`: who may use the server. A running server notices at its next request."""
+"""The commands of `arpent client`: who may use the server. A running server notices changes at its next request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEEP = "Keep the secret: it is stored hashed."
 LONGEST_NAME = 200
 """Maximum number of characters of a client's name."""
 LONGEST_OVERLAP = 24 * 366
-"""Hours for which a former secret may stay valid, at most: a year."""
+"""Maximum hours for which a former secret may stay valid: a year."""
 
 
 @app.command()
@@ -41,7 +41,7 @@ def add(
     """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
     if not name.strip():
         raise InvalidRequest("NAME is empty: give a label to recognise the client by")
-    if not name.isprintable():  # a line end would forge a line of the list, an escape sequence change the terminal
+    if not name.isprintable():  # a line end could fake a line of the list, an escape sequence change the terminal
         raise InvalidRequest(f"NAME {name!a:.80} has a line break or another character that cannot be printed")
     if len(name) > LONGEST_NAME:
         raise InvalidRequest(f"NAME has {len(name)} characters, at most {LONGEST_NAME} are allowed")
@@ -54,7 +54,7 @@ def add(
 
 @app.command("list")
 def list_clients(as_json: JsonOption = False) -> None:
-    """List all clients, oldest first."""
+    """List all clients, the oldest first."""
     found = _store().list()
     if as_json:
         typer.echo(json.dumps({"data": [_shown(client) for client in found]}))
@@ -66,7 +66,7 @@ def list_clients(as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(client: Named, as_json: JsonOption = False) -> None:
-    """Show a client: role, state, and since when its secret is valid."""
+    """Show one client: role, state, and since when its secret is valid."""
     shown = _shown(_known(_store(), client))
     if as_json:
         typer.echo(json.dumps(shown))
@@ -87,7 +87,7 @@ def rotate(
     ] = 24.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a new secret of a client. Without an overlap, its tokens end too."""
+    """Print a new secret of a client. Without an overlap, its tokens end, too."""
     store = _store()
     found = _known(store, client)
     secret = store.rotate(found.id, timedelta(hours=overlap))
@@ -100,7 +100,7 @@ def rotate(
 
 @app.command()
 def disable(client: Named, as_json: JsonOption = False) -> None:
-    """End all tokens of a client, and issue none until it is enabled. Its requests go on."""
+    """End all tokens of a client, and issue none until it is enabled. Its requests continue."""
     _change(client, "disable", as_json=as_json)
 
 
@@ -112,12 +112,12 @@ def enable(client: Named, as_json: JsonOption = False) -> None:
 
 @app.command()
 def remove(client: Named, as_json: JsonOption = False) -> None:
-    """Delete a client permanently; all its tokens end. Its requests stay and go on: an operator may stop them."""
+    """Delete a client permanently; all its tokens end. Its requests remain and continue: an operator may stop them."""
     _change(client, "remove", as_json=as_json)
 
 
 def _change(name: str, act: Literal["disable", "enable", "remove"], *, as_json: bool) -> None:
-    """Do what the store has a method for, and say so."""
+    """Call the store's method of this name, and report that it is done."""
     store = _store()
     client = _known(store, name)
     {"disable": store.disable, "enable": store.enable, "remove": store.remove}[act](client.id)
@@ -131,7 +131,7 @@ def _change(name: str, act: Literal["disable", "enable", "remove"], *, as_json: 
 
 
 def _printable(name: str) -> str:
-    """A name on one line; an older version took any."""
+    """The name on one line; an older version accepted any characters."""
     return name if name.isprintable() else ascii(name)
 
 
@@ -146,7 +146,7 @@ def _store() -> ClientStore:
 
 
 def _audit(act: str, client_id: str) -> None:
-    """Write who did it, if there is an audit log."""
+    """Write the act and the user to the audit log, if there is one."""
     who = _user()
     logging.getLogger(AUDIT).info(
         f"{act} by {who}: done", extra={"fields": {"user": who, "act": act, "target": client_id, "outcome": "done"}}
@@ -154,15 +154,15 @@ def _audit(act: str, client_id: str) -> None:
 
 
 def _user() -> str:
-    """Name of the user who calls the command; containers run as users without one."""
+    """Name of the user who runs the command; users in containers may have none."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # by version of Python, and on Windows
+    except (KeyError, OSError, ImportError):  # depends on the version of Python; also on Windows
         return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
 def _known(store: ClientStore, name: str) -> Client:
-    """The client of this id or name. Raises ClientNotFound, and InvalidRequest if several have the name."""
+    """The client with this id or name. Raises ClientNotFound, and InvalidRequest if several clients have the name."""
     if (client := store.find(name)) is not None:
         return client
     found = [each for each in store.list() if each.name == name]

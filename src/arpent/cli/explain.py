@@ -1,4 +1,4 @@
-"""`arpent explain`: how a feature's numbers came about, without a server."""
+"""`arpent explain`: how a feature's numbers were computed, without a server."""
 
 from __future__ import annotations
 

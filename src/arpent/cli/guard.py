@@ -1,11 +1,12 @@
-"""Guard: wraps a command. Every error becomes one line that says what is wrong and what to do, and an exit code;
-signals end the command; the garbage collector is off while it imports."""
+"""Guard: what surrounds every command. An error becomes one line that says what is wrong and what to do, and an exit
+code; signals end the command; the garbage collector is off during its imports."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -24,15 +25,19 @@ if TYPE_CHECKING:
     from arpent.settings import Settings
 
 FAULT, MISUSE = 1, 2
-"""Exit codes: the script is at fault, or arpent itself; the caller, the settings or the world."""
+"""Exit codes. FAULT: the script or arpent itself is at fault; MISUSE: the caller, the settings or the environment."""
 GRACE_SECONDS, INTERRUPTED = 15.0, 130
-"""After this many seconds a command that was asked to end ends as if it were killed, with this exit code."""
+"""Seconds after which a command that was asked to end is ended by force, and its exit code."""
 _asked = threading.Event()
-"""Set once this process was asked to end."""
+"""Set once this process has been asked to end."""
+_dropped = threading.Event()
+"""Set while a KeyboardInterrupt that Python dropped waits to be raised again."""
+AGAIN_SECONDS = 0.05
+"""Pause before it is raised again: the code that dropped it may make many calls in a row."""
 _loading = threading.Event()
-"""Set while a command is loaded."""
+"""Set while the modules of a command are imported."""
 WAYS_OUT = (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, SystemExit, BrokenPipeError)
-"""Exceptions that end a command in the normal way, by the framework or the user."""
+"""Exceptions that end a command normally, raised by the framework or the user."""
 
 
 EXTRAS = {
@@ -44,19 +49,19 @@ EXTRAS = {
     **dict.fromkeys(("dask", "distributed"), "dask"), **dict.fromkeys(("geopandas", "pandas", "xarray"), "frames"),
     "psycopg": "postgres", "botocore": "aws", "sentinelhub": "conformance", "opentelemetry": "otel",
 }  # fmt: skip
-"""Module → the extra of the package that installs it; all others belong to a plain install."""
+"""Module → the extra of arpent that installs it; all other modules belong to a plain install."""
 
 
 class Guarded(TyperGroup):
-    """A command group that handles the errors of all its commands, those of nested groups included."""
+    """A command group that handles the errors of all its commands, including those of nested groups."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except WAYS_OUT:
             raise
-        except BaseException as error:  # panics of libraries in Rust are no Exception
-            if _asked.is_set():  # a library made something else of the interrupt
+        except BaseException as error:  # a panic in a Rust library is not an Exception
+            if _asked.is_set():  # a library turned the interrupt into another error
                 raise KeyboardInterrupt from None
             if _shows_traceback():
                 raise
@@ -66,7 +71,7 @@ class Guarded(TyperGroup):
 
 
 NUMBA_CACHE = ("numba", "core", "caching.py")
-"""The file that raises a RuntimeError where neither the package's folder nor the home may be written."""
+"""The file of numba that raises a RuntimeError if neither the package's folder nor the home folder is writable."""
 NO_CACHE = "there is no folder for compiled kernels that this user may write: set NUMBA_CACHE_DIR to one"
 
 
@@ -91,7 +96,7 @@ def line_and_code(error: BaseException) -> tuple[str, int]:
 
 
 def read_text(path: Path, what: str) -> str:
-    """The text of a file that the user names. Raises InvalidRequest if it cannot be read or is not UTF-8."""
+    """The text of a file named by the user. Raises InvalidRequest if it cannot be read or is not UTF-8."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -101,7 +106,7 @@ def read_text(path: Path, what: str) -> str:
 
 
 def check_target(path: Path | None, option: str) -> None:
-    """Refuse a file that cannot be written, before the work whose result it would hold. Raises InvalidRequest."""
+    """Refuse an output file that cannot be written, before the work that it is for. Raises InvalidRequest."""
     if path is None:
         return
     if path.is_dir():
@@ -110,16 +115,16 @@ def check_target(path: Path | None, option: str) -> None:
         raise InvalidRequest(f"{option} {path}: there is no folder {path.absolute().parent}; create it")
     if path.exists() and not os.access(path, os.W_OK):
         raise InvalidRequest(f"{option} {path}: it may not be written by this user")
-    folder = Path(os.path.realpath(path)).parent  # where a new file takes the place of the old one
+    folder = Path(os.path.realpath(path)).parent  # where a new file replaces the old one
     if (path.is_file() or not path.exists()) and not os.access(folder, os.W_OK):
         raise InvalidRequest(f"{option} {path}: it may not be written by this user: see the permissions of {folder}")
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """For a block of imports: nothing is collected in it, and what it leaves is never walked over again. Both together
-    are a fifth of a second of a command that computes. Whoever asks this process to end need not wait, nor see which
-    module was in the midst: nothing has been begun."""
+    """Wrap a block of imports: garbage collection is off, and later collections skip the imported objects, which saves
+    a command that computes a fifth of a second. If the process is asked to end meanwhile, it ends at once and without a
+    traceback, since there is nothing to clean up."""
     gc.disable()
     _loading.set()
     try:
@@ -131,7 +136,7 @@ def loading() -> Iterator[None]:
 
 
 def settings_of(executor: str | None = None, catalog: str | None = None) -> Settings:
-    """The settings, with what the command line says instead. Raises InvalidSetting."""
+    """The settings; what the command line says takes precedence. Raises InvalidSetting."""
     with loading():
         from arpent.settings import load
 
@@ -139,8 +144,10 @@ def settings_of(executor: str | None = None, catalog: str | None = None) -> Sett
 
 
 def interrupt_on_signals(*, hang_up: bool) -> None:
-    """What asks this process to end acts as Ctrl-C: what was begun is cleared away, and asking again does not disturb
-    that. `hang_up`: also the end of its terminal, unless that is ignored, as below nohup."""
+    """Treat signals that ask this process to end like Ctrl-C: what was begun is cleaned up, and further signals do not
+    disturb that. `hang_up`: also when its terminal closes, unless that signal is ignored, as under nohup."""
+    if sys.unraisablehook is sys.__unraisablehook__:  # otherwise somebody else, such as pytest, has set the hook
+        sys.unraisablehook = _unraisable
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupt)
@@ -149,7 +156,7 @@ def interrupt_on_signals(*, hang_up: bool) -> None:
 
 
 def stop_on_signals() -> threading.Event:
-    """What is set when this process is asked to end, or was before: what that raised may have been dropped."""
+    """An event set when this process is asked to end, or was before: that exception may have been lost."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -159,9 +166,13 @@ def stop_on_signals() -> threading.Event:
 
 
 def _interrupt(*_: object) -> None:
-    """Python drops what is raised in a callback of its own, and a library may drop it, or wait for what it cut off."""
+    """Raise KeyboardInterrupt, and force the end later: Python drops what is raised in its own callbacks, and a library
+    may drop it, too, or wait for what it interrupted."""
     if _loading.is_set():
         os._exit(INTERRUPTED)
+    if _dropped.is_set():
+        _dropped.clear()
+        raise KeyboardInterrupt
     if _asked.is_set():
         return
     _asked.set()
@@ -169,6 +180,20 @@ def _interrupt(*_: object) -> None:
     end.daemon = True
     end.start()
     raise KeyboardInterrupt
+
+
+def _unraisable(dropped: sys.UnraisableHookArgs) -> None:
+    """What Python drops, as an interrupt in a finaliser or in a callback of a library, is raised again a moment later.
+    What is dropped while the process ends follows from that, and helps nobody."""
+    if not _asked.is_set():
+        sys.__unraisablehook__(dropped)
+    elif isinstance(dropped.exc_value, KeyboardInterrupt):
+        main = threading.main_thread().ident
+        assert main is not None, "it runs"
+        _dropped.set()
+        again = threading.Timer(AGAIN_SECONDS, signal.pthread_kill, (main, signal.SIGTERM))
+        again.daemon = True
+        again.start()
 
 
 def _one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`arpent jobs` and `arpent status`: read from the database alongside a running server."""
+"""`arpent jobs` and `arpent status`: read from the database next to a running server."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from arpent.wiring.store import job_reader
 
 POLL_SECONDS = 1.0
 PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
-"""The beginning of an id."""
+"""The beginning of a job's id."""
 MOST = 10_000
-"""Jobs among which a beginning is looked for, the newest first."""
+"""Number of the newest jobs that are searched for the beginning of an id."""
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 Lines = Iterator[dict[str, object]]
 
 
 def store(settings: Settings) -> JobStore:
-    """The jobs in this machine's database. Raises InvalidSetting if there is none, WorldError."""
+    """The jobs in the database of the settings. Raises InvalidSetting if there is none, WorldError."""
     return job_reader(settings)
 
 
@@ -61,7 +61,7 @@ def job_table(settings: Settings, owner: str | None, count: int, now: datetime) 
 
 
 def find_job(jobs: JobStore, job_id: str) -> Job:
-    """A job by its id, or by a beginning of it that no other job has. Raises InvalidRequest, JobNotFound."""
+    """The job with this id, or the only one whose id begins like this. Raises InvalidRequest, JobNotFound."""
     try:
         return jobs.get(str(UUID(job_id)))
     except ValueError:
@@ -75,7 +75,7 @@ def find_job(jobs: JobStore, job_id: str) -> Job:
 
 
 def observe(settings: Settings, job_id: str, *, watch: bool, pause: Callable[[float], None] = time.sleep) -> Lines:
-    """The status object; with `watch`, one after each pause until the job rests."""
+    """The job's status object; with `watch`, another one after each pause until the job rests."""
     jobs = store(settings)
     while True:
         job = find_job(jobs, job_id)
@@ -92,7 +92,7 @@ def show(lines: Lines, console: Console) -> dict[str, Any]:
         BarColumn(),
         TextColumn("{task.percentage:>5.1f} %  {task.fields[words]}"),
     )
-    first = last = next(lines)  # before the bar: what is wrong is told alone
+    first = last = next(lines)  # before the bar, so that an error is shown alone
     with Progress(*columns, console=console) as bar:
         task: TaskID = bar.add_task("", total=100, words="")
         for last in chain([first], lines):

@@ -1,4 +1,4 @@
-"""Main: every command with its options; what a command does is in the file of its name."""
+"""Main: every command with its options. What a command does is in the file named after it."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ app.add_typer(catalog_app, name="catalog")
 app.command()(conformance)
 
 WITH_FAILURES = 3
-"""Exit code of a job that is done, but not of all that was asked."""
+"""Exit code of a job that is done although some of what was asked for failed."""
 MOST_JOBS = 1_000_000
 """Maximum number of jobs of one list."""
 WIDEST = 400
-"""Columns of a table in a pipe."""
+"""Width in columns of a table that is written to a pipe."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -90,7 +90,7 @@ def work(
     executor: Annotated[str | None, typer.Option(help="processes, processes:N or dask://host:port.")] = None,
     attached: Annotated[bool, typer.Option(hidden=True, help="End when standard input closes.")] = False,
 ) -> None:
-    """Start a runner alongside other servers on the same database."""
+    """Start a runner in addition to other servers on the same database."""
     with loading():
         from arpent import worker
         from arpent.wiring import server
@@ -255,7 +255,7 @@ def jobs(
     if as_json:
         typer.echo(json.dumps({"data": list(watching.entries(settings_of(), owner, count))}))
     else:
-        # In a pipe lines are as long as they are: an id is never cut.
+        # In a pipe, lines may be long, so that an id is never cut.
         width = None if sys.stdout.isatty() else WIDEST
         Console(width=width).print(watching.job_table(settings_of(), owner, count, datetime.now(UTC)), crop=False)
 
@@ -294,7 +294,7 @@ def demo(
     from arpent.cli.demo.run import DemoOptions, demonstrate
 
     options = DemoOptions(folder=folder.resolve(), keep=keep, port=port)
-    settings_of()  # what is wrong with them is told here, not by the server that inherits them
+    settings_of()  # errors in them are reported here, not by the server that inherits them
     demonstrate(catalog, features, start, end, options, Console())
 
 
@@ -383,7 +383,7 @@ def _tell(line: str) -> None:
 
 
 def _end_of_job(status: dict[str, Any]) -> None:
-    """The exit code of a job that has ended: 1 if it failed, 3 if something in it did, or nothing has a number."""
+    """Exit with 1 if a job has failed, with 3 if something in it did or nothing has a number."""
     progress = status.get("progress", {})
     if status["status"] == "FAILED":
         raise typer.Exit(1)
@@ -393,7 +393,7 @@ def _end_of_job(status: dict[str, Any]) -> None:
 
 
 def _stop_at_end_of_input(stop: threading.Event) -> None:
-    # Not by sys.stdin: a thread that waits in it holds its lock, and Python cannot end.
+    # Not by sys.stdin: a thread that waits for it holds its lock, and Python cannot exit.
     while os.read(0, 1):
         pass
     stop.set()

@@ -1,4 +1,4 @@
-"""Options: what several commands have."""
+"""Options: those that several commands share."""
 
 from __future__ import annotations
 

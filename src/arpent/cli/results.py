@@ -24,28 +24,28 @@ from arpent.wire.result.collection import features_described
 from arpent.wire.result.reading import Row, is_result, rows_of
 
 BATCH = 2048
-"""Files read before their rows are packed into columns, or before they are compared; bounds memory."""
+"""Files read before their rows are packed into columns or compared, which limits memory."""
 IN_FLIGHT = 32
 """Files read concurrently: each waits for the store."""
 SCHEMES = ("s3", "gs")
 DESCRIBED, REPORTED = "/stac/collection.json", "/report/features.json"
-"""How the keys of a job's own files of JSON end."""
+"""Endings of the keys of a job's own JSON files, which are not results."""
 
 
 @dataclass(kw_only=True, slots=True)
 class _Found:
-    """What is in a folder of results."""
+    """What was found in a folder of results."""
 
     results: set[str] = field(default_factory=set)
     """Keys of the features' results."""
     homes: dict[str, str] = field(default_factory=dict)
-    """Key of each result that is folded → folder of the job whose table holds it."""
+    """Key of each folded result → folder of the job whose table contains it."""
 
 
 def collect(settings: Settings, url: str, tell: Callable[[str], None] = lambda line: None) -> pa.Table:
-    """The rows of every result file below a folder: a path, `s3://bucket/prefix` or `gs://bucket/prefix`, opened as the
-    server opens buckets. `tell` hears that some are missing. Raises InvalidRequest if there are none, or if it cannot
-    be known which count; WorldError."""
+    """The rows of all result files below a folder: a path, `s3://bucket/prefix` or `gs://bucket/prefix`, opened as the
+    server opens buckets. `tell` is called if some results are missing. Raises InvalidRequest if there are none, or if
+    it is unclear which of two contents counts; WorldError."""
     store, place = _open(settings, url)
     keys, found = list(store.list(place)), _Found()
     table = assemble(_batches(store, place, keys, found))
@@ -72,20 +72,20 @@ def _open(settings: Settings, url: str) -> tuple[ObjectStore, Location]:
 
 
 def _below(key: str) -> str:
-    """The prefix as a folder: job `a` must not include the files of job `ab`."""
+    """The prefix as a folder, so that job `a` does not include the files of job `ab`."""
     return f"{key.rstrip('/')}/" if key.strip("/") else ""
 
 
 def unfold(settings: Settings, url: str, tell: Callable[[str], None] = lambda line: None) -> int:
     """Write the files that a job folded into its table (docs/api.md#results), byte for byte, to where it would have
-    written them; returns how many. `tell` hears that some are missing. Raises InvalidRequest if there are none, if they
-    lie elsewhere, or if it cannot be known which count; WorldError."""
+    written them; returns how many. `tell` is called if some are missing. Raises InvalidRequest if there are none, if
+    they would lie elsewhere, or if it is unclear which of two contents counts; WorldError."""
     store, place = _open(settings, url)
     keys, found = list(store.list(place)), _Found()
     tables = sorted(filter(is_folded_table, keys))
     if not tables:
         raise InvalidRequest(f"There is nothing to unfold in {url}: give the folder of a job whose results are a table")
-    # A job's own files are no results: where there are no others, no table is read for this.
+    # A job's own files are not results: if there are no others, no table is read for this check.
     _check_files(store, place, {key for key in keys if key.endswith(".json") and not _is_ours(key)}, tables)
     for table in tables if len({_home(table) for table in tables}) > 1 else ():
         for key, _ in unfolded(store, place.at(table)):
@@ -105,20 +105,20 @@ def unfold(settings: Settings, url: str, tell: Callable[[str], None] = lambda li
 
 
 def _keep_home(found: _Found, key: str, table: str) -> None:
-    """Note whose result this is. Raises InvalidRequest if another job has folded one of its name."""
+    """Record which job has this result. Raises InvalidRequest if another job has folded a result with the same key."""
     home = _home(table)
     if found.homes.setdefault(key, home) != home:
         raise InvalidRequest(f"{key} is a result of two jobs, {found.homes[key]} and {home}: give the folder of one")
 
 
 def _home(table: str) -> str:
-    """The folder of the job whose table this is."""
+    """The folder of the job to which this table belongs."""
     return f"/{table}".rpartition(f"/{FOLDER}")[0].removeprefix("/")
 
 
 def _check_files(store: ObjectStore, place: Location, files: set[str], tables: list[str]) -> None:
-    """Files that are folded, too, were unfolded from any of the tables. Raises InvalidRequest if one was written by
-    something else: which of the two is newer is unknown."""
+    """Check that those files which are also in tables were unfolded from one of them. Raises InvalidRequest if
+    something else has written one, because it cannot be known which content is newer."""
     folded: dict[str, set[bytes]] = {}
     for table in tables if files else ():
         for key, content in unfolded(store, place.at(table)):
@@ -144,7 +144,7 @@ def _is_ours(key: str) -> bool:
 def _tell_missing(
     store: ObjectStore, place: Location, keys: list[str], count: int, tell: Callable[[str], None]
 ) -> None:
-    """Tell if the one job whose folder this is has more features than results."""
+    """Report missing results, if the folder is that of one job with more features than results."""
     described = [key for key in keys if f"/{key}".endswith(DESCRIBED)]
     if len(described) != 1:
         return
@@ -157,7 +157,7 @@ def _tell_missing(
 
 
 def _around(url: str, place: Location, table: str) -> str:
-    """The folder in which the job's lies, to which its template may lead."""
+    """The folder that contains the job's folder, in case the job's template leads out of its own."""
     above = f"/{table}".split(f"/{FOLDER}")[0].rpartition("/")[0].removeprefix("/")
     return place.at(above).url if "://" in url else str(Path(url).resolve().parent / above)
 
@@ -174,8 +174,8 @@ def _batches(store: ObjectStore, place: Location, keys: list[str], found: _Found
 
 
 def _folded_batches(store: ObjectStore, place: Location, tables: list[str], found: _Found) -> Iterator[list[Row]]:
-    """The rows of files that are folded; of two contents of a key, those of the later table. Some or all may have been
-    unfolded, before or after features were processed again."""
+    """The rows of folded files. If several tables contain a key, the later table counts. Some or all files may also
+    have been unfolded, before or after features were processed again."""
     for table in reversed(tables):
         mine: set[str] = set()
         rows: list[Row] = []

@@ -1,4 +1,4 @@
-"""Row lines: what the rows of a job came to, in words and as an exit code."""
+"""Row lines: the outcomes of a job's rows, in words and as an exit code."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ WORDS = {
     "withoutImagery": "without imagery",
     "failed": "failed",
 }
-"""Field of a task object's `progress.rows` → its name for a person."""
+"""Field of a task object's `progress.rows` → wording for people."""
 
 
 def row_lines(rows: Mapping[str, Any]) -> Iterator[str]:
-    """A line with the counts, and one for each of the commonest reasons of failures. `rows`: as in a task object."""
+    """A line with the counts, and one for each of the most common reasons for failure. `rows`: as in a task object."""
     counts = ", ".join(f"{rows[field]:,} {words}" for field, words in WORDS.items())
     yield f"{sum(rows[field] for field in WORDS):,} rows (a feature in an interval): {counts}"
     if rows.get("kept"):
@@ -25,5 +25,5 @@ def row_lines(rows: Mapping[str, Any]) -> Iterator[str]:
 
 
 def all_well(rows: Mapping[str, Any] | None) -> bool:
-    """Whether no row failed and, if there are any rows, some have numbers. None: an older version counted none."""
+    """Whether no row failed and, if there are any, some have numbers. None: an older version did not count."""
     return rows is None or (not rows["failed"] and (rows["withNumbers"] > 0 or not any(rows[field] for field in WORDS)))

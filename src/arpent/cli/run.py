@@ -25,11 +25,11 @@ from arpent.wire.request.parse import parse_batch
 from arpent.wiring import local
 
 INCOMPLETE_KINDS = (INCOMPLETE, "intervals-failed")
-"""Of features that lack some of their intervals, for an error."""
+"""Kinds of findings about features that lack some of their intervals because of an error."""
 COMPILING = "COMPILING, once"
 """What the bar says while kernels are compiled for this machine; see `arpent warm`."""
 COMMONEST = 5
-"""Kinds of findings that are told."""
+"""Maximum number of kinds of findings that are reported."""
 
 
 def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
     with ExitStack() as shown:
 
         def show(**fields: Any) -> None:
-            if not progress.live.is_started:  # not before the request is known to be valid
+            if not progress.live.is_started:  # only once the request is known to be valid
                 shown.enter_context(progress)
             progress.update(bar, **fields)
 
@@ -86,7 +86,7 @@ def _outcome(job: Job, findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 def commonest(findings: Sequence[Finding]) -> Iterator[tuple[tuple[str, str], int, str]]:
-    """((verdict, kind), how many features, the message of the first of them), the commonest first."""
+    """((verdict, kind), number of features, message of the first of them), the most common first."""
     first: dict[tuple[str, str], str] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for each in findings:

@@ -1,4 +1,4 @@
-"""`arpent serve`: the HTTP API in this process and a runner in another, so that processing never slows an answer."""
+"""`arpent serve`: the HTTP API in this process and a runner in another, so that processing never slows answers."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from arpent.wiring import server
 
 log = logging.getLogger("arpent.cli.serve")
 LONGEST_PAUSE = 30.0
-"""Longest pause between two starts of a runner that keeps dying, in seconds."""
+"""Maximum seconds between two starts of a runner that keeps dying."""
 
 MOST_FILES, MOST_WAITING = 65_536, 2_048
-"""Open files that are of use, and connections that wait to be accepted."""
+"""Maximum number of open files that is useful, and of connections that wait to be accepted."""
 GRACE_SECONDS = 10
-"""Seconds that running requests get to end when the server ends."""
+"""Seconds that running requests have to finish when the server shuts down."""
 KEPT_SECONDS = 75
-"""Seconds that a connection is kept between two requests: longer than clients wait between two looks at a job. A
-request that is on its way while its connection is closed fails, and clients do not send it again."""
+"""Seconds that an idle connection is kept: longer than clients wait between two status requests. A request that arrives
+while its connection is being closed fails, and clients do not send it again."""
 
 
 def serve(settings: Settings) -> None:
@@ -44,7 +44,7 @@ def serve(settings: Settings) -> None:
     worker.check_places(settings)
     check_listening(settings.host, settings.port)
     application = server.application(settings)
-    stop = stop_on_signals()  # uvicorn raises again what it caught, when it has ended
+    stop = stop_on_signals()  # when uvicorn has ended, it raises again the signals that it caught
     if stop.is_set():
         raise KeyboardInterrupt
     keeper = threading.Thread(target=_keep_runner, args=(settings, stop), name="runner-keeper")
@@ -71,8 +71,8 @@ def serve(settings: Settings) -> None:
 
 
 def all_files() -> int:
-    """Allow this process as many open files as it may allow itself; returns how many. Half of them are for connections,
-    an eighth for those that are accepted at once: where none is left no other connection is accepted, either."""
+    """Raise this process's limit of open files as far as allowed; returns the limit. Half of it is for connections, an
+    eighth for those accepted at once: without a free file, no further connection is accepted."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft == resource.RLIM_INFINITY or soft >= most:
@@ -96,7 +96,7 @@ def check_listening(host: str, port: int) -> None:
             socket.create_server(address[:2], family=family).close()
         except OSError as error:
             refusals.append(error)
-    # An address that this machine lacks, such as ::1 for localhost, is passed over if there is another.
+    # An address that this machine lacks, such as ::1 for localhost, is ignored if another one works.
     grave = [error for error in refusals if getattr(error, "errno", None) != errno.EADDRNOTAVAIL]
     if grave or len(refusals) >= max(1, len(found)):
         first = (grave or refusals)[0]
@@ -109,13 +109,13 @@ def check_listening(host: str, port: int) -> None:
 
 
 def _keep_runner(settings: Settings, stop: threading.Event) -> None:
-    """Keep a runner running. It ends when its standard input closes, so it never outlives this process."""
+    """Restart the runner whenever it ends. It ends when its standard input closes, so never outlives this process."""
     pause = 0.5
     while not stop.is_set():
         began = time.monotonic()
         try:
             ended = _run(settings, stop)
-        except OSError as error:  # no memory, no processes: it may pass, and without a runner nothing moves
+        except OSError as error:  # no memory or processes: it may pass, and without a runner no job advances
             ended = f"it cannot be started: {error}"
         if ended is None:
             return
@@ -125,8 +125,8 @@ def _keep_runner(settings: Settings, stop: threading.Event) -> None:
 
 
 def _run(settings: Settings, stop: threading.Event) -> str | None:
-    """Start a runner and wait for its end; returns how it ended, None after `stop`. Raises OSError if no process can be
-    started."""
+    """Start a runner and wait for it to end; returns how it ended, or None after `stop`. Raises OSError if no process
+    can be started."""
     command = [sys.executable, "-m", "arpent", "work", "--attached", "--executor", settings.executor]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as runner:
         while runner.poll() is None and not stop.wait(0.2):
@@ -140,8 +140,8 @@ def _run(settings: Settings, stop: threading.Event) -> str | None:
 
 
 def _wait(runner: subprocess.Popen[bytes]) -> None:
-    """Wait for the runner to give back its work, which takes seconds. A runner that hangs is killed; its leases run
-    out."""
+    """Wait until the runner has returned its work, which takes seconds. A runner that hangs is killed; its leases
+    expire."""
     try:
         runner.wait(15)
     except subprocess.TimeoutExpired:

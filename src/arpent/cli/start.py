@@ -1,4 +1,4 @@
-"""Start: the command line in a process of its own."""
+"""Start: runs the command line as a process of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
 def start() -> None:
     """Run the command that the arguments name, and end the process."""
     ending: list[int] = []
-    atexit.register(_end_at_once, ending)  # first of all, so that it is called last
+    atexit.register(_end_at_once, ending)  # registered first, so that it is called last
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end_before_it_began)
@@ -33,7 +33,7 @@ def start() -> None:
 
 
 class _ForgivingFile(io.FileIO):
-    """A file whose disk may be full: then what is written is lost."""
+    """A file that loses what is written to it while its disk is full."""
 
     def write(self, content: Any) -> int:
         try:
@@ -45,7 +45,7 @@ class _ForgivingFile(io.FileIO):
 
 
 def _outlive_full_log() -> None:
-    """Work goes on where the file that standard error goes to takes no more of what it tells."""
+    """Let work go on when standard error is a file on a full disk."""
     if sys.stderr is None or sys.stderr.closed or sys.stderr.isatty():
         return
     file = io.BufferedWriter(_ForgivingFile(sys.stderr.fileno(), "w", closefd=False))
@@ -53,14 +53,14 @@ def _outlive_full_log() -> None:
 
 
 def _end_before_it_began(*_: object) -> None:
-    """While modules are loaded nothing is to be cleared away, and what is raised in the midst of them is told by their
-    lines."""
+    """End at once while modules are loaded: there is nothing to clean up, and an exception would be reported with a
+    line of whichever module it hit."""
     os._exit(130)
 
 
 def _end_at_once(ending: list[int]) -> None:
-    """End a process whose command is done, and which all others have left that asked to be called at its end. Python
-    would take its modules apart one by one for a tenth of a second."""
+    """End a process whose command is done, after all other exit handlers. Python would spend a tenth of a second on
+    taking its modules apart one by one."""
     if not ending:
         return
     try:
@@ -68,5 +68,5 @@ def _end_at_once(ending: list[int]) -> None:
             if stream is not None and not stream.closed:  # None: the process was started without it
                 stream.flush()
     except OSError:
-        return  # Python says what went wrong
+        return  # Python reports what went wrong
     os._exit(ending[0])

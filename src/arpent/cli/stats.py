@@ -21,7 +21,7 @@ from arpent.wiring import local
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsOptions:
-    """What was typed."""
+    """The options as typed on the command line."""
 
     features: Path
     catalog: str
@@ -90,7 +90,7 @@ def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
 
 
 def _numbers(text: str | None) -> tuple[float, ...]:
-    """`5,50,95`. Raises InvalidRequest."""
+    """The numbers in `5,50,95`. Raises InvalidRequest."""
     try:
         return tuple(float(part) for part in names_of(text))
     except ValueError:
@@ -98,7 +98,7 @@ def _numbers(text: str | None) -> tuple[float, ...]:
 
 
 def _classes(text: str | None) -> dict[str, int]:
-    """`vegetation=4,soil=5`. Raises InvalidRequest."""
+    """The classes in `vegetation=4,soil=5`. Raises InvalidRequest."""
     try:
         return {name.strip(): int(value) for name, value in (part.split("=") for part in names_of(text))}
     except ValueError:

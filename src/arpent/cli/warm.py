@@ -1,4 +1,4 @@
-"""Warm: compiles the kernels of this machine into their cache, by the work of small jobs on a made landscape."""
+"""Warm: compiles this machine's kernels into their cache, by running small jobs on a generated landscape."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ DEGREES = 4326
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A job that needs kernels which others may not."""
+    """A job that needs kernels which the other examples may not need."""
 
     name: str
-    """What is special about it."""
+    """What is special about this job."""
     sample_type: str = "FLOAT32"
-    """Of its output."""
+    """Sample type of its output."""
     mask_bands: str = "1"
-    """Of its dataMask: one for all outputs, or the outputs that have one."""
+    """Bands of its dataMask: one for all outputs, or the outputs that have one."""
     mosaicking: str = "SIMPLE"
     resampling: str = "NEAREST"
     degrees: bool = False
@@ -82,7 +82,7 @@ EXAMPLES = (
 
 
 def warm(settings: Settings, told: Callable[[str], None]) -> None:
-    """Run each example; `told` hears its name before. Raises what a job raises."""
+    """Run each example, after calling `told` with its name. Raises what a job raises."""
     with TemporaryDirectory(prefix="arpent-") as folder:
         for bucket in ("fields", "results"):
             Path(folder, bucket).mkdir()
@@ -123,7 +123,7 @@ def _body(example: Example, land: Landscape) -> str:
 
 
 def _calculations(example: Example) -> dict[str, Any]:
-    """Edges are of the type of the output: 100, or 100.0."""
+    """Edges of bins have the type of the output: 100, or 100.0."""
     low, high = (0.0, 100.0) if example.sample_type in ("FLOAT32", "AUTO") else (0, 100)
     histogram = {"nBins": 10, "lowEdge": low, "highEdge": high}
     return {

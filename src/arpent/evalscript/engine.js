@@ -1,4 +1,4 @@
-// Our side of an interpreter: runs before any user text, keeps the intrinsics it needs, takes away what no script needs.
+// arpent's code in an interpreter: runs before any user text, saves intrinsics, and removes what no script needs.
 (function (SEGMENTS, NAMES) {
   'use strict';
   const LINES = 100, WIDTH = 500, STACK = 2000, ANSWER = 200000, CALLS = SEGMENTS + 1;
@@ -20,11 +20,11 @@
   }
   const cut = (words, length) => apply(slice, words, [0, length]);
   const put = (target, key, value) => define(target, key, { value, enumerable: true, configurable: true, writable: true });
-  // Arguments come in here, not as arguments: the binding would push them onto an array, and a script may own `push`.
+  // Arguments arrive here: the binding would push real arguments onto an array, and a script may have replaced `push`.
   const post = create(null);
 
-  // ---- what a script says, and what goes wrong in it; JSON is put together from strings and numbers only, because a
-  // script may give every object a toJSON
+  // ---- what a script logs and throws; JSON is assembled from strings and numbers only, because a script may give every
+  // object a toJSON
   let lines = [], said = 0;
   function say(...parts) {
     said += 1;
@@ -54,7 +54,7 @@
     }
     return stringify(message) + ',' + stringify(stack) + ',' + stringify(classOf(error));
   }
-  // By the prototypes kept from before the script ran: its own `instanceof` and `name` may say anything.
+  // Uses the prototypes saved before the script ran, because a script can forge `instanceof` and `name`.
   function classOf(error) {
     try {
       for (let i = 0; i < classes.length; i++) if (apply(isPrototype, classes[i][1], [error])) return classes[i][0];
@@ -67,7 +67,7 @@
     return '{' + body + ',"log":' + drain() + '}';
   }
 
-  // ---- enums whose misspelt members are noticed
+  // ---- enums that record misspelt members
   const misspelt = [];
   function members(name, known) {
     const table = create(null);
@@ -108,14 +108,14 @@
     return '{"declared":' + (answer === undefined ? 'null' : answer) + ',"misspelt":[' + names + ']}';
   });
 
-  // ---- scenes: `given` is a list of [key, "orbits" | "tiles" | null, fields]; one source stands alone, several by key
+  // ---- scenes: `given` is a list of [key, "orbits" | "tiles" | null, fields]; a single source is returned alone, several by key
   const instant = (fields) => new Day(fields.date === undefined ? fields.dateFrom : fields.date);
   function hidden(target, name, value) {
     define(target, name, { value, enumerable: false, configurable: true, writable: true });
   }
   function scened(kind, fields) {
     if (kind === null) return {};
-    const scenes = create(arrays); // the old array form: scenes[i].date, scenes.length
+    const scenes = create(arrays); // the older array form: scenes[i].date, scenes.length
     scenes[kind] = fields;
     for (let i = 0; i < fields.length; i++) hidden(scenes, i, { ...fields[i], date: instant(fields[i]) });
     hidden(scenes, 'length', fields.length);
@@ -167,8 +167,8 @@
     }
     return '[' + rows + ']';
   });
-  // The older way: filterScenes(scenes, inputMetadata) gets the scenes of the one source in an array, and returns those
-  // that stay.
+  // The older function: filterScenes(scenes, inputMetadata) receives the scenes of the only source as an array, and
+  // returns those to keep.
   const filter = () => guarded(() => {
     const { given, from, to } = parse(post.first), user = script.filterScenes, fields = given[0][2];
     const scenes = [], before = [];
@@ -211,8 +211,8 @@
   }
   const view = (kind, offset, length) => new kinds[kind](room.buffer, room.start + offset, length);
 
-  // Whatever evaluatePixel returned that is not plain numbers where they belong. What is undefined or null in an array
-  // is 0 in an output of an integer type, else NaN; an output that is missing is NaN.
+  // Handles results of evaluatePixel other than plain numbers in the expected places. undefined or null in an array
+  // becomes 0 in an output of an integer type, otherwise NaN; a missing output becomes NaN.
   function odd(outputs, images, columns) {
     const missing = new kinds.f8(outputs.length + 1), zeros = new kinds.f8(outputs.length + 1);
     const clear = () => { for (let q = 0; q <= outputs.length; q++) missing[q] = zeros[q] = 0; };
@@ -247,7 +247,7 @@
         if (absent === 0) zeros[q] += zero;
       }
     }
-    // How many samples each output was missing for, then those with nothing at all, then per output those with zeros.
+    // Numbers of samples: per output, those that lack it; those without any result; per output, those with undefined as 0.
     function gaps() {
       let counts = '';
       for (let q = 0; q <= outputs.length; q++) counts += missing[q] + ',';
@@ -257,7 +257,7 @@
     }
     return { settle, gaps };
   }
-  // An output may be called as what all objects or arrays have: `constructor`, `toString`, `map`, `length`.
+  // An output may have the name of something that all objects or arrays have: `constructor`, `toString`, `map`, `length`.
   function outputOf(result, id) {
     const own = apply(owns, result, [id]);
     if (own && id === 'length' && isArray(result)) return undefined;
@@ -277,8 +277,8 @@
     call = { scenes: scenesOf(given, fusion), input, custom: {}, output: { userData: undefined } };
     return 'null';
   });
-  // Runs harness number ⌊first / CALLS⌋ over first % CALLS segments; the answer's faults are [segment, message, stack,
-  // class] of those that threw. Once these texts fill it, only [segment]: what the one before it says.
+  // Runs harness number ⌊first / CALLS⌋ over first % CALLS segments. The answer's faults are [segment, message, stack,
+  // class] for those that threw; once these texts reach the limit, only [segment], which repeats the fault before it.
   const run = () => guarded(() => {
     const segments = post.first % CALLS, harness = harnesses[(post.first - segments) / CALLS];
     const { scenes, input, custom, output } = call, bounds = room.bounds, span = harness.span;

@@ -1,7 +1,7 @@
-"""Harness: JavaScript generated for one script and one layout: the loop that calls evaluatePixel for every sample.
+"""Harness: generates the JavaScript loop that calls evaluatePixel for every sample, for one script and one layout.
 
-Its shape was chosen by measurement: a fresh object literal per sample inside a strict closure over typed arrays, and
-`typeof` as the only check of what comes back; everything else goes to the slow path in engine.js.
+Measurement chose its shape: a fresh object literal per sample, in a strict closure over typed arrays, and `typeof` as
+the only check of returned values. Values that fail this check take the slow path in engine.js.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _views(layout: MemoryLayout) -> str:
 
 
 def _samples(evalscript: Evalscript, layout: MemoryLayout) -> tuple[str, str]:
-    """Statements to run first, and the expression of evaluatePixel's first argument."""
+    """Returns the statements to run before the call, and the expression for evaluatePixel's first argument."""
     before, values, first = "", [], 0
     for number, (entry, columns) in enumerate(zip(evalscript.inputs, layout.inputs, strict=True)):
         loop, value = _source(entry.bands, columns, first, layout.capacity, f"s{number}")
@@ -97,7 +97,7 @@ def _literal(bands: Sequence[str], columns: Sequence[Column], first: int, place:
 
 
 def _value(stored: str, scale: tuple[float, float]) -> str:
-    """`stored * factor + summand` in doubles, without steps that change nothing."""
+    """JavaScript for `stored * factor + summand`, omitting a factor of 1 and a summand of 0."""
     factor, summand = scale
     product = stored if factor == 1 else f"{stored} * {float(factor)!r}"
     return product if summand == 0 else f"{product} + {float(summand)!r}".replace("+ -", "- ")

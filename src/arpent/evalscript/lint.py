@@ -1,4 +1,4 @@
-"""Lint: faults and likely mistakes in a script, found before it runs."""
+"""Lint: finds errors and likely mistakes in a script before it runs."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _MASK_IN_USE = re.compile(rf"\.\s*{DATA_MASK}\b|\[\s*['\"]{DATA_MASK}['\"]\s*\]|
 _CONSTANT_MASK = re.compile(rf"\b{DATA_MASK}\s*:\s*\[\s*(?:1|true)\s*\]")
 
 _BEFORE = 100
-"""Letters before a word in quotes in which its bracket is looked for."""
+"""Number of characters before a quoted word in which to look for its opening bracket."""
 MOST_NAMES, MOST_FUNCTIONS = 100, 1000
-"""Maximum number of undefined names that are told, and of own functions of a script that one may have meant."""
+"""Maximum number of undefined names to report, and of the script's own functions to suggest instead."""
 MOST_HINTS, LONGEST_HINT = 20, 300
-"""Maximum number of hints about one script, and of the letters of each: names in a script may be of any length."""
+"""Maximum number of hints per script, and of characters per hint: names in a script may be of any length."""
 
 
 class Gravity(StrEnum):
@@ -44,7 +44,7 @@ class Gravity(StrEnum):
     ERROR = "error"
     """The script will be refused."""
     WARNING = "warning"
-    """The script runs, but probably not as meant."""
+    """The script runs, but probably not as intended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +60,12 @@ class Remark:
     column: int | None = None
     """Column in the user's text, from 1; None if unknown."""
     undefined: str = ""
-    """The name that is not defined, if that is what is wrong."""
+    """The undefined name, if the remark is about one; otherwise empty."""
 
 
 def lint(evalscript: Evalscript, collections: Mapping[str, Collection]) -> tuple[Remark, ...]:
-    """All remarks about a script, errors first. `collections`: key of an input (its datasource, or else its number) →
-    its collection; the bands of an input without an entry are not checked."""
+    """All remarks about a script, errors first. `collections`: key of an input (its datasource, or its number if it has
+    none) → its collection; the bands of an input without an entry are not checked."""
     remarks = (*_unknown(evalscript, collections), *_masks(evalscript), *_names(evalscript, collections))
     return tuple(sorted(remarks, key=lambda remark: list(Gravity).index(remark.gravity)))
 
@@ -110,12 +110,12 @@ def _near(word: str, known: Sequence[str]) -> str:
 
 
 def callable_names(source: str) -> list[str]:
-    """Functions that a script may call: those that are built in, and the first of its own."""
+    """Functions that a script may call: the built-in ones, and up to MOST_FUNCTIONS of its own."""
     return [*sorted(built_in()), *own_functions(source)[:MOST_FUNCTIONS]]
 
 
 def undefined(name: str, known: Sequence[str], gravity: Gravity, line: int | None, column: int | None) -> Remark:
-    """Remark about a name that is neither built in nor defined by the script. `known`: the names that it may call."""
+    """A remark about a name that is neither built in nor defined by the script. `known`: names to suggest instead."""
     if name in OLDER:
         message = f"{name} is not defined: {OLDER[name]}"
     else:
@@ -139,8 +139,8 @@ def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Ite
 
 
 def script_hints(evalscript: Evalscript) -> tuple[str, ...]:
-    """Likely mistakes that would cost a whole job: misspelt names of service functions, and parts of setup() that have
-    no effect; the first MOST_HINTS, since each task object shows them."""
+    """The first MOST_HINTS mistakes that could waste a whole job: misspelt names of service functions, and parts of
+    setup() without effect. The number is limited because every task object shows the hints."""
     near = (f"line {one.place.line}: {_misnamed(one)}" for one in misnamed(evalscript.source))
     return tuple(hint[:LONGEST_HINT] for hint in islice(chain(near, evalscript.remarks), MOST_HINTS))
 
@@ -193,18 +193,18 @@ def _masks(evalscript: Evalscript) -> Iterator[Remark]:
 
 
 def _without_declarations(code: str) -> str:
-    """The code without words in quotes, except keys such as samples["dataMask"]."""
+    """The code with all quoted words emptied, except keys such as samples["dataMask"]."""
     return _STRING.sub(lambda found: found[0] if _is_key(code, found.start()) else "''", code)
 
 
 def _is_key(code: str, start: int) -> bool:
-    """Whether the word at `start` is in a bracket that follows a name: `sample[`, not `bands: [`."""
+    """Whether the quoted word at `start` follows a name and a bracket: `sample[`, not `bands: [`."""
     bracket = code[max(0, start - _BEFORE) : start].rstrip()
     name = bracket[:-1].rstrip()
     return bracket.endswith("[") and name != "" and (name[-1].isalnum() or name[-1] in "_)]")
 
 
 def _line_of(source: str, word: str) -> int | None:
-    """The line in which the word first stands, from 1; None if nowhere."""
+    """Number of the first line that contains the word, from 1; None if there is none."""
     pattern = re.compile(rf"(?<![\w]){re.escape(word)}(?![\w])", re.IGNORECASE)
     return next((number for number, line in enumerate(source.splitlines(), start=1) if pattern.search(line)), None)

@@ -8,14 +8,14 @@ from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK
 
 _SHOWN = 20
-"""Outputs that a message names."""
+"""Maximum number of outputs that a message names."""
 
 
 def mask_of(entry: Mapping[str, object] | None, outputs: Sequence[str]) -> tuple[dict[str, int | None], int]:
-    """Output id → band of the mask or None, and the number of bands of the mask. `entry` is dataMask's entry in
-    setup().output.
+    """Returns (output id → its band of the mask, or None if it is not masked; number of bands of the mask).
 
-    `bands: 1` masks all outputs, `bands: [ids]` the listed ones in that order. Raises ScriptSetupError.
+    `entry` is dataMask's entry in setup().output: `bands: 1` masks all outputs, `bands: [ids]` the listed ones in that
+    order. Raises ScriptSetupError.
     """
     if entry is None:
         return dict.fromkeys(outputs), 0
@@ -39,7 +39,7 @@ def mask_of(entry: Mapping[str, object] | None, outputs: Sequence[str]) -> tuple
 
 
 def mask_lines(outputs: Sequence[str]) -> str:
-    """The lines to add to a script without a dataMask output, for messages."""
+    """Message text that says what to add to a script without a dataMask output."""
     return (
         "setup().output has no dataMask, so nothing says which samples count. Add three things: "
         '"dataMask" to the bands of input; '

@@ -1,6 +1,6 @@
-"""Names: functions that a script calls but that are not defined, and bands that it reads but does not request.
+"""Names: finds functions that a script calls but does not define, and bands that it reads but did not request.
 
-A cheap scan without a parser, which reports warnings only. It prefers to miss a mistake over blaming a correct script.
+This is a cheap scan without a parser, for warnings only. It would rather miss a mistake than flag a correct script.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INSIDE: Mapping[str, tuple[re.Pattern[str], str]] = {
     "`": (re.compile(r"(?:\\.|[^`\\])*+", re.DOTALL), "`"),
     "/": (re.compile(r"(?:\\.|[^/\\\n])*+", re.DOTALL), "/"),
 }
-"""How it begins → what it may hold, as far as it goes, and how it ends."""
+"""Opening delimiter → (pattern of everything up to the closing delimiter, closing delimiter)."""
 _WORD = re.compile(r"(?<![\w$.])[A-Za-z_$][\w$]*")
 _CALL = re.compile(r"(?<![\w$.#])([A-Za-z_$][\w$]*)\s*\(")
 _OPEN = re.compile(r"\s*+\(")
@@ -71,7 +71,7 @@ def built_in() -> frozenset[str]:
 
 
 def unknown_calls(source: str) -> Iterator[Place]:
-    """Names that are called but appear nowhere else in the script, each once."""
+    """Names that are called, but neither built in nor used in any other way in the script; each once."""
     code = _blank(source)
     known = {*_KEYWORDS.split(), *_LANGUAGE.split(), *built_in(), *_defined(code)}
     lines = _line_ends(code)
@@ -83,7 +83,7 @@ def unknown_calls(source: str) -> Iterator[Place]:
 
 
 def unasked_bands(source: str, asked: Sequence[str], offered: Sequence[str]) -> Iterator[Place]:
-    """Bands of the collections that the script reads as `….NAME` without asking for them in setup(), each once."""
+    """Bands of the collections that the script reads as `….NAME` but does not request in setup(); each once."""
     code = _blank(source)
     lines = _line_ends(code)
     wanted = {*offered} - {*asked}
@@ -102,13 +102,13 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
 
 def _folded(word: str) -> str:
-    """The word without what people confuse: case, and the zero of B08."""
+    """The word without differences that are often overlooked: in upper case, and B08 without its zero."""
     return re.sub(r"(?<!\d)0(?=\d)", "", word.upper())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misnamed:
-    """A function that the script defines but that is never called, because its name is slightly wrong."""
+    """A function of the script that nothing calls, because its name is slightly wrong."""
 
     place: Place
     """Where the function is defined."""
@@ -117,7 +117,7 @@ class Misnamed:
 
 
 def uncalled_functions(source: str) -> Iterator[Place]:
-    """Top-level functions that the script itself does not mention again; those that the service calls are included."""
+    """Top-level functions that the script does not mention again, including those that the service calls."""
     code = _blank(source)
     starts: dict[str, list[int]] = {}
     for word in _WORD.finditer(code):
@@ -149,7 +149,7 @@ def _blank(source: str) -> str:
     """The script with comments, strings, templates and regular expressions replaced by spaces; positions stay the
     same."""
     pieces, done, position = [], 0, 0
-    hopeless: dict[str, int] = {}  # kind → up to where its end was looked for in vain: nothing is read twice
+    hopeless: dict[str, int] = {}  # kind → how far its end was searched for in vain, to read nothing twice
     while (opening := _OPENING.search(source, position)) is not None:
         position = opening.start() + 1
         kind = opening[0].lstrip()
@@ -168,7 +168,7 @@ def _blank(source: str) -> str:
 
 
 def _defined(code: str) -> set[str]:
-    """Names that stand anywhere except as the callee of a call: in a declaration, parameter or method."""
+    """Names that occur other than as the callee of a call: in a declaration, or as a parameter or method."""
     ends = _closing_parentheses(code)
     methods_and_others = {
         word[0]
@@ -180,7 +180,7 @@ def _defined(code: str) -> set[str]:
 
 
 def _closing_parentheses(code: str) -> dict[int, int]:
-    """Where each parenthesis opens → where the text after its closing one begins; without those that never close."""
+    """Position of each opening parenthesis → position after its closing one; unclosed ones are left out."""
     ends: dict[int, int] = {}
     above: list[int] = []
     for sign in _PARENTHESIS.finditer(code):
@@ -196,6 +196,6 @@ def _line_ends(code: str) -> list[int]:
 
 
 def _place(word: str, lines: Sequence[int], start: int) -> Place:
-    """`lines`: where each line ends."""
+    """The place of a word that starts at `start`. `lines`: positions of the line ends."""
     line = bisect_left(lines, start)
     return Place(word=word, line=line + 1, column=start - (lines[line - 1] if line else -1))

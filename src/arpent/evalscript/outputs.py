@@ -1,5 +1,4 @@
-"""Outputs: how many bands each has after updateOutput has seen the scenes (sentinelhub.md 5.3), and what was missing in
-them."""
+"""Outputs: their numbers of bands after updateOutput (sentinelhub.md 5.3), and counts of values missing in them."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ def declared(evalscript: Evalscript) -> dict[str, dict[str, int]]:
 
 
 def counted(evalscript: Evalscript, counts: Mapping[str, object]) -> Evalscript:
-    """The script with the numbers of bands that updateOutput set. Raises ScriptExecutionError if they are invalid."""
+    """The script with the band counts that updateOutput set. Raises ScriptExecutionError if they are invalid."""
     try:
         outputs = within_limit(_counted(output, counts.get(output.id)) for output in evalscript.outputs)
     except ScriptSetupError as error:
@@ -27,8 +26,8 @@ def counted(evalscript: Evalscript, counts: Mapping[str, object]) -> Evalscript:
 
 
 def gaps_of(evalscript: Evalscript, counts: Sequence[int]) -> tuple[Gap, ...]:
-    """The gaps in an answer. `counts` of samples, for n outputs (2n + 1): those in which each output was missing, those
-    with nothing at all, and those in which each output held undefined that counts as 0."""
+    """The gaps in an answer, from 2n + 1 `counts` of samples for n outputs (dataMask included): per output, samples
+    that lack it; samples without any result; and, per output, samples where undefined counted as 0."""
     if not any(counts):
         return ()
     names = [*declared(evalscript)]

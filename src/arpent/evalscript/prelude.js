@@ -95,7 +95,7 @@ class ColorMapVisualizer {
   }
 }
 
-// Linear per channel in 0 … 255, then cut to whole numbers: halfway between red and blue is 127/255, not 0.5.
+// Linear per channel in 0 … 255, then truncated to whole numbers: halfway between red and blue is 127/255, not 0.5.
 class ColorRampVisualizer {
   constructor(ramps, minimum, maximum) {
     const sorted = [...ramps].sort((one, other) => one[0] - other[0]);
@@ -116,7 +116,7 @@ class ColorRampVisualizer {
     const low = colors[above - 1], high = colors[above];
     const share = (value - limits[above - 1]) / (limits[above] - limits[above - 1]);
     const mixed = [];
-    // a hair more than the share: 300 - 1 of 200 … 300 is 0.99, and 0.99 * 255 must not fall to 252.4499…
+    // slightly more than the share: 300 - 1 of 200 … 300 is 0.99, and 0.99 * 255 must not fall to 252.4499…
     for (let k = 0; k < low.length; k++) mixed.push(Math.floor(low[k] + (high[k] - low[k]) * share + 1e-9) / 255);
     return mixed;
   }
@@ -138,7 +138,7 @@ class ColorRampVisualizer {
   static createOceanColor(minimum, maximum) { return new ColorRampVisualizer(oceanColor, minimum, maximum); }
 }
 
-// Deprecated. Rounds where the ramp cuts; a table that falls from 1 is read backwards: its first colour stands at the minimum.
+// Deprecated. Rounds where the ramp truncates; a table that descends from 1 is reversed: its first colour is the minimum's.
 class ColorGradientVisualizer {
   constructor(pairs, minimum = 0, maximum = 1) {
     const last = pairs.length - 1, backwards = pairs[0][0] > pairs[last][0];
@@ -199,7 +199,7 @@ class DefaultVisualizer {
   }
 }
 
-// Undocumented too, but published scripts make one: the value as it is.
+// Also undocumented, but published scripts create one: it returns the value unchanged.
 class Identity {
   process(value) { return value; }
 

@@ -1,5 +1,4 @@
-"""Program: a user's script wrapped so that it finds the built-in functions, and arpent finds its functions and line
-numbers."""
+"""Program: wraps a user's script so that it sees the built-in functions, and arpent its functions and line numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ SOURCE_NAME = "evalscript"
 _FRAME = re.compile(rf"\b{SOURCE_NAME}:(\d+):(\d+)")
 _PARSE_ERROR = re.compile(r"^[^\n]*?:(\d+): (?P<message>[^\n]*)\n(?P<text>[^\n]*)\n(?P<caret> *)\^", re.MULTILINE)
 _UNDEFINED = re.compile(r"ReferenceError: ([\w$]+) is not defined")
-"""V8 gives the name in its text only."""
+"""Finds the undefined name in V8's message, since V8 reports it nowhere else."""
 _MEMORY = ("Array buffer allocation failed", "Invalid array buffer length", "Out of memory")
 
 
@@ -31,8 +30,8 @@ def prelude() -> str:
 
 
 def engine() -> str:
-    """JavaScript source of arpent's own side: an expression that gives its functions. Evaluated before any user
-    text."""
+    """JavaScript source of arpent's own code: an expression whose value holds its functions. It must be evaluated
+    before any text of the user."""
     return f"{_text('engine.js').rstrip()}({SEGMENTS}, {json.dumps(list(SERVED))})"
 
 
@@ -40,8 +39,8 @@ def program(source: str) -> str:
     """A JavaScript expression: a function of (console, SampleType, Mosaicking) that runs the user's script and returns
     its functions.
 
-    The built-ins are in an outer scope: a script that defines its own `index` only hides ours, at no cost in speed.
-    `source` must have passed the interpreter's check as a function body, so that it cannot close the wrapper.
+    The built-ins are in an outer scope: a script that defines its own `index` only hides the built-in one, at no cost
+    in speed. `source` must have passed the interpreter's check as a function body, so that it cannot close the wrapper.
     """
     found = ", ".join(f"{name}: typeof {name} === 'undefined' ? undefined : {name}" for name in SERVED)
     return (
@@ -56,7 +55,7 @@ def line_offset() -> int:
 
 
 def parsing(source: str) -> str:
-    """Text for a syntax check: a parse error has line and column of the user's text, because the wrapper only adds to
+    """Text for a syntax check. A parse error has the line number of the user's text, because the wrapper only adds to
     the first line."""
     return f"{_PARSE_PREFIX}{source}\n}})"
 
@@ -80,19 +79,19 @@ def syntax_error(source: str, report: str, fallback: str) -> ScriptSyntaxError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thrown:
-    """What a script threw, as the interpreter says it."""
+    """What a script threw, as the interpreter reports it."""
 
     message: str
     """The text of the thrown value, from its toString."""
     stack: str = ""
-    """V8's stack trace; empty if it has none."""
+    """V8's stack trace; empty if there is none."""
     error_class: str = ""
-    """The built-in class that it is of; empty if it is of none."""
+    """Name of its built-in error class; empty if it has none."""
 
 
 def script_error(kind: type[ScriptError], thrown: Thrown, *, offset: int, lines: int) -> ScriptError:
-    """What the user's script threw, with the innermost of its own lines in the stack trace, and with what to write
-    instead if it used something of an older version."""
+    """The error for what the user's script threw, with the innermost position in the script that the stack trace names.
+    If the script used something of an older version, the message says what to write instead."""
     place = next(
         (
             (int(line) - offset, int(column))
@@ -103,7 +102,7 @@ def script_error(kind: type[ScriptError], thrown: Thrown, *, offset: int, lines:
     )
     message, error_class = thrown.message, thrown.error_class
     if kind is ScriptExecutionError and error_class == "RangeError" and any(text in message for text in _MEMORY):
-        kind = ScriptOutOfMemory  # V8 has no class of its own for it
+        kind = ScriptOutOfMemory  # V8 has no error class for this
     found = _UNDEFINED.match(message) if error_class == "ReferenceError" else None
     undefined = found[1] if found else ""
     advised = f"{message}: {OLDER[undefined]}" if undefined in OLDER else message

@@ -1,4 +1,4 @@
-"""Scenes: items as a script reads them in its orbits and tiles (sentinelhub.md 5.2, 5.3); plain JSON."""
+"""Scenes: items as a script sees them, as orbits and tiles (sentinelhub.md 5.2, 5.3); plain JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS: Mapping[Mosaicking, str | None] = {
 _BOUNDS_FIELDS = ("dataGeometry", "dataEnvelope")
 
 Given = list[list[object]]
-"""Per input: its key, "orbits", "tiles" or None, and the fields of its scenes."""
+"""Per input: [its key; "orbits", "tiles" or None; the fields of its scenes]."""
 
 
 def tile_scene(item: Item, metadata: Sequence[str] = ()) -> Scene:
@@ -54,7 +54,7 @@ def orbit_scene(items: Sequence[Item], metadata: Sequence[str] = ()) -> Scene:
 
 
 def source_keys(evalscript: Evalscript) -> tuple[str, ...]:
-    """Name by which a script finds each of several inputs: its datasource, or else its number (sentinelhub.md 5.2)."""
+    """Each input's key in a script with several: its datasource, or its number if it has none (sentinelhub.md 5.2)."""
     return tuple(
         str(number) if entry.datasource is None else entry.datasource for number, entry in enumerate(evalscript.inputs)
     )
@@ -66,7 +66,7 @@ def is_fusion(evalscript: Evalscript) -> bool:
 
 
 def scene_fields(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], *, tiles: bool = True) -> Given:
-    """What the interpreter turns into `scenes`; without `tiles`, orbits do not list their tiles (preProcessScenes)."""
+    """The fields of `scenes` in the interpreter. `tiles=False`: orbits do not list their tiles (preProcessScenes)."""
     return [
         [key, _KINDS[entry.mosaicking], [_fields(scene, entry, row, tiles) for row, scene in enumerate(group)]]
         for key, entry, group in zip(source_keys(evalscript), evalscript.inputs, scenes, strict=True)

@@ -1,5 +1,4 @@
-"""Service functions: all functions of a script that the real service calls or used to call, and what arpent does with
-each (sentinelhub.md 5, 11)."""
+"""Service functions: those that arpent calls in a script, and replacements for older ones (sentinelhub.md 5, 11)."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ SERVED: Mapping[str, str] = {
     "updateOutput": "sets numbers of bands",
     "updateOutputMetadata": "is called at the end",
 }
-"""Functions that a script may define and arpent calls."""
+"""Function that a script may define and arpent calls → what it does, for messages."""
 CHOOSE_SCENES = frozenset({"preProcessScenes", "filterScenes"})
 """Functions that select the scenes to read; SIMPLE mosaicking has no scenes."""
 BEFORE_SAMPLES = CHOOSE_SCENES | {"updateOutput"}
@@ -35,7 +34,7 @@ OLDER: Mapping[str, str] = {
         "it is of version 1; write new HighlightCompressVisualizer(min, max), whose process(value) takes one value"
     ),
 }
-"""What versions 1 and 2 offered to scripts, and what to write instead."""
+"""Name that versions 1 and 2 offered to scripts → what to write instead, for messages."""
 ONE_SOURCE = (
     "filterScenes(scenes) is older than data fusion, so nothing says which of several inputs its scenes belong to; "
     "write preProcessScenes(collections) and filter collections.<datasource>.scenes.orbits or .tiles"
@@ -56,7 +55,7 @@ def has_parameter(source: str) -> bool:
 
 
 def meant(name: str) -> str | None:
-    """The service function whose name is similar; None if there is none, or the name is right."""
+    """The service function with a similar name; None if there is none, or if the name is already right."""
     if name in SERVED:
         return None
     lower = {each.lower(): each for each in SERVED}

@@ -1,5 +1,4 @@
-"""Setup: the value that setup() returned becomes an Evalscript, or an error that says how to fix it
-(sentinelhub.md 5.1)."""
+"""Setup: turns setup()'s return value into an Evalscript, or an error that says how to fix it (sentinelhub.md 5.1)."""
 
 from __future__ import annotations
 
@@ -43,8 +42,8 @@ def check_version(source: str) -> None:
 
 
 def check_defined(name: str, functions: frozenset[str], source: str) -> None:
-    """Check that the script defines a function that every script needs. Raises ScriptSetupError, naming the function
-    that was most likely meant."""
+    """Check that the script defines a required function. Raises ScriptSetupError, which names the function that was
+    most likely meant."""
     if name not in functions:
         near = next((place for place in misnamed(source) if place.meant == name), None)
         wrong = f"; did you mean '{name}' by '{near.place.word}'?" if near else ""
@@ -101,7 +100,7 @@ def _misspelt(member: str) -> str:
 
 
 def _place(text: str, source: str) -> tuple[int | None, int | None]:
-    """Line and column where the text first stands, from 1; (None, None) if nowhere."""
+    """Line and column of the first occurrence of the text, from 1; (None, None) if there is none."""
     for number, line in enumerate(source.splitlines(), start=1):
         if (found := line.find(text)) >= 0:
             return number, found + 1
@@ -210,7 +209,7 @@ def _outputs(given: object, require_mask: bool) -> tuple[tuple[Output, ...], int
 
 
 def within_limit(outputs: Iterable[Output]) -> tuple[Output, ...]:
-    """The outputs, made one after the other. Raises ScriptSetupError as soon as they have too many bands in all."""
+    """The outputs, created one by one. Raises ScriptSetupError as soon as they have too many bands in total."""
     found: list[Output] = []
     count = 0
     for output in outputs:
@@ -240,7 +239,7 @@ def _bands(given: object, name: str) -> tuple[str, ...]:
 
 
 def numbered(count: int, name: str) -> tuple[str, ...]:
-    """Names of bands that have none: B0, B1 … (sentinelhub.md 3.2). Raises ScriptSetupError if there are too many."""
+    """Names for bands without names: B0, B1 … (sentinelhub.md 3.2). Raises ScriptSetupError if there are too many."""
     if count > _MOST_BANDS:
         raise ScriptSetupError(f"output '{name}': {count} bands are too many, at most {_MOST_BANDS} are possible")
     return tuple(f"B{band}" for band in range(count))

@@ -1,4 +1,4 @@
-"""Setup fields: which exist, what version 2 called them, and remarks about others (sentinelhub.md 5.1)."""
+"""Setup fields: which ones exist, their names in version 2, and remarks about unknown ones (sentinelhub.md 5.1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VERSION_2 = {
     "componentCount": ("output", "bands"),
     "temporal": ("", 'mosaicking: "ORBIT"'),
 }
-"""Field of version 2 → where it stood, and what to use in version 3."""
+"""Field of version 2 → (part that had it, what to write in version 3)."""
 
 
 def _parts(declared: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:

@@ -28,7 +28,7 @@ from arpent.domain.partition import Analysis, Partition
 from arpent.domain.ports.execution import WORK_NICENESS
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.in_flight import BackgroundCall
-from arpent.jobs.policy import Policy
+from arpent.jobs.policy import IDLE_SECONDS, Policy
 from arpent.jobs.state_machine import Event, advance
 from arpent.jobs.work_functions import WorkFunctions, end_of_waiting, pause_before_retry
 from arpent.jobs.worker_deaths import analysis_kills
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """Seconds between checks whether an analysis is still wanted."""
+LONG_ATTEMPTS = 2
+"""How often an analysis that worked for long may begin to wait anew, tries included, as a multiple of `attempts`."""
 ENDING_SECONDS = 600.0
 """Maximum seconds for which a stopped analysis keeps its place, until its running step ends."""
 
@@ -55,7 +57,7 @@ class AnalysisTask:
 
     def perform(self, lease: Lease) -> None:
         """Analyse the job. An error is stored in the job, or the lease runs out and the analysis is repeated."""
-        about = {"job": lease.job_id}
+        about, began = {"job": lease.job_id}, self._now()
         try:
             with spanned("analyse", read_trace(lease.trace), **{"arpent.job": lease.job_id}), panics_as_errors():
                 self._perform(lease)
@@ -68,11 +70,11 @@ class AnalysisTask:
             log.info("The analysis failed: %s", error, extra=about)
             self._fail(lease, str(error))
         except WorldError as error:
-            self._trouble(lease, error)
+            self._trouble(lease, error, began)
         except Exception as error:
             log.exception("The analysis failed unexpectedly", extra=about)
             if (fault := environment_fault(error)) is not None:
-                self._trouble(lease, fault)
+                self._trouble(lease, fault, began)
             else:
                 self._fail(lease, sentence(error, "The analysis failed unexpectedly"))
 
@@ -131,10 +133,14 @@ class AnalysisTask:
             return True
         return job.status is Status.ANALYSING and job.user_action is not UserAction.STOP
 
-    def _trouble(self, lease: Lease, error: WorldError) -> None:
+    def _trouble(self, lease: Lease, error: WorldError, began: datetime) -> None:
         """Something is unavailable: the analysis waits, and the job says for what, until the time limit for waiting is
-        over. STOP ends the waiting."""
+        over. STOP ends the waiting. A try that worked for longer than that had answers meanwhile, or the machine slept:
+        another wait begins."""
         now = self._now()
+        worked = (now - began).total_seconds() > max(self._policy.outage_seconds, IDLE_SECONDS)
+        if worked and lease.attempt <= LONG_ATTEMPTS * self._policy.attempts:
+            lease = replace(lease, waiting_since=None)
         last = end_of_waiting(lease, error, now, self._policy)
         if self._jobs.get(lease.job_id).user_action is UserAction.STOP:
             self._stopped(lease)

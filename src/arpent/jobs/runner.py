@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -291,7 +292,8 @@ class Runner:
         return True
 
     def _release(self, running: InFlight, retry_at: datetime | None, *, lost: bool = False) -> bool:
-        self._work.release(running.lease, retry_at, lost=lost)
+        with suppress(DatabaseRefused):  # of a damaged row: its lease runs out
+            self._work.release(running.lease, retry_at, lost=lost)
         self._in_flight.remove(running)
         return True
 
@@ -316,10 +318,9 @@ class Runner:
         return bool(stopped)
 
     def _is_over(self, job_id: str) -> bool:
-        try:
+        with suppress(JobNotFound):
             return self._jobs.get(job_id).status is not Status.PROCESSING
-        except JobNotFound:
-            return True
+        return True
 
     # ---- new work ----------------------------------------------------------------------------------------------
 
@@ -391,8 +392,7 @@ class Runner:
         if self._work.cut(lease, deaths_of_a_half(self._policy)):
             log.warning("A partition whose leases ran out is halved", extra={"job": lease.job_id})
             return True
-        error = gone(lease, self._policy)
-        if error is not None:
+        if (error := gone(lease, self._policy)) is not None:
             self._in_flight.append(self._given_up(lease, error))
         return error is not None
 

@@ -9,28 +9,29 @@ from arpent.jobs.state_machine import ACTIONS, TRANSITIONS, Event
 
 HEAD = """# The life of a request
 
-Made from `TRANSITIONS` in `src/arpent/jobs/state_machine.py` by `python -m arpent.jobs.state_diagram > docs/states.md`;
-edit that table, not this page. Bold events are the user's actions, the others are the runner's.
-An event that is not listed is refused with status 400, and the request stays as it is.
+Generated from `TRANSITIONS` in `src/arpent/jobs/state_machine.py` by
+`python -m arpent.jobs.state_diagram > docs/states.md`; edit that table, not this page. Bold events
+are actions of the user, the others come from the runner. An event that is not listed is refused with status 400,
+and the request stays as it is.
 """
 
 NOTES = """
 * START from CREATED runs the analysis and then the processing. START during the analysis does the same.
 * STOP during the analysis ends it, whatever it is doing. After STOP during processing, running partitions finish;
-  queued ones stay open.
+  queued ones remain open.
 * START of a stopped request continues with what is left. It is refused for `restart_pause_minutes` after the STOP, as
   in the real service.
 * START of a request that is DONE with failed features, or that stopped as UNHEALTHY, processes only those again
-  (an extension; the real service refuses the former), together with features that lack intervals for a cause that may
-  pass ([failures.md](failures.md)). `completionPercentage` then counts what is left.
+  (an extension; the real service refuses the former), together with features that lack intervals for a temporary
+  reason ([failures.md](failures.md)). `completionPercentage` then counts what is left.
 * START of a FAILED request continues it: the analysis, or, if that had succeeded, the open partitions and what failed
   (an extension; the real service refuses it). The keys sent with a request are deleted some time after it failed
   (`failed_keys_hours`); then START is refused, too.
 * An analysis for which a catalogue, a bucket or a server is unavailable waits and tries again (`outage_seconds`;
   `absence_seconds` where it does not exist, refuses access, or its name does not resolve), and so does a partition for
-  which a catalogue or a bucket is unavailable; `waiting` in the task object says for what. Time in which it is
-  stopped, or no runner runs, does not count. STOP ends the waiting of an analysis: STOPPED.
-* ENVIRONMENT_FAILED: workers cannot start, or results cannot be written. No feature is blamed for it.
+  which a catalogue or a bucket is unavailable; `waiting` in the task object says for which. Time while it is
+  stopped, or while no runner runs, does not count. STOP ends the waiting of an analysis: STOPPED.
+* ENVIRONMENT_FAILED: workers cannot start, or results cannot be written. No feature counts as failed.
 * `completionPercentage` is 100 when the request is DONE and never before. It never falls, except by a START that
   processes failed features again. FAILED reports 100 too (`failed_reports_full`).
 """

@@ -1,4 +1,4 @@
-"""Archive: files of the landscape: COGs with STAC items in Earth Search's style, and a GeoPackage of the parcels."""
+"""Archive: writes COGs with STAC items in Earth Search's style, and a GeoPackage of the parcels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Acquisition:
     platform: str
     """Satellite: sentinel-2a."""
     transform: Affine
-    """Pixel corner of 10 m pixels → metres."""
+    """(column, row) of a 10 m pixel's corner → metres."""
     footprint: shapely.Polygon
     """Area with data, in metres."""
 
@@ -54,7 +54,7 @@ def write_acquisition(
     classes: NDArray[np.uint8],
     blocks: tuple[int, int] | None = None,
 ) -> None:
-    """Write a COG per band of `numbers`, one of the classes, and their STAC item, to a folder of their own.
+    """Write a COG for each band of `numbers`, one for the classes, and their STAC item, to a folder of their own.
 
     `blocks`: pixels per side of a block of the bands, and of the classes; None: 512, or 256 for small images.
     """
@@ -68,7 +68,7 @@ def write_acquisition(
 
 
 def write_parcels(path: Path, fields: Fields) -> tuple[str, ...]:
-    """Write the parcels with ids 1 to n; returns their identifiers."""
+    """Write the parcels with ids 1 to n; returns the values of their `identifier`."""
     shapes = fields.shapes[: fields.parcels]
     identifiers = tuple(f"{crop}-{number:04d}" for number, crop in enumerate(fields.crops[: fields.parcels], 1))
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
@@ -112,8 +112,8 @@ def _write_cog(path: Path, pixels: NDArray[np.generic], transform: Affine, resam
 
 
 def _item(acquisition: Acquisition, classes: NDArray[np.uint8], bands: tuple[str, ...]) -> dict[str, object]:
-    """The STAC item as Earth Search writes it, with its misleading offset of -0.1: a flag says that it is applied
-    already."""
+    """The STAC item as Earth Search writes it, with its misleading offset of -0.1: a flag says that the offset is
+    already applied."""
     seen = int(np.count_nonzero(classes))
     cloudy = int(np.count_nonzero((classes == 8) | (classes == 9)))
     day, letter = acquisition.instant, acquisition.platform[-1].upper()

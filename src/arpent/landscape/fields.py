@@ -1,4 +1,4 @@
-"""Fields: irregular adjacent fields, a road and a river between them, and the crop of each."""
+"""Fields: generates irregular adjacent fields and their crops, with a road and a river between them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _cells(random: np.random.Generator, bounds: tuple[float, float, float, float
     points = np.column_stack((x.ravel(), y.ravel())) + random.uniform(0.05, 0.95, (x.size, 2)) * spacing
     whole = shapely.voronoi_polygons(shapely.multipoints(np.round(points, 1)), extend_to=shapely.box(*bounds))
     cells = shapely.get_parts(whole)
-    # The library's order is its own affair; ours must not depend on it.
+    # Sorted, because the library may return the cells in any order.
     middle = shapely.get_coordinates(shapely.centroid(cells))
     cells = cells[np.lexsort((middle[:, 0], middle[:, 1]))]
     cut: NDArray[np.object_] = shapely.intersection(cells, shapely.box(*bounds))
@@ -73,7 +73,7 @@ def _cells(random: np.random.Generator, bounds: tuple[float, float, float, float
 
 
 def _varied(random: np.random.Generator, cells: NDArray[np.object_]) -> NDArray[np.object_]:
-    """The cells, some joined with the next one, some divided into two strips: sizes as in a real cadastre."""
+    """The cells, some joined with the next one, some divided into two strips: sizes vary as in a real cadastre."""
     fate = random.random(len(cells))
     varied: list[shapely.Geometry] = []
     row = 0
@@ -98,7 +98,7 @@ def _varied(random: np.random.Generator, cells: NDArray[np.object_]) -> NDArray[
 
 
 def _without(cells: NDArray[np.object_], gaps: shapely.Geometry) -> NDArray[np.object_]:
-    """The largest piece that road and river leave of each cell."""
+    """The largest piece of each cell that the road and the river leave."""
     shapely.prepare(gaps)
     crossed = np.flatnonzero(shapely.intersects(gaps, cells))
     cells = cells.copy()
@@ -109,8 +109,8 @@ def _without(cells: NDArray[np.object_], gaps: shapely.Geometry) -> NDArray[np.o
 
 
 def _special(random: np.random.Generator, shapes: NDArray[np.object_], parcels: int) -> NDArray[np.object_]:
-    """The shapes; a few parcels have a pond in the middle, a few a second part elsewhere (taken from the far
-    fields)."""
+    """The shapes, with a pond in the middle of a few parcels, and for a few a second part elsewhere, taken from fields
+    that are not parcels."""
     shapes = shapes.copy()
     fate = random.random(parcels)
     for row in np.flatnonzero(fate < _HOLES):

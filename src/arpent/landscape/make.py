@@ -15,7 +15,7 @@ from arpent.landscape.fields import make_fields
 from arpent.landscape.scenes import PIXEL, View, look, make_ground
 
 WEST, NORTH = 560_000.0, 5_180_000.0
-"""Corner of the landscape in EPSG:32633, on the grid of 60 m."""
+"""North-west corner of the landscape in EPSG:32633, on the 60 m grid."""
 TILES = ("33TWM", "33TXM")
 """Two tiles, west and east, which overlap by a quarter as neighbours in the archive do."""
 
@@ -50,8 +50,8 @@ def make_landscape(
 ) -> Landscape:
     """Write `scenes` acquisitions of two tiles of `tile` x `tile` pixels (10 m), and the parcels in their middle.
 
-    Every second pass is of the neighbouring orbit, whose swath ends within the landscape. About 40 parcels fit
-    into a square kilometre. `tile` is a multiple of 8. Raises ValueError if the parcels do not fit.
+    Every second pass is on the neighbouring orbit, whose swath ends within the landscape. About 40 parcels fit into a
+    square kilometre. `tile` is a multiple of 8. Raises ValueError if the parcels do not fit.
     """
     if tile < 64 or tile % 8:
         raise ValueError(f"`tile` is {tile}; it must be a multiple of 8, and at least 64.")

@@ -23,9 +23,9 @@ class Crop:
     most: float
     """Green cover at its maximum."""
     rise: float
-    """Day of the year at which it has risen by half."""
+    """Day of the year on which the green cover has risen by half."""
     fall: float
-    """Day of the year at which it has fallen by half."""
+    """Day of the year on which the green cover has fallen by half."""
     pace: float
     """Width of the curves' slope in days."""
     green: tuple[float, float, float, float]

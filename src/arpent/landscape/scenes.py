@@ -1,4 +1,4 @@
-"""Scenes: what a satellite sees of the landscape on one day: digital numbers and the scene classification."""
+"""Scenes: what a satellite sees on one day, as digital numbers and a scene classification."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class View:
 
 
 def make_ground(random: np.random.Generator, fields: Fields, transform: Affine, shape: tuple[int, int]) -> Ground:
-    """Rasterise the fields; pixels outside any field are grass beside the road, as good as the first field."""
+    """Rasterise the fields; pixels outside any field count as road, unless they are river."""
     count = len(fields.shapes)
     layers = [(geometry, row) for row, geometry in enumerate(fields.shapes)]
     layers += [(fields.road, count), (fields.river, count + 1)]

@@ -1,4 +1,4 @@
-"""Texture: smooth random fields, because soil, haze and clouds resemble their neighbourhood."""
+"""Texture: smooth random fields for soil, haze and clouds, which resemble their neighbourhood."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from numpy.typing import NDArray
 
 
 def smooth(random: np.random.Generator, shape: tuple[int, int], scales: tuple[float, ...]) -> NDArray[np.float32]:
-    """A field of about mean 0 and deviation 1, the sum of one octave per scale (in pixels), coarse ones stronger."""
+    """A field of mean 0 and deviation 1 (both about): a sum of one octave per scale (in pixels), coarse ones
+    stronger."""
     total = np.zeros(shape, np.float32)
     strength = 0.0
     for number, scale in enumerate(scales):
         weight = 0.5**number
         total += np.float32(weight) * _octave(random, shape, scale)
         strength += weight**2
-    # Interpolating between independent nodes halves the deviation, about.
+    # Bilinear interpolation between independent nodes reduces the deviation to about 2/3.
     return total * np.float32(1.5 / np.sqrt(strength))
 
 

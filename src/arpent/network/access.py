@@ -13,10 +13,13 @@ from typing import Protocol
 class AccessFailed(Exception):
     """There are no keys for a source, or no free connection; the text says whose, why, and what to do."""
 
-    def __init__(self, message: str, *, transient: bool = False) -> None:
+    def __init__(self, message: str, *, transient: bool = False, refused: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
         """Whether another try may help."""
+        self.refused = refused
+        """Whether it lasts though there were such keys before: their service refuses who asks, or may not be asked.
+        Anything else, as a file that is being replaced or what a gateway answers in a service's place, passes then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,9 @@ class AuthorizedRequest:
     """With its signature."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """To be sent with it, to this host only."""
+    unsigned: bool = False
+    """Whether its service knows of no signature for it: if there is no such file, there may be one for who has a
+    signature."""
     keeps_cookies: bool = False
     """Whether the host's login is a way over another host and back, which ends with a cookie."""
 

@@ -6,7 +6,9 @@ differently the next time (DNS rebinding) gains nothing.
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,19 @@ if TYPE_CHECKING:
 
 MOST_HOPS = 5
 """Maximum number of redirects of one request."""
+_QUERY = re.compile(r"\?[^\s'\"]+")
+
+
+class WithoutQueries(logging.Filter):
+    """Takes the queries of addresses from what the client library logs: they may be keys or signatures."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = _QUERY.sub("?…", record.getMessage()), ()
+        return True
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(WithoutQueries())
 
 
 def checked_pools(policy: EgressPolicy | None, **options: Any) -> PoolManager:

@@ -75,6 +75,7 @@ class Renewed(Generic[T]):
         try:
             lease = self._fetch()
         except AccessFailed as failure:
+            failure.transient |= self._came > -float("inf") and not failure.refused
             self._failure, self._failed = failure, self._clock()
             return self._old(failure)
         self._failure, self._held, self._came = None, lease.key, self._clock()

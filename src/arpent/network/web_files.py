@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from ssl import SSLCertVerificationError
 from threading import Lock
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from arpent.domain.boundary.wanted import varied
 from arpent.network.access import OpenAccess, SourceAccess
+from arpent.network.causes import causes_of
 from arpent.network.connections import MOST_HOPS, checked_pools, linked_address, proxy_of, proxy_pools
 from arpent.network.cookies import Cookies
 from arpent.network.deadline import pause, within
@@ -41,6 +43,11 @@ MOST_ANSWERS = 64
 _PIECE = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSED = (401, 403)
+_GONE = (404, 410)
+_HIDDEN = (404, 409)
+"""What Azure says of the blobs of a container that is not open to everybody."""
+LOGIN = "login"
+"""What stands for a page in place of a file, perhaps one to log in at."""
 _NO_PART = (204, 416)
 """Statuses of a host without such a part of the file."""
 _SPAN = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
@@ -59,20 +66,34 @@ class NoRanges(Exception):
 
 
 class Denied(PermissionError):
-    """The server gives this to others only; `answer`: its status, or `login` for a page to log in at."""
+    """The server gives this to others only; `answer`: its status, or LOGIN."""
 
     def __init__(self, answer: str) -> None:
         super().__init__(answer)
         self.answer = answer
 
+    passing = False
+
+    @property
+    def odd(self) -> bool:
+        """As of NoAnswer: a gateway whose service is away may show a page, too."""
+        return self.answer == LOGIN
+
+
+class Hidden(FileNotFoundError):
+    """there is no such file for who has no signature; its service knows of none."""
+
 
 class NoAnswer(Exception):
-    """The server refuses or fails; `status` 0: there was no answer. `ended`: it says that the file ends before."""
+    """The server refuses or fails; `status` 0: there was no answer. `ended`: it says that the file ends before.
+    `stranger`: its certificate is not accepted."""
 
-    def __init__(self, status: int = 0, *, ended: bool = False) -> None:
-        super().__init__(f"HTTP {status}" if status else "no answer")
+    def __init__(self, status: int = 0, *, ended: bool = False, stranger: bool = False) -> None:
+        kind = "its certificate is not accepted" if stranger else "no answer"
+        super().__init__(f"HTTP {status}" if status else kind)
         self.status = status
         self.ended = ended
+        self.stranger = stranger
 
     @property
     def passing(self) -> bool:
@@ -155,8 +176,10 @@ class WebFiles:
             except (HTTPError, OSError, NoAnswer, NoRanges) as error:
                 if isinstance(error, FileNotFoundError | PermissionError):
                     self.outages.answered(host)
-                    raise
-                trouble = error if isinstance(error, NoAnswer | NoRanges) else NoAnswer()
+                    if not (isinstance(error, Denied) and error.odd):
+                        raise
+                stranger = any(isinstance(one, SSLCertVerificationError) for one in causes_of(error))
+                trouble = error if isinstance(error, NoAnswer | NoRanges | Denied) else NoAnswer(stranger=stranger)
             if trouble.passing:
                 self.outages.failed(host)
             if self.outages.is_long(host):
@@ -189,10 +212,14 @@ class WebFiles:
             response = self._ask(asked.url, {**headers, **asked.headers, **self._cookies.of(asked)})
             try:
                 self._cookies.keep(asked, response.headers)
-                if response.status in _REFUSED and not renewed and self._access.refused(asked):
+                hidden = asked.unsigned and response.status in _HIDDEN
+                refused = hidden or response.status in _REFUSED or _is_page(response)
+                if refused and not renewed and self._access.refused(asked):
                     renewed = True
                     response.close()
                     continue
+                if hidden:
+                    raise Hidden if response.status in _GONE else Denied(str(response.status))
                 if response.status not in _REDIRECTS:
                     return _read(response, start, end)
                 following = linked_address(asked.url, response.headers.get("location", ""))
@@ -236,13 +263,13 @@ class WebFiles:
 
 
 def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
-    if response.status in (404, 410):
+    if response.status in _GONE:
         raise FileNotFoundError
     if response.status in _REFUSED:
         raise Denied(str(response.status))
     if response.status == 200:
-        if "html" in response.headers.get("content-type", ""):
-            raise Denied("login")
+        if _is_page(response):
+            raise Denied(LOGIN)
         raise NoRanges
     if response.status != 206:
         size = _SIZE.fullmatch(response.headers.get("content-range", ""))
@@ -250,11 +277,25 @@ def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
     span = _SPAN.fullmatch(response.headers.get("content-range", ""))
     if span is None or int(span[1]) != start or int(span[2]) >= max(end, start + 1):
         raise NoRanges
-    content = _content(response, int(span[2]) + 1 - start)
+    length = int(span[2]) + 1 - start
+    if _is_packed(response.headers, length):
+        raise NoRanges
+    content = _content(response, length)
     response.release_conn()
     return Piece(
         content=content, tag=response.headers.get("etag"), modified=_modified(response.headers), size=int(span[3])
     )
+
+
+def _is_page(response: BaseHTTPResponse) -> bool:
+    return response.status == 200 and "html" in response.headers.get("content-type", "")
+
+
+def _is_packed(headers: Mapping[str, str], length: int) -> bool:
+    """Whether something on the way has compressed the part, though nobody asked for that. A file that is stored as it
+    is, and said to be compressed, has the length of the part."""
+    coding = headers.get("content-encoding", "").strip().lower()
+    return coding not in ("", "identity") and headers.get("content-length") != str(length)
 
 
 def _content(response: BaseHTTPResponse, length: int) -> memoryview:

@@ -1,1 +1,1 @@
-"""Server: the HTTP API: routes, tokens, limits, error bodies."""
+"""Server: the HTTP API with its routes, access tokens, limits and error bodies."""

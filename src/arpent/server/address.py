@@ -1,4 +1,4 @@
-"""Address: where a client reached this server, for links in answers; and whether the client is on this machine."""
+"""Address: the URL at which a client reached this server, for links, and whether the client is on this machine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from arpent.server.options import ServerOptions
 _HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9_.~%-]+)*")
 _FORWARDING = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "via", "x-real-ip")
-"""Headers of which every proxy sets at least one."""
+"""Every proxy sets at least one of these headers."""
 
 
 def list_address(request: Request, options: ServerOptions) -> str:
-    """The URL of this request as its client sees it, without a query. Headers of a proxy count if it is trusted;
+    """The URL of this request as its client sees it, without the query. A proxy's headers count if it is trusted;
     malformed ones are ignored."""
     url = request.url.replace(query="", fragment="")
     if not options.trust_forwarded:
@@ -51,5 +51,5 @@ def is_local(request: Request) -> bool:
 
 
 def _last(request: Request, name: str) -> str:
-    """The value that the nearest proxy set."""
+    """The header's value as set by the nearest proxy."""
     return request.headers.get(name, "").rpartition(",")[2].strip()

@@ -36,13 +36,13 @@ from arpent.server.threads import Threads
 from arpent.wire.problems import problem, refused
 
 REFUSAL_SECONDS = 0.5
-"""Delay of an answer 429, in seconds."""
+"""Seconds by which an answer 429 is delayed."""
 MESSAGES = {
     404: "There is nothing at this path; /docs lists all paths.",
     405: "This path does not support this method; `Allow` lists those that it supports.",
     400: "The request cannot be read; /docs shows what is expected here.",
 }
-"""Messages in place of the framework's own."""
+"""HTTP status → message in place of the framework's own."""
 
 
 def create_app(
@@ -54,7 +54,7 @@ def create_app(
     ready: Callable[[], bool] | None = None,
     metrics: Callable[[], str] | None = None,
 ) -> FastAPI:
-    """The application. `calls` run in other processes; `ready` and `metrics` answer the probes, in threads."""
+    """Build the application. `calls` run in other processes; `ready` and `metrics` are called by probes, in threads."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -106,7 +106,7 @@ def create_app(
 
 
 async def _of_ours(_: Request, error: Exception) -> Response:
-    if isinstance(error, RateLimited):  # who does not heed Retry-After is slowed down by it
+    if isinstance(error, RateLimited):  # slows down clients that ignore Retry-After
         await asyncio.sleep(REFUSAL_SECONDS)
     return answer(problem(error))
 
@@ -116,19 +116,19 @@ async def _of_http(request: Request, error: Exception) -> Response:
     message, headers = MESSAGES.get(error.status_code, error.detail), error.headers
     if error.status_code == 404:
         message = other_api_message(request.url.path) or message
-    if error.status_code == 405:  # the framework names the methods of one route
+    if error.status_code == 405:  # the framework names the methods of one route only
         headers = {"allow": allowed(request.app.routes, request.scope)}
     return answer(refused(error.status_code, message, headers))
 
 
 async def _of_parameters(_: Request, error: Exception) -> Response:
-    """The answer to invalid parameters. They are read as text, so this should not occur; values are not shown in any
-    case."""
+    """Answer invalid parameters. Routes take parameters as text, so this should not occur; their values are never
+    shown."""
     assert isinstance(error, RequestValidationError)
     names = sorted({str(entry["loc"][-1]) for entry in error.errors() if entry["loc"]})
     return answer(refused(400, f"A parameter cannot be read: {', '.join(names)}"))
 
 
 async def _of_nobody(_: Request, __: Exception) -> Response:
-    """The answer after the client has hung up, which is not read."""
+    """The response after the client has disconnected; it will not be read."""
     return Response(status_code=499)

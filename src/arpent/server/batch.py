@@ -1,4 +1,4 @@
-"""Batch: the routes of the Batch Statistical API (sentinelhub.md 1.2), and the report about a job's features."""
+"""Batch: the routes of the Batch Statistical API (sentinelhub.md 1.2), and the report on a job's features."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ ACTIONS = {
     "stop": UserAction.STOP,
     "cancel": UserAction.STOP,
 }
-"""Last step of the path → action; `cancel` is the old name of stop (sentinelhub.md 1.2)."""
+"""Last path segment → action; `cancel` is the former name of stop (sentinelhub.md 1.2)."""
 
 SMALL = 65_536
-"""Characters up to which a body is parsed in this process; a longer one would delay all other answers."""
+"""Maximum characters of a body that this process parses itself; a longer one would delay all other answers."""
 
 Count = Annotated[str | None, Query(description=f"Entries of the page, at most {MAXIMUM_COUNT}")]
 Token = Annotated[str | None, Query(description="From `links` of another page")]
@@ -49,8 +49,8 @@ Sort = Annotated[str | None, Query(description="created, created:desc, status or
 def batch_routes(
     service: JobService, calls: ProcessCalls, callers: Callers, quotas: Quotas, options: ServerOptions
 ) -> APIRouter:
-    """All routes, relative to one of BATCH_PATHS. A client sees only its own jobs; an operator sees those of all, and
-    may stop them."""
+    """All routes, relative to one of BATCH_PATHS. A client sees only its own jobs; an operator sees those of all
+    clients, and may stop them."""
     router = APIRouter(tags=["batch statistical"])
     _add_writing(router, service, calls, callers, quotas, options)
     _add_reading(router, service, callers, options)
@@ -88,7 +88,7 @@ def _add_writing(
 
         @router.post(f"/{{job_id}}/{name}", status_code=204, response_class=Response, summary=f"{name} a request")
         async def act(request: Request, job_id: str, reach: str | None = whose) -> Response:
-            """Start the action. No body is needed; one is ignored."""
+            """Start the action. No body is needed; one that is sent is ignored."""
             if action is UserAction.START and reach is not None:
                 await run_in_threadpool(quotas.check_units, reach)
             await threads_of(request).write(service.act, reach, job_id, action)
@@ -112,15 +112,15 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
         sort: Sort = None,
         reach: str | None = whose,
     ) -> Response:
-        """A page of the client's requests, newest first unless `sort` says otherwise. It may have fewer than `count`
-        and still a `nextToken`, where requests are large."""
+        """A page of the client's requests, newest first unless `sort` says otherwise. If requests are large, it has
+        fewer than `count`, and still a `nextToken`."""
         window, order = page(count, viewtoken), sort_key(sort)
         query = {"count": str(window.count), "sort": order.value}
         address = list_address(request, options)
 
         def listed() -> Response:
             found = service.list(reach, order, window.offset, window.reach)
-            more = 0 < len(found) < window.reach  # the end, or the next one is large
+            more = 0 < len(found) < window.reach  # this is the end, or the next job is large
             if more:
                 more = bool(service.list(reach, order, window.offset + len(found), 1))
             return json_response(page_object(found, window, partial(show, reach=reach), address, query, more=more))
@@ -146,7 +146,7 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
         viewtoken: Token = None,
         reach: str | None = whose,
     ) -> Response:
-        """Findings about the features by feature id: errors and warnings; an extension of arpent."""
+        """Errors and warnings about the features, by feature id; an extension of arpent."""
         window = page(count, viewtoken)
         found = service.findings(reach, job_id, window.offset, window.reach)
         query = {"count": str(window.count)}
@@ -154,5 +154,5 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
 
 
 def _owner(job: Job, reach: str | None) -> dict[str, object]:
-    """For an operator: whose job it is."""
+    """The owner of the job, for operators only."""
     return {"owner": job.owner} if reach is None else {}

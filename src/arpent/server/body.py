@@ -1,4 +1,4 @@
-"""Body: reads a request's body, JSON or the parts of a multipart form (sentinelhub.md 1.2); it is parsed elsewhere."""
+"""Body: reads a request's JSON or multipart body (sentinelhub.md 1.2). The JSON is parsed elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from arpent.domain.errors import EmptyBody, InvalidRequest, UnsupportedMediaType
 from arpent.wire.request.body import SentBody
 
 PARTS = 16
-"""Maximum number of parts of a form; two are read."""
+"""Maximum number of parts in a form; only two are used."""
 UNREADABLE_FORM = (
     "The multipart body cannot be read: Content-Type must name its boundary, each part needs a Content-Disposition with"
     f" a name, and there may be {PARTS} parts."
@@ -18,7 +18,7 @@ UNREADABLE_FORM = (
 
 
 async def read_body(request: Request, maximum: int) -> SentBody:
-    """The request's JSON text, and the part `evalscript` beside it. Raises EmptyBody, InvalidRequest,
+    """The request's JSON text and, from a form, the part `evalscript`. Raises EmptyBody, InvalidRequest,
     UnsupportedMediaType."""
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -41,7 +41,7 @@ async def _read_form(request: Request, maximum: int) -> SentBody:
                 name: await _part(value, name) for name, value in form.items() if name in ("request", "evalscript")
             }
     except (HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
-        # any bytes: the library has no common class for its errors, and other words
+        # the bytes may be anything: the library's errors have no common class, and messages unlike ours
         if isinstance(error, HTTPException) and error.status_code != 400:
             raise
         raise InvalidRequest(UNREADABLE_FORM) from None

@@ -1,4 +1,4 @@
-"""Calls: what the routes run in other processes, and how long they wait for it."""
+"""Calls: what the routes run in other processes, and how long they wait for the results."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessCalls:
-    """Functions from the composition root. All raise RateLimited when the client has too many calls waiting."""
+    """Functions from the composition root. Calls raise RateLimited if the client has too many waiting."""
 
     statistics: Callable[[str, SentBody], PendingCall[tuple[bytes, float, tuple[str, ...]]]]
-    """(client id, body) → the answer's JSON, its processing units, and hints."""
+    """(client id, body) → the answer's JSON, processing units, and hints."""
     check: Callable[[str, SentBody], PendingCall[str]]
-    """(client id, body of a batch request) → its JSON text, if nothing is wrong with it."""
+    """(client id, body of a batch request) → its JSON text, if it is valid."""
     explain: Callable[[Job, str | None, int, datetime | None, bool], PendingCall[bytes]]
     """(job, script, feature, start, draw) → explanation of the feature in the interval that begins at `start` (None:
     the first with data), as JSON or, with `draw`, PNG. `script`: see `JobStore.script`."""
     catalog: Callable[[str, SentBody, str], PendingCall[bytes]]
-    """(client id, body of a catalogue search, address of the API) → a page of it, as JSON."""
+    """(client id, body of a catalogue search, address of the API) → a page of results as JSON."""
     collections: Mapping[str, Collection]
-    """By id and alias: those that a search may name."""
+    """Collections that a search may name, by id and alias."""
     page: PageCalls
-    """What the page at `/` calls."""
+    """The calls of the page at `/`."""
     admit: Callable[[str], None]
-    """(client id): raises RateLimited; called before a body is read."""
+    """(client id): raises RateLimited if the client has too many calls waiting. Called before a body is read."""
     close: Callable[[], None]
-    """Ends all calls; called in a thread when the server ends."""
+    """Ends all calls. Called in a thread when the server shuts down."""
 
 
 class ClientDisconnected(Exception):
-    """The client has hung up and does not wait for the answer."""
+    """The client has disconnected and does not wait for the answer."""
 
 
 async def answer_of(request: Request, call: PendingCall[Answer], patience: float) -> Answer:
-    """Wait for the call's answer. The call is cancelled if the client hangs up (ClientDisconnected), or if no process
-    was free for it within `patience` seconds (RateLimited)."""
+    """Wait for the call's answer. The call is cancelled if the client disconnects (ClientDisconnected), or if no
+    process becomes free for it within `patience` seconds (RateLimited)."""
     answer = asyncio.wrap_future(call.future)
     hung_up = asyncio.ensure_future(_disconnected(request))
     either: set[asyncio.Future[Any]] = {answer, hung_up}
@@ -64,7 +64,7 @@ async def answer_of(request: Request, call: PendingCall[Answer], patience: float
             raise ClientDisconnected
         return answer.result()
     except (CancelledError, asyncio.CancelledError):
-        if not call.future.done():  # the server ends this task, not the call
+        if not call.future.done():  # the server cancelled this task, not the call
             raise
         raise WorkerDied("The server is shutting down; try again.") from None
     finally:
@@ -80,6 +80,6 @@ async def _disconnected(request: Request) -> None:
 
 
 def _forget(answer: asyncio.Future[Answer]) -> None:
-    """Read the result of an answer that is no longer awaited, because asyncio complains otherwise."""
+    """Read the result of an answer that has been abandoned; asyncio complains otherwise."""
     if not answer.cancelled():
         answer.exception()

@@ -1,4 +1,4 @@
-"""Explain: the route that shows how a feature's numbers came about; an extension of arpent."""
+"""Explain: the route that shows how a feature's numbers were computed; an extension of arpent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def explain_routes(
     quotas: Quotas,
     options: ServerOptions,
 ) -> APIRouter:
-    """The one route, relative to one of BATCH_PATHS."""
+    """The single route, relative to one of BATCH_PATHS."""
     router = APIRouter(tags=["batch statistical"])
     caller = Depends(owner)
 
@@ -58,7 +58,7 @@ def explain_routes(
 
 
 def _drawn(kind: str | None, accept: str) -> bool:
-    """Whether a picture is asked for: by `format`, or by an `Accept` that names PNG and not JSON."""
+    """Whether a picture is requested: by `format`, or by an `Accept` header that names PNG and not JSON."""
     if kind is None:
         return PNG in accept and "application/json" not in accept
     if kind not in FORMATS:

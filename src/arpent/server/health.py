@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from arpent.domain.errors import WorldError
 from arpent.server.access.callers import Callers
 from arpent.server.address import is_local
 from arpent.server.middleware import json_response
@@ -25,12 +26,12 @@ _LOGGER = logging.getLogger(__name__)
 def health_routes(
     ready: Callable[[], bool] | None, metrics: Callable[[], str] | None, callers: Callers, *, public: bool = False
 ) -> APIRouter:
-    """`/healthz` (the process answers), `/readyz` (it can do its work) and `/metrics`, if given. /metrics is for this
-    machine and clients whose role allows it, unless `public`."""
+    """`/healthz` (the process answers), `/readyz` (it can do its work) and, if `metrics` is given, `/metrics`: unless
+    it is `public`, only this machine and clients whose role allows it may read it."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
-    async def healthz() -> Response:  # not in a thread: all of them may be waiting for a database
+    async def healthz() -> Response:  # not in a thread: all may be waiting for a database
         """Answers 200 as long as the process runs."""
         return json_response({"status": "ok"})
 
@@ -58,6 +59,6 @@ def health_routes(
 def _succeeds(ready: Callable[[], bool]) -> bool:
     try:
         return ready()
-    except Exception:
-        _LOGGER.exception("the readiness check failed")
+    except Exception as error:
+        _LOGGER.error("the readiness check failed: %s", error, exc_info=not isinstance(error, WorldError))
         return False

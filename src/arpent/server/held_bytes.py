@@ -1,5 +1,5 @@
-"""Held bytes: how much of a client's bodies and answers is in memory at once. A connection costs a client nothing: with
-hundreds of them it could otherwise fill the memory by bodies that never end, and by answers that it does not take."""
+"""Held bytes: limits how much memory one client's bodies and answers occupy at once. Connections cost a client nothing,
+so hundreds of them could fill the memory with bodies that never end and answers that are never received."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from arpent.server.middleware import answer
 from arpent.wire.problems import problem
 
 MOST_HELD_BYTES = 64_000_000
-"""Bytes of one client's bodies and answers that are in memory, without those of its largest request: while it takes a
-large answer it may go on."""
+"""Maximum bytes of one client's bodies and answers in memory. Its largest request is not counted, so that it may
+continue while it receives one large answer."""
 PIECE = 1 << 18
-"""Bytes of an answer that are handed over at once; the next piece waits until the client has taken it."""
+"""Bytes of an answer that are sent at once; the next piece waits until the client has received this one."""
 TOO_MUCH = (
     f"Bodies and answers of your requests under way hold more than {MOST_HELD_BYTES} bytes, the largest not counted; "
     "send the next when one of them has ended."
@@ -24,14 +24,14 @@ TOO_MUCH = (
 
 
 Held = dict[str, dict[int, int]]
-"""Client → number of each of its requests → bytes that it holds."""
+"""Client → number of each of its requests → bytes held for that request."""
 
 
 class HeldBytes:
-    """Middleware around the routes, which tell who the client is before they read a body."""
+    """Middleware around the routes, which identify the client before they read a body."""
 
     def __init__(self, app: ASGIApp, but: Collection[str] = ()) -> None:
-        """`but`: paths whose bodies do not stay in memory."""
+        """`but`: paths whose bodies are not kept in memory."""
         self._app = app
         self._but = but
         self._held: Held = {}
@@ -49,7 +49,7 @@ class HeldBytes:
 
 
 class _Share:
-    """What one request holds."""
+    """The bytes held for one request."""
 
     def __init__(self, held: Held, scope: Scope) -> None:
         self._held = held
@@ -57,9 +57,9 @@ class _Share:
         self._client = ""
 
     def hold(self, size: int, *, refusing: bool = True) -> None:
-        """Count so many bytes more. Raises RateLimited if it is too much and may be refused."""
+        """Count `size` more bytes. Raises RateLimited if the client then holds too much, unless `refusing` is False."""
         client = self._state.get("client")
-        if client is None or not size:  # nobody: such a body is short, and an answer the same for all
+        if client is None or not size:  # no client: such a body is short, and the answer the same for all
             return
         held = self._held.get(client, {})
         new = {**held, id(self): held.get(id(self), 0) + size}
@@ -68,7 +68,7 @@ class _Share:
         self._client, self._held[client] = client, new
 
     def release(self) -> None:
-        """Forget what was counted."""
+        """Stop counting the bytes of this request."""
         held = self._held.get(self._client, {})
         held.pop(id(self), None)
         if not held:
@@ -94,11 +94,11 @@ class _Share:
                 start = message
                 return
             try:
-                # Where something was stored (201, 204) it is done: refused, its client would do it again.
+                # After 201 or 204 the request has taken effect: if it were refused now, its client would repeat it.
                 harmless = start is None or start["status"] == HTTPStatus.OK
                 self.hold(len(message.get("body", b"")), refusing=harmless)
             except RateLimited as error:
-                if start is None:  # a part of the answer is sent already
+                if start is None:  # part of the answer has been sent already
                     raise
                 refused = True
                 await answer(problem(error))(scope, receive, send)
@@ -113,7 +113,7 @@ class _Share:
 
 
 def _pieces(message: Message) -> list[Message]:
-    """The message, its body cut into pieces."""
+    """The message, with its body cut into pieces."""
     body = memoryview(message.get("body", b""))
     if len(body) <= PIECE:
         return [message]

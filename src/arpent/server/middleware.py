@@ -1,5 +1,5 @@
-"""Middleware: rules for every request: CORS, a limit on the body, and an error body for every error, also of requests
-that are not HTTP."""
+"""Middleware: rules for every request: CORS, a limit on the body, and a JSON body for every error, even if the request
+is not valid HTTP."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ BROKEN = "This is not an HTTP/1.1 request; check its first line, Content-Length,
 SLOW = "The request did not arrive in time; send it at once."
 
 REQUEST_SECONDS, SLOWEST = 30.0, 10_000.0
-"""Seconds in which a request must arrive, and how many bytes a second more than that it may take."""
+"""Seconds in which a request must arrive, and the number of received bytes that extend this time by one second."""
 ANSWER_SECONDS = 30.0
-"""Seconds in which a client must take each piece of an answer (`held_bytes.PIECE`)."""
+"""Seconds in which a client must receive each piece of an answer (`held_bytes.PIECE`)."""
 LOOK_SECONDS = 5.0
-"""Seconds between two looks at whether it has."""
+"""Seconds between two checks of these time limits."""
 
 ENCODED = "The body is compressed (Content-Encoding); send it uncompressed."
 
@@ -63,8 +63,8 @@ class RequestMiddleware:
     def __init__(
         self, app: ASGIApp, maximum_body: int, methods: Callable[[Scope], str], limits: Mapping[str, int] | None = None
     ) -> None:
-        """`methods`: HTTP methods of a request's path, for `Allow`; empty if there is no such path. `limits`: paths
-        whose bodies have another limit, in bytes."""
+        """`methods` returns the HTTP methods of a request's path, for `Allow`; empty if there is no such path.
+        `limits`: paths with a different limit on the body → bytes."""
         self._app = app
         self._maximum_body = maximum_body
         self._limits = limits or {}
@@ -95,7 +95,7 @@ class RequestMiddleware:
         if bare:  # HEAD is GET without the body
             scope = {**scope, "method": "GET"}
         headers = Headers(scope=scope)
-        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may see another end of the body
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may see the body end elsewhere
             await answer(refused(400, BROKEN, {"connection": "close"}))(scope, receive, send_with_cors)
             return
         if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -109,16 +109,16 @@ class RequestMiddleware:
             await self._app(scope, _limited(receive, most), send_with_cors)
         except (asyncio.CancelledError, *ENDS_THE_PROCESS):
             raise
-        except ClientDisconnect:  # the client is gone: no answer, and no error of ours
+        except ClientDisconnect:  # the client has disconnected: this is not our error, and needs no answer
             return
-        except BaseException as error:  # a panic of a native library is no Exception, and no reason to hang up
-            # the path may be shown, the body and the query may not
+        except BaseException as error:  # a native library's panic is not an Exception, but is answered too
+            # the path may be shown, but not the body or the query
             _LOGGER.exception("%s %s failed", scope["method"], scope["path"])
             if begun:
                 raise
             await answer(problem(environment_fault(error) or error))(scope, receive, send_with_cors)
         finally:
-            if "route" in scope:  # for the log around this, which sees the scope of the HEAD
+            if "route" in scope:  # for the request log, which sees the scope of the original HEAD
                 whole["route"] = scope["route"]
 
 
@@ -131,13 +131,13 @@ def json_response(content: object, status: int = 200, headers: dict[str, str] | 
     """A JSON response as the real service sends it; integers of any size are written exactly."""
     try:
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except ValueError:  # a request that an older version stored holds 1e400
+    except ValueError:  # a request stored by an older version contains 1e400
         text = json.dumps(_finite(content), ensure_ascii=False, separators=(",", ":"))
     return Response(text.encode(errors="replace"), status_code=status, headers={"content-type": JSON} | (headers or {}))
 
 
 def _finite(value: object) -> object:
-    """The value with null in place of numbers that JSON does not have."""
+    """The value with null in place of numbers that JSON cannot express."""
     if isinstance(value, Mapping):
         return {name: _finite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
@@ -146,7 +146,7 @@ def _finite(value: object) -> object:
 
 
 def _limited(receive: Receive, maximum: int) -> Receive:
-    """A `receive` that stops when a body sent without its length becomes too long."""
+    """Wrap `receive`: raises HTTPException (413) when a body sent without its length becomes too long."""
     seen = 0
 
     async def receive_limited() -> Message:
@@ -161,7 +161,7 @@ def _limited(receive: Receive, maximum: int) -> Receive:
 
 
 def allowed(routes: Iterable[BaseRoute], scope: Scope) -> str:
-    """All methods of this request's path, as in `Allow`; empty if nothing is at the path."""
+    """All methods that this request's path supports, as in `Allow`; empty if there is no such path."""
     every = tuple(routes)
     found = [method for method in METHODS if _takes(every, {**scope, "method": method})]
     if not found:
@@ -174,21 +174,21 @@ def _takes(routes: Iterable[BaseRoute], scope: Scope) -> bool:
 
 
 class ErrorBodyProtocol(H11Protocol):
-    """uvicorn's protocol with our error body (its own answer to malformed requests is plain text, which no client of
-    this API reads) and an end to requests that never arrive and to answers that nobody takes: each of them keeps a
-    connection, of which there are as many as the process may have files."""
+    """uvicorn's protocol with two changes. Malformed requests get our error body, because no client of this API reads
+    uvicorn's plain text. A connection ends if its request never arrives or its answer is not received, because the
+    process may have only as many connections as open files."""
 
     most: ClassVar[int] = 10_000
-    """Connections that may be open; beyond them the oldest that asks for nothing is closed for each new one."""
+    """Maximum number of open connections; beyond it, each new one closes the oldest that has no request under way."""
     _open: ClassVar[dict[ErrorBodyProtocol, None]] = {}
-    """All of this process, the oldest first."""
+    """All open connections of this process, the oldest first."""
     _late: asyncio.TimerHandle | None = None
     _since: float | None = None
-    """Since when the client is waited for; None: it has nothing to send."""
+    """Time since which we have waited for the client to send; None: we are not waiting."""
     _arrived = 0
-    """Bytes that have arrived since then."""
+    """Bytes that have arrived since `_since`."""
     _untaken: float | None = None
-    """Since when the client has not taken what is sent; None: it has."""
+    """Time since which the client has received nothing of what is sent; None: it has received everything."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -208,12 +208,12 @@ class ErrorBodyProtocol(H11Protocol):
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        """Wait again for what comes after an answer: its request has arrived, however slowly."""
+        """Restart the wait for the client: the previous request has arrived, however slowly."""
         super().on_response_complete()
         self._since, self._arrived = None, 0
 
     def resume_writing(self) -> None:
-        """The client has taken a piece of the answer."""
+        """The client has received a piece of the answer."""
         super().resume_writing()
         self._untaken = None
 
@@ -222,15 +222,15 @@ class ErrorBodyProtocol(H11Protocol):
         self._refuse(400, BROKEN)
 
     def _look(self) -> None:
-        """End the connection if its request has not arrived in time, or its answer was not taken; look again after a
-        while."""
+        """End the connection if its request is overdue, or its answer has not been received in time; else check again
+        after LOOK_SECONDS."""
         now = self.loop.time()
         if not self.transport.get_write_buffer_size():
             self._untaken = None
         elif self._untaken is None:
             self._untaken = now
         elif now - self._untaken > ANSWER_SECONDS:
-            self.transport.abort()  # not `close`, which waits for the client to take the rest
+            self.transport.abort()  # not `close`, which waits for the client to receive the rest
             return
         if not self._waits():
             self._since = None
@@ -242,33 +242,33 @@ class ErrorBodyProtocol(H11Protocol):
         self._late = self.loop.call_later(LOOK_SECONDS, self._look)
 
     def _make_room(self) -> None:
-        """End the oldest connection without a request, or else with one that has not arrived."""
+        """End the oldest connection without a request under way, or else the oldest with an incomplete request."""
         free = (
             each for each in self._open if each is not self and (each.cycle is None or each.cycle.response_complete)
         )
         late = (each for each in self._open if each is not self and each._waits())
         if (oldest := next(chain(free, late), None)) is not None:
-            self._open.pop(oldest)  # it ends in a moment, and is not to be chosen again
+            self._open.pop(oldest)  # it ends shortly, and must not be chosen again
             oldest.transport.abort()
 
     def _waits(self) -> bool:
-        """Whether the next bytes are the client's to send: it may also wait for us, who read its body later."""
+        """Whether the client must send the next bytes; otherwise it waits for us, perhaps to read its body."""
         if self.conn.their_state is h11.SEND_BODY:
             return not (self.flow.read_paused or self.conn.they_are_waiting_for_100_continue)
         if self.conn.their_state is not h11.IDLE:
             return False
-        # Between two requests it owes us nothing; uvicorn's own timer ends a connection that stays so.
+        # Between requests the client owes us nothing; uvicorn's keep-alive timer ends an idle connection.
         return self.cycle is None or bool(self.conn.trailing_data[0])
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer, and hang up. If an earlier request is still being answered, nothing can be sent any more."""
+        """Answer, and end the connection. If an earlier answer has been sent in part, only end the connection."""
         if self.cycle is not None and not self.cycle.response_complete:
             begun, self.cycle.disconnected = self.cycle.response_started, True
             self.cycle.message_event.set()
             if begun:
                 self.transport.close()
                 return
-        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # answered before the whole of it was here
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # answered before the whole request had arrived
             self.transport.close()
             return
         payload = json.dumps(refused(status, message).body).encode()

@@ -14,11 +14,11 @@ class ServerOptions:
     """Options of the HTTP server; the defaults are safe."""
 
     insecure_transport: bool = False
-    """Whether to give out tokens over plain http beyond this machine."""
+    """Whether to issue tokens over plain http to clients on other machines."""
     trust_forwarded: bool = False
-    """Whether to trust X-Forwarded-Proto, -Host and -Prefix, because a proxy sets them and lets no client do so."""
+    """Whether to trust X-Forwarded-Proto, -Host and -Prefix, which a proxy sets and clients cannot."""
     public_metrics: bool = False
-    """Whether /metrics is shown to everybody who reaches the server."""
+    """Whether everyone who can reach the server may read /metrics."""
     policy: Policy = field(default_factory=Policy)
     """Limits of a job's life; used here for the completionPercentage of a FAILED job."""
     maximum_body: int = 10_000_000
@@ -28,6 +28,6 @@ class ServerOptions:
     patience: float = 120.0
     """Seconds that a call may wait for a free process."""
     version: str = "0"
-    """Shown in /docs."""
+    """Version shown in /docs."""
     page_files: Path = BUILT
     """Folder of the built page."""

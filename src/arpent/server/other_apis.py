@@ -1,4 +1,4 @@
-"""Elsewhere: paths of the real service's other APIs, which arpent does not serve, and what to do instead.
+"""Other APIs: paths of the real service that arpent does not serve, and what to do instead.
 
 They answer 404 and not 501: the official client would try a 5xx four times, over more than a minute
 (sentinelhub.md 1.7)."""
@@ -50,11 +50,11 @@ APIS: Mapping[str, tuple[tuple[str, ...], str]] = {
     ),
     "the OpenSearch and index services": (("/opensearch", "/index"), "Search the STAC catalogue itself"),
 }
-"""Name of an API → (its paths, each with everything below it; what to do instead)."""
+"""Name of an API → (its paths, which include everything below them; what to do instead)."""
 
 
 def other_api_message(path: str) -> str | None:
-    """A message about a path of one of these APIs, None for other paths. The longest match counts."""
+    """A message about a path of one of these APIs; None for other paths. The longest match counts."""
     matches = [
         (len(start), f"This is {what}, which arpent does not serve. {instead}.")
         for what, (starts, instead) in APIS.items()

@@ -1,4 +1,4 @@
-"""Request log: a line for each HTTP request, one for each action that is audited, and metrics."""
+"""Request log: a line for each HTTP request, an audit line for each act that must be traceable, and metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from arpent.server.statistics import STATISTICS_PATHS
 
 ACCESS, AUDIT = logging.getLogger("arpent.access"), logging.getLogger("arpent.audit")
 LABELS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-"""Methods that are labels of metrics; clients may make up any number of others."""
+"""Methods that are metric labels; the others count as `other`, because clients may invent any number of them."""
 QUIET = ("/healthz", "/readyz", "/metrics")
 """Paths of probes, which are logged only if something is wrong."""
 ACTS: Mapping[tuple[str, str], str] = {
@@ -29,8 +29,8 @@ ACTS: Mapping[tuple[str, str], str] = {
     ("GET", "/{job_id}/results/values"): "read results",
     ("GET", "/{job_id}/results/features/{feature}"): "read results",
 }  # fmt: skip
-"""Method and route below one of BATCH_PATHS → what somebody did. Statuses and tiles are asked for all the time and left
-out."""
+"""Method and route below one of BATCH_PATHS → audited act. Requests for statuses and tiles are too frequent, and are
+left out."""
 OTHER_ACTS: Mapping[tuple[str, str], str] = {
     ("POST", UPLOAD_PATH): "upload",
     **{("POST", path): "compute" for path in STATISTICS_PATHS},
@@ -40,7 +40,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
 class RequestLog:
-    """Middleware around the whole application. Neither bodies, nor queries, nor headers are logged."""
+    """Middleware around the whole application. It logs no bodies, queries or headers."""
 
     def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
         self._app = app
@@ -52,7 +52,7 @@ class RequestLog:
             return
         headers = Headers(scope=scope)
         trace = trace_of(headers.get("x-request-id"), headers.get("traceparent"))
-        began, at, status = time.perf_counter(), time.time_ns(), 499  # the client has hung up if nothing is sent
+        began, at, status = time.perf_counter(), time.time_ns(), 499  # 499: the client disconnected before an answer
         scope.setdefault("state", {})
 
         async def send_traced(message: Message) -> None:
@@ -88,7 +88,7 @@ class RequestLog:
 
 
 def _record(scope: Scope, status: int, trace: Trace, began: int, parent: str | None) -> None:
-    """Record the span of a request: names and numbers only, as in the log. Probes are left out."""
+    """Record the span of a request, with names and numbers only, as in the log. Probes are left out."""
     if scope["path"] in QUIET:
         return
     method, route = scope["method"][:10], route_of(scope)
@@ -102,7 +102,7 @@ def _record(scope: Scope, status: int, trace: Trace, began: int, parent: str | N
 
 
 class HttpMetrics:
-    """Counts and durations of HTTP requests of this process, by route: a path would be a label for each job."""
+    """Counts and durations of this process's HTTP requests by route, because a path would be a label for each job."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -118,7 +118,7 @@ class HttpMetrics:
         )  # fmt: skip
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request."""
+        """Count one request and its duration."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
@@ -128,23 +128,23 @@ class HttpMetrics:
 
 
 def route_of(scope: Scope) -> str:
-    """The route with names in place of ids; empty if there is none."""
+    """The path with parameter names in place of ids; empty if no route matches."""
     if (route := scope.get("route")) is None:
         return ""
-    # FastAPI tells the part below the prefix of its router, which holds no ids.
+    # FastAPI reports only the part below the router's prefix; the prefix has no ids.
     below = [part for part in str(route.path).split("/") if part]
     whole = [part for part in scope["path"].split("/") if part]
     return "/" + "/".join([*whole[: max(0, len(whole) - len(below))], *below])
 
 
 def job_of(scope: Scope) -> str | None:
-    """Id of the job that a request created or names; None: neither."""
+    """Id of the job that a request created or names; None: there is none."""
     job = scope["state"].get("job") or scope.get("path_params", {}).get("job_id")
     return str(job)[:36] if job else None
 
 
 def act_of(method: str, route: str) -> str | None:
-    """What a request does that is audited; None: nothing."""
+    """The audited act of a request; None: the request is not audited."""
     for base in BATCH_PATHS:
         if route.startswith(base):
             return ACTS.get((method, route.removeprefix(base)))

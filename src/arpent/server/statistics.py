@@ -22,12 +22,12 @@ STATISTICS_PATHS = ("/api/v1/statistics", "/statistics/v1")
 """The documented path, and the newer alias (sentinelhub.md 1.1)."""
 
 LONGEST_HEADER = 4000
-"""Maximum length of a header of ours: proxies and clients refuse longer ones."""
+"""Maximum length of a header that we send: proxies and clients refuse longer ones."""
 
 
 def header_text(hints: Sequence[str]) -> str:
-    """Hints as a header's value, which holds no letters but those of ASCII, and no lines or other control characters;
-    what is too long is cut."""
+    """Hints as a header's value: printable ASCII only, without line breaks or other control characters, and cut if too
+    long."""
     plain = re.sub(r"[^ -~]", lambda found: "?" if found[0] > "~" else " ", " ".join(hints))
     return plain if len(plain) <= LONGEST_HEADER else f"{plain[: LONGEST_HEADER - 4]} ..."
 
@@ -41,8 +41,8 @@ def statistics_routes(
 
     @router.post("", openapi_extra=request_body(StatisticalBody), summary="Statistics of one polygon, in the response")
     async def compute(request: Request, client: str = caller) -> Response:
-        """The statistics of one polygon or box. Header `x-processingunits-spent` has the processing units,
-        `x-arpent-hint` remarks about fields that are allowed but probably a mistake."""
+        """The statistics of one polygon or box. The header `x-processingunits-spent` holds the processing units,
+        `x-arpent-hint` remarks on fields that are allowed but probably not intended."""
         calls.admit(client)
         await run_in_threadpool(quotas.check_units, client)
         with quotas.synchronous(client):

@@ -1,4 +1,4 @@
-"""Threads: how many of the server's 40 threads slow calls may use, so that reading a status does not wait for them."""
+"""Threads: limits how many of the server's 40 threads slow work may take, so that quick requests need not wait."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 WRITERS = 8
-"""Threads for what changes the database: it waits for up to 30 s where another program writes to a SQLite file."""
+"""Threads for changes to the database, which wait for up to 30 s while another program writes to a SQLite file."""
 LISTERS = 4
-"""Threads for lists: a page of large requests takes some tenths of a second of a core."""
+"""Threads for lists: a page of large requests takes some tenths of a second of CPU time."""
 VERIFIERS = 2
-"""Threads for the secrets of clients: each takes some hundredths of a second of a core, and anybody may send one."""
+"""Threads that check client secrets: each takes some hundredths of a second of CPU time, and anyone may send one."""
 
 Answer = TypeVar("Answer")
 
 
 class Threads:
-    """The limits of one server. Belongs to the event loop."""
+    """The thread limits of one server. Belongs to the event loop."""
 
     def __init__(self) -> None:
         self._writers = asyncio.Semaphore(WRITERS)
@@ -28,22 +28,22 @@ class Threads:
         self._verifiers = asyncio.Semaphore(VERIFIERS)
 
     async def write(self, function: Callable[..., Answer], *arguments: Any, **options: Any) -> Answer:
-        """Run what changes the database."""
+        """Run a function that changes the database."""
         async with self._writers:
             return await run_in_threadpool(function, *arguments, **options)
 
     async def list(self, function: Callable[[], Answer]) -> Answer:
-        """Run what makes a page of a list."""
+        """Run a function that makes a page of a list."""
         async with self._listers:
             return await run_in_threadpool(function)
 
     async def verify(self, function: Callable[..., Answer], *arguments: Any) -> Answer:
-        """Run what checks a secret."""
+        """Run a function that checks a secret."""
         async with self._verifiers:
             return await run_in_threadpool(function, *arguments)
 
 
 def threads_of(request: Request) -> Threads:
-    """The limits of the server that answers this request."""
+    """The thread limits of the server that answers this request."""
     found: Threads = request.app.state.threads
     return found

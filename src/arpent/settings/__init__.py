@@ -1,5 +1,5 @@
-"""Settings: one frozen value from `ARPENT_*` variables and a TOML file. Unknown names and invalid values are refused by
-name."""
+"""Settings: one frozen value from `ARPENT_*` variables, mounted secrets and a TOML file. Unknown names and invalid
+values are refused, with the name in the message."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ PREFIX = "ARPENT_"
 CONFIG = "ARPENT_CONFIG"
 """Variable that names the TOML file."""
 FILE = "arpent.toml"
-"""The TOML file if none is named; it may be missing."""
+"""The default TOML file, which may be missing."""
 TRACEBACK = "ARPENT_TRACEBACK"
-"""Variable that makes commands print tracebacks, see `guard`."""
+"""Variable that makes commands print tracebacks; see `cli.guard`."""
 HELPERS = ("ARPENT_TEST_", "ARPENT_BENCH_")
-"""Variables of tests and benchmarks, which are not settings and are ignored."""
+"""Prefixes of variables for tests and benchmarks, which are not settings and are ignored."""
 POD = "KUBERNETES_SERVICE_HOST"
-"""Set in every pod of Kubernetes, beside variables named after services, which may begin with ARPENT_ too."""
+"""Set in every Kubernetes pod, with variables named after services, which may also begin with ARPENT_."""
 
 
 Place = tuple[str, ...]
 """Path of a setting: `("port",)`, `("policy", "attempts")`, `("catalogs", "dem")`."""
 KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "a text"}
-"""Type in JSON schema → word for messages."""
+"""Type in a JSON schema → wording for messages."""
 _SCHEMA = Settings.model_json_schema()
 _LINK = re.compile(r"\w*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _PASSWORD = re.compile(r"(?i)(://[^:/@\s]*:)\S*(?=@)|([?&](?:ssl)?password=)[^&\s\"]*")
 SECRET = (("secret_key",), ("database_url",))
-"""Settings that are secret, or hold one; what their checks say names nothing of the value."""
+"""Settings that are or contain a secret; messages about them show nothing of the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +57,15 @@ class _Entry:
     value: Any
     """The value as written."""
     hidden: bool = False
-    """Whether the value is never shown: it is from a file, where secrets are, perhaps those of another setting."""
+    """Whether the value must never be shown: it is from a secret file, and may be another setting's secret."""
 
 
 _Found = dict[Place, _Entry]
 
 
 def load(**given: object) -> Settings:
-    """The settings of this process. `given` takes precedence over the environment, which takes precedence over the
-    file. Raises InvalidSetting, naming everything that is wrong."""
+    """Read the settings of this process. In order of precedence: `given`, the environment, mounted secrets, the TOML
+    file. Raises InvalidSetting, which names everything that is wrong."""
     faults: list[str] = []
     options: _Found = {
         (name,): _Entry(name=f"--{name}", value=given[name]) for name in given if given[name] is not None
@@ -84,7 +84,7 @@ def load(**given: object) -> Settings:
 
 
 def variables() -> dict[str, object]:
-    """All variables that are read → their defaults."""
+    """Name of each variable that is read → its default."""
     defaults: dict[str, object] = {CONFIG: FILE, TRACEBACK: False}
     for name, field in Settings.model_fields.items():
         if name != "policy":
@@ -118,7 +118,7 @@ def _of_environment(environment: Mapping[str, str], faults: list[str]) -> _Found
 
 
 def _without_ending(place: Place) -> Place | None:
-    """The setting that a variable ending in _FILE is for; None if it does not end so, or there is none."""
+    """The setting that a variable ending in _FILE refers to; None for another ending, or an unknown setting."""
     last = place[-1]
     if not last.upper().endswith(ENDING):
         return None
@@ -127,7 +127,7 @@ def _without_ending(place: Place) -> Place | None:
 
 
 def _of_mounted(faults: list[str]) -> _Found:
-    """The settings among the machine's mounted secrets."""
+    """The settings found among the machine's mounted secrets."""
     found: _Found = {}
     for path in mounted_files(PREFIX):
         place = tuple(path.name.upper().removeprefix(PREFIX).lower().split("__"))
@@ -139,7 +139,7 @@ def _of_mounted(faults: list[str]) -> _Found:
 
 
 def _of_named_file(place: Place, name: str, path: Path, faults: list[str]) -> _Found:
-    """One setting from its file."""
+    """One setting, read from the file that contains its value."""
     try:
         value = value_in(path)
     except ValueError as error:
@@ -151,8 +151,8 @@ def _of_named_file(place: Place, name: str, path: Path, faults: list[str]) -> _F
 
 
 def _is_not_ours(name: str, value: str, environment: Mapping[str, str]) -> bool:
-    """Whether the variable is not a setting: it names the file, belongs to the tests, or is set by Kubernetes for a
-    service `arpent…`."""
+    """Whether the variable is not a setting: it names the TOML file, turns on tracebacks, belongs to tests, or is set
+    by Kubernetes for a service `arpent…`."""
     linked = _LINK.fullmatch(name) is not None or (name.endswith("_PORT") and "://" in value)
     return (linked and POD in environment) or name in (CONFIG, TRACEBACK) or name.startswith(HELPERS)
 
@@ -199,7 +199,7 @@ def _of_toml(content: Mapping[str, Any], path: Path, faults: list[str]) -> _Foun
 
 
 def _table(place: Place, table: _Entry, faults: list[str], where: str = "") -> _Found:
-    """The settings inside one that holds further ones."""
+    """The entries of a setting that is a table."""
     if not isinstance(table.value, dict):
         faults.append(_fault(place, table))
         return {}
@@ -229,7 +229,7 @@ def _is_known(place: Place) -> bool:
 
 
 def _keys() -> list[str]:
-    """All keys of a file; those in tables with a dot."""
+    """All keys that a file may have; those in tables contain a dot."""
     return [*Settings.model_fields, *(f"policy.{one.name}" for one in fields(Policy))]
 
 
@@ -243,7 +243,7 @@ def _meant(name: str, known: Mapping[str, object] | list[str]) -> str:
 
 
 def _spelt(name: str) -> str:
-    """The name for comparisons: `policy.attempts` and ARPENT_POLICY__ATTEMPTS are equal."""
+    """A name normalised for comparison: `policy.attempts` and ARPENT_POLICY__ATTEMPTS become equal."""
     return re.sub(r"\W|__", "_", name).upper().removeprefix(PREFIX)
 
 
@@ -274,7 +274,7 @@ def _allowed(place: Place) -> str:
 
 
 def _is_misplaced_boolean(place: Place, value: object) -> bool:
-    """Whether a boolean is given for another type: pydantic would accept true for 1."""
+    """Whether a boolean is given where another type is expected: pydantic would accept true as 1."""
     return isinstance(value, bool) and _schema(place).get("type") != "boolean"
 
 
@@ -290,7 +290,7 @@ def _translated(error: ValidationError, found: _Found) -> Iterator[str]:
 
 
 def _source_fault(name: str, field: Place, reason: str) -> str:
-    """What is wrong with a field of a source; its value is not shown, for somebody may have written a secret."""
+    """What is wrong with a field of a source. Its value is not shown, because it may contain a secret."""
     if not field:
         return f"{name}: {reason}"
     if field[0] not in ArchiveSource.model_fields or field[0] == "name":
@@ -302,16 +302,16 @@ def _source_fault(name: str, field: Place, reason: str) -> str:
 
 
 def _fault(place: Place, entry: _Entry, reason: str = "") -> str:
-    """What is wrong. `reason` may quote the value, but for those of SECRET."""
+    """What is wrong with a setting. `reason` may quote its value, but never for settings in SECRET."""
     told = "" if entry.hidden and place not in SECRET else reason
     return f"{entry.name} is {_shown(place, entry)}, but must be {_allowed(place)}{told}"
 
 
 def _shown(place: Place, entry: _Entry) -> str:
-    """A value as written, without passwords and shortened."""
+    """The value as written, but shortened and without passwords."""
     if entry.hidden or place == ("secret_key",):
         return "a secret (not shown)"
-    if place == ("database_url",) and "://" not in str(entry.value):  # nobody knows where its password is
+    if place == ("database_url",) and "://" not in str(entry.value):  # its password cannot be located
         return "a text (not shown)"
     value = entry.value
     text = _PASSWORD.sub(r"\1\2***", json.dumps(value, ensure_ascii=False, default=str))

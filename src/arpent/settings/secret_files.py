@@ -1,4 +1,4 @@
-"""Secret files: settings whose value is in a file: `ARPENT_…_FILE` names it, or it is mounted in /run/secrets."""
+"""Secret files: settings whose value is in a file, named by `ARPENT_…_FILE` or mounted in /run/secrets."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MOUNTED = Path("/run/secrets")
-"""Where Docker, Podman and systemd units put secrets; files there whose names begin with `arpent_`, in any case, are
-settings."""
+"""Where Docker, Podman and systemd units put secrets. Files there whose names begin with `arpent_`, in any letter case,
+are settings."""
 ENDING = "_FILE"
-"""End of a variable that names a file; no setting ends so."""
+"""Ending of a variable that names a file; no setting's own name ends like this."""
 LONGEST_SECRET = 65_536
 """Maximum size of such a file in bytes."""
 
 
 def value_in(path: Path) -> str:
-    """The text of a file without spaces and line ends around it. Raises ValueError with the reason."""
+    """The text of a file without surrounding spaces and line ends. Raises ValueError with the reason."""
     try:
         with path.open("rb") as file:
             content = file.read(LONGEST_SECRET + 1)
@@ -34,7 +34,7 @@ def value_in(path: Path) -> str:
 
 
 def mounted_files(prefix: str) -> Iterator[Path]:
-    """The files in MOUNTED whose names begin with the prefix, in any case; none where there is no such folder."""
+    """The files in MOUNTED whose names begin with the prefix, in any letter case; none if there is no such folder."""
     try:
         names = sorted(entry.name for entry in os.scandir(MOUNTED) if entry.is_file())
     except OSError:

@@ -1,4 +1,4 @@
-"""Access: who may use the server. Loaded where a web server runs."""
+"""Access: builds the access control of the web server. Imported only where one runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from arpent.worker import has_client_folders
 
 
 def access_control(settings: Settings, engine: Engine) -> AccessControl:
-    """Clients, tokens, quotas and the other issuer of the settings. Raises InvalidSetting."""
+    """Clients, tokens, quotas and the external issuer, as the settings say. Raises InvalidSetting."""
     if not (settings.own_tokens or settings.oidc_issuer):
         raise InvalidSetting("ARPENT_OWN_TOKENS is false, and ARPENT_OIDC_ISSUER is not set: nobody could log in")
     return AccessControl(
@@ -54,8 +54,8 @@ def _issuer(settings: Settings) -> ExternalIssuer | None:
 
 
 def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
-    """Log a warning if there may be several clients and no grants: each can then read and replace the others' objects
-    wherever the server has access."""
+    """Log a warning if there may be several clients but no grants: each client can then read and replace the others'
+    objects wherever the server has access."""
     if settings.bucket_grants or has_client_folders(settings):
         return
     if settings.oidc_issuer is not None or SqlClientStore(engine).count() > 1:

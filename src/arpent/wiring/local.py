@@ -1,5 +1,5 @@
-"""Local: constructor calls for work without a database or a web server: `arpent run`, the Python API, and the part of
-a server's runner that is the same."""
+"""Local: constructor calls for work without a database or a web server: for `arpent run`, the Python API, and the part
+of a server's runner that works in the same way."""
 
 from __future__ import annotations
 
@@ -61,36 +61,36 @@ from arpent.worker import (
 )
 
 MOST_READINGS = 256
-"""Maximum number of waiting readings of one client. The runner bounds its analyses, and an analysis the headers it
-requests."""
+"""Maximum number of waiting readings of one client. The runner limits its analyses, and each analysis limits the
+headers that it requests."""
 HEADERS, SEARCHES = "headers of images", "searches of catalogues"
 HEADER_SECONDS = 30.0
 """Time limit for the header of an image that only GDAL can read."""
 SEARCH_SECONDS, SEARCH_MEMORY = 240.0, 2048
-"""Limits of one search of stac-geoparquet, in seconds and mebibytes; it ends itself after 200 s."""
+"""Limits of one search of stac-geoparquet, in seconds and mebibytes; the search itself stops after 200 s."""
 SEARCH_ADVICE = "Write its files again, in row groups of 5,000 to 20,000 items."
 SMALL_FILE = 16 << 20
-"""Bytes of a file of features that a command reads in its own process."""
+"""Maximum bytes of a file of features that a command reads in its own process."""
 PACK = partial(pack, measured=True)
-"""How a process that reads files hands features to an analysis."""
+"""How a process that reads files passes features to an analysis."""
 SCRIPT_LIMITS = 20
-"""Time limits of a script for which a partition may be without progress at least: the search for the features on which
-it does not end takes eight."""
+"""A partition may lack progress for at least this many time limits of a script: to find the features on which a script
+does not end takes eight of them."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
-"""Scheme of a Dask cluster's address in settings → scheme of its real address."""
+"""Scheme of a Dask cluster's address in the settings → the scheme that Dask uses."""
 
 
 def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -> CogReader:
-    """The reader of an analysis, which needs headers only. `submit`, of a bulkhead, opens unusual images in a process
-    that may die over them."""
-    # One client of its own: headers never wait for a place among the files of a client's features.
+    """The image reader of an analysis, which needs only headers. `submit`, of a bulkhead, opens unusual images in
+    another process, which may crash on them."""
+    # Headers are read for a client of their own, so that they never wait behind the files of a client's features.
     isolated = partial(IsolatedHeader, partial(submit, HEADERS, seconds=HEADER_SECONDS))
     return CogReader(other_formats=isolated, policy=egress_policy(settings), access=access_of(settings))
 
 
 def feature_processes(settings: Settings, reserve: int = RESERVE) -> ProcessBulkhead:
-    """The processes that read files of features and images for GDAL for a runner's analyses, started when needed; with
-    a `reserve` of 0 one process, for one job."""
+    """The processes that read files of features, and open images with GDAL, for a runner's analyses; started when
+    needed. With a `reserve` of 0 there is one process, for one job."""
     first = partial(prepare_readings, settings.log_format, for_workers(settings).otlp_endpoint)
     return ProcessBulkhead(
         1,
@@ -104,8 +104,8 @@ def feature_processes(settings: Settings, reserve: int = RESERVE) -> ProcessBulk
 
 
 def catalog_processes(settings: Settings) -> ProcessBulkhead | None:
-    """The process that searches stac-geoparquet for a runner's analyses, started when needed; None where no catalogue
-    is of that kind."""
+    """The process that searches stac-geoparquet for a runner's analyses, started when needed; None if no catalogue is
+    of that kind."""
     default, others = catalog_addresses(settings)
     if not any(address and reads_parquet(address) for address in (default, *others.values())):
         return None
@@ -115,12 +115,12 @@ def catalog_processes(settings: Settings) -> ProcessBulkhead | None:
         queue=MOST_READINGS,
         prepare=partial(prepare_process, settings.log_format),
         kept_ready=False,
-        reserve=0,  # all calls are of one client: a second process would read the footers of all files again
+        reserve=0,  # all calls are of one client: a second process would read all file footers again
     )
 
 
 def isolated_catalog(settings: Settings, searching: Bulkhead, wanted: Callable[[], bool]) -> Catalog:
-    """The catalogues of the settings, searched in the processes `searching`, as long as that is wanted."""
+    """The catalogues of the settings, searched in the processes `searching` for as long as `wanted` returns True."""
     search = partial(search_catalog, for_workers(settings))
     return IsolatedCatalog(partial(searching.submit, SEARCHES), search, wanted)
 
@@ -128,8 +128,8 @@ def isolated_catalog(settings: Settings, searching: Bulkhead, wanted: Callable[[
 def isolated_features(
     settings: Settings, store: ObjectStore, reading: Bulkhead, client: str, wanted: Callable[[], bool]
 ) -> FeatureSource:
-    """A source of features that reads files of this client's store in the processes `reading`, as long as they
-    are wanted."""
+    """A source of features that reads files of this client's store in the processes `reading`, for as long as `wanted`
+    returns True."""
     return IsolatedFeatures(
         direct_features(settings, store), partial(reading.submit, client), pack=PACK, unpack=unpack, wanted=wanted
     )
@@ -138,22 +138,22 @@ def isolated_features(
 def file_features(
     settings: Settings, store: ObjectStore, reading: Bulkhead, client: str, wanted: Callable[[], bool]
 ) -> FeatureSource:
-    """As `isolated_features`, but a small file is read in this process: another one takes longer to start."""
+    """Like `isolated_features`, but reads a small file in this process, because starting another takes longer."""
     isolated = isolated_features(settings, store, reading, client, wanted)
     return FeaturesBySize(direct_features(settings, store), isolated, SMALL_FILE)
 
 
 def begin_processes(settings: Settings) -> None:
-    """What a command does first, before it starts threads: where it is told to use worker processes they become forks
-    of this one, which has imported what they need. For others the fork would cost more than it saves."""
+    """First step of a command, before it starts threads. If it is set to use worker processes, they are forked from
+    this one, which has imported what they need; otherwise the fork would cost more than it saves."""
     if "executor" in settings.model_fields_set and settings.executor.startswith("processes"):
         load_work()
         begin_here()
 
 
 def executor_of(settings: Settings, *, ready: bool = False) -> Executor:
-    """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. `ready`: its
-    processes start now, not when there is work. Raises InvalidSetting if Dask is not installed, WorldError if no
+    """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. `ready`:
+    start its processes now, not when there is work. Raises InvalidSetting if Dask is not installed, WorldError if no
     cluster answers."""
     kind, _, rest = settings.executor.partition(":")
     if kind == "inline":
@@ -170,14 +170,14 @@ def executor_of(settings: Settings, *, ready: bool = False) -> Executor:
 
 
 def stall_seconds(settings: Settings) -> float | None:
-    """After how many seconds without a sign of progress a partition counts as hung; None: never."""
+    """Seconds without progress after which a partition counts as hung; None: never."""
     wanted = settings.policy.stall_seconds
     return max(wanted, SCRIPT_LIMITS * settings.script_seconds) if wanted else None
 
 
 def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -> Executor:
-    """An executor on a Dask cluster. A worker that is silent for the length of a lease loses its work, as a runner
-    would. Raises InvalidSetting if the library, an extra, is not installed."""
+    """An executor on a Dask cluster. A worker that is silent for as long as a lease lasts loses its work, as a runner
+    would. Raises InvalidSetting if Dask is not installed, WorldError if the cluster does not answer."""
     try:
         from arpent.adapters.executors.dask.executor import DaskExecutor
     except ImportError:
@@ -189,7 +189,7 @@ def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -
 
 
 def operator_limits(settings: Settings, parallelism: int = 1, quota: Quota | None = None) -> Limits:
-    """The limits that the settings define; those of a client's quota may be lower."""
+    """The limits that the settings define; a client's quota may lower them."""
     own = None if quota is None else quota.features
     features = [each for each in (settings.policy.maximum_features, own) if each is not None]
     return Limits(
@@ -209,7 +209,7 @@ def analysis(
 
 
 def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services, settings: Settings) -> Outcome:
-    """Write the error for every feature of the leased partition."""
+    """Write the error as the result of every feature in the leased partition."""
     assert lease.partition is not None, "an analysis has no files"
     reason = ArpentError(sentence(error))
     request = lease.request or parse_batch(job.body, job.owner)
@@ -220,7 +220,7 @@ def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services, 
 
 
 def check_request(known: Mapping[str, Collection], request: Request) -> None:
-    """Check a new job beyond the form of its body. Raises InvalidRequest."""
+    """Check a new job's request against the known collections. Raises InvalidRequest."""
     check_collections(request, known.get)
 
 

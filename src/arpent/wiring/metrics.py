@@ -1,4 +1,4 @@
-"""Metrics: what the database tells of all runners and jobs."""
+"""Metrics: what the database records about all runners and jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from arpent.adapters.database.counters import SqlCounters
 
 
 def metrics(engine: Engine) -> str:
-    """Counters of all runners of this database and its jobs, in Prometheus' text format."""
+    """Counters of all runners and jobs in this database, in Prometheus' text format."""
     from arpent.adapters.formats.prometheus_metrics import QueueState, metrics_text
 
     counters = SqlCounters(engine)

@@ -1,4 +1,4 @@
-"""Page: constructor calls for what the page's routes call; results and files are read in a server's other processes."""
+"""Page: constructor calls for what the page's routes call. Results and files are read in a server's other processes."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from arpent.worker import collections, for_workers, grants, services_for
 
 @dataclass(frozen=True, slots=True)
 class JobAsked:
-    """A job whose results somebody looks at."""
+    """A job whose results are being viewed."""
 
     id: str
     """Id of the job."""
     owner: str
     """Id of its client."""
     body: str = field(repr=False)
-    """JSON text of its request, keys included."""
+    """JSON text of its request, including the keys in it."""
     moment: str
-    """Changes whenever the results may have changed."""
+    """A text that changes whenever the results may have changed."""
     analysis: str
-    """Changes whenever its features may have changed."""
+    """A text that changes whenever the job's features may have changed."""
 
 
 def view_results(settings: Settings, wish: tuple[JobAsked, str, tuple[Any, ...]]) -> bytes:
-    """What the page shows of a job's results; `wish`: the job, the name of a method of ResultView, and its arguments.
+    """What the page shows of a job's results. `wish`: the job, the name of a method of ResultView, and its arguments.
     Raises CallerError or WorldError."""
     asked, method, arguments = wish
     view = _result_view(settings.model_dump_json(exclude={"database_url", "secret_key"}), asked)
@@ -59,7 +59,7 @@ def _result_view(serialised: str, asked: JobAsked) -> ResultView:
 
 @lru_cache(maxsize=2)
 def _job_features(serialised: str, asked: JobAsked) -> JobFeatures:
-    """The features of a job, which outlast the moments of its results."""
+    """The features of a job, which remain valid when its results change."""
     settings = Settings.model_validate_json(serialised)
     request = parse_batch(without_forgotten(asked.body), asked.owner)
     assert request.output is not None, "a batch request has one"
@@ -67,14 +67,14 @@ def _job_features(serialised: str, asked: JobAsked) -> JobFeatures:
 
 
 def describe_features(settings: Settings, wish: tuple[str, str]) -> bytes:
-    """JSON about a file of features; `wish`: the client, and the URL. Raises InvalidRequest, FeaturesUnreadable or
+    """JSON that describes a file of features. `wish`: client id and URL. Raises InvalidRequest, FeaturesUnreadable or
     WorldError."""
     client, url = wish
     return render_features(services_for(client, settings).features.features(features_at(url, "url")))
 
 
 def upload_places(settings: Settings, client: str) -> list[str]:
-    """Where a client may put files, `bucket` or `bucket/prefix`, ascending; none where buckets are not folders."""
+    """Where a client may upload files: `bucket` or `bucket/prefix`, ascending; nowhere if buckets are not folders."""
     if settings.buckets is None:
         return []
     root = Path(client_folder(str(settings.buckets), client))
@@ -91,13 +91,13 @@ def store_upload(settings: Settings, client: str, url: str, payload: bytes) -> N
 
 
 def page_calls(settings: Settings, bulkhead: Bulkhead) -> PageCalls:
-    """What the page's routes call; it reads results and files in the processes of the bulkhead."""
+    """The calls of the page's routes, which read results and files in the bulkhead's processes."""
     theirs = for_workers(settings)
 
     def results(job: Job, method: str, arguments: tuple[Any, ...]) -> PendingCall[bytes]:
         progress = job.progress
         moment = f"{job.status} {job.last_updated} {progress.done} {progress.failed} {progress.open}"
-        # A job that was PROCESSING is not analysed again.
+        # Once PROCESSING has begun, a job is not analysed again.
         analysis = f"{job.status} {job.last_updated}" if job.begun is None else "done"
         asked = JobAsked(id=job.id, owner=job.owner, body=job.body, moment=moment, analysis=analysis)
         return bulkhead.submit(job.owner, partial(view_results, theirs), (asked, method, arguments))
@@ -115,11 +115,11 @@ def page_calls(settings: Settings, bulkhead: Bulkhead) -> PageCalls:
 
 
 def script_of_indices(names: Sequence[str], collection: str, mask: bool) -> str:
-    """The evalscript; `mask`: by the first cloud mask that the collection has. Raises InvalidRequest."""
+    """The evalscript of these indices; `mask`: with the collection's first cloud mask. Raises InvalidRequest."""
     return index_script(IndexQuery(index=names, collection=collection, mask=usual_mask(collection) if mask else None))
 
 
 def page_offers(settings: Settings) -> dict[str, object]:
-    """What the form offers everybody: collections with the indices that their bands allow, the usual ones first, and
-    whether clouds can be masked."""
+    """What the form offers to every client: collections with the indices that their bands allow, the usual ones first,
+    and whether clouds can be masked."""
     return {"collections": index_offers({collection.id for collection in collections(settings).values()})}

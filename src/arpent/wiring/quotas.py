@@ -12,11 +12,11 @@ from arpent.settings import Settings
 
 
 def work_store(settings: Settings, engine: Engine) -> SqlWorkStore:
-    """The store of work, whose turns clients take by weight."""
+    """The store of work, in which clients take turns according to their weights."""
     return SqlWorkStore(engine, weight=lambda owner: quota_of(settings.quotas, owner).weight or 1.0)
 
 
 def is_exhausted(settings: Settings, engine: Engine, owner: str) -> bool:
-    """Whether the client has used up its processing units of this month."""
+    """Whether the client has used up this month's processing units."""
     limit = quota_of(settings.quotas, owner).processing_units_per_month
     return limit is not None and SqlUsageStore(engine).this_month(owner, Usage.PROCESSING_UNITS) >= limit

@@ -1,4 +1,4 @@
-"""Server: constructor calls for what has a database: the app and its runner."""
+"""Server: constructor calls for everything that needs a database: the app and its runner."""
 
 from __future__ import annotations
 
@@ -77,18 +77,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COUNT_SECONDS = 2.0
-"""Seconds between two times that a runner stores its metrics; a runner that is killed loses at most these."""
+"""Seconds between two times that a runner stores its metrics; a runner that is killed loses at most these seconds."""
 SWEEP_SECONDS = 60.0
-"""Seconds between two cleanups of ended jobs: their secrets, and old jobs."""
+"""Seconds between two cleanups of ended jobs, which remove secrets and old jobs."""
 LEAST_PATIENCE = 2.0
-"""Least seconds for which an analysis must stand still to be tried again: less is a busy machine."""
+"""Minimum seconds of standstill after which an analysis is tried again; a shorter one only means a busy machine."""
 SYNCHRONOUS_ADVICE = "Shorten the time range, use a smaller area or a coarser resolution, or send a batch request."
 
 
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
-    """The HTTP API. It computes in the processes of the bulkhead (its own if none is given), which it closes at its
-    end. Raises InvalidSetting."""
-    from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
+    """The HTTP API. It computes in the processes of the bulkhead (one of its own if none is given), and closes the
+    bulkhead when it ends. Raises InvalidSetting."""
+    from arpent.server.app import create_app  # imported only where a web server runs, because it takes time
     from arpent.server.options import ServerOptions
     from arpent.wiring.access import access_control, warn_of_shared_buckets
 
@@ -103,7 +103,7 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
     return create_app(
         service=jobs,
         access=access_control(settings, engine),
-        calls=process_calls(settings, bulkhead),
+        calls=process_calls(settings, bulkhead, engine.dispose),
         options=ServerOptions(
             insecure_transport=settings.insecure_transport,
             trust_forwarded=settings.trust_forwarded,
@@ -118,7 +118,7 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
 
 
 def bulkhead_of(settings: Settings) -> ProcessBulkhead:
-    """The processes for calls that the server must survive."""
+    """The processes for calls whose crash the server must survive."""
     return ProcessBulkhead(
         settings.synchronous_workers,
         CallLimits(
@@ -132,11 +132,16 @@ def bulkhead_of(settings: Settings) -> ProcessBulkhead:
     )
 
 
-def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
-    """The calls that the server runs in the bulkhead's processes."""
+def process_calls(settings: Settings, bulkhead: Bulkhead, close: Callable[[], None] = lambda: None) -> ProcessCalls:
+    """The calls that the server runs in the bulkhead's processes. `close` is called after these have ended."""
     from arpent.server.calls import ProcessCalls
 
     theirs = for_workers(settings)
+
+    def end() -> None:
+        bulkhead.close()
+        close()
+
     return ProcessCalls(
         statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
         check=lambda client, body: bulkhead.submit(client, partial(check_batch, theirs, client), body),
@@ -147,7 +152,7 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
         collections=collections(settings),
         page=page_calls(settings, bulkhead),
         admit=bulkhead.admit,
-        close=bulkhead.close,
+        close=end,
     )
 
 
@@ -164,19 +169,19 @@ def service(settings: Settings, engine: Engine) -> JobService:
 
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
-    """The store of jobs, with encrypted bodies."""
+    """The store of jobs, which encrypts request bodies."""
     return SqlJobStore(engine, request_cipher(settings, engine))
 
 
 def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: RunMetrics | None = None) -> Runner:
-    """A runner on this database; what it does is added to `run_metrics`."""
+    """A runner on this database; its activity is counted in `run_metrics`."""
     run_metrics = run_metrics or RunMetrics()
     jobs = job_store(settings, engine)
     reading = feature_processes(settings)
     reader = header_reader(settings, reading.submit)
     searching = catalog_processes(settings)
 
-    # An analysis that stood still for longer may have lost its lease, or its script may have run out of time by it.
+    # An analysis that stood still for longer may have lost its lease, or its script may have timed out because of it.
     patience = min(settings.policy.lease_seconds, max(LEAST_PATIENCE, settings.script_seconds))
 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
@@ -230,6 +235,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     finally:
         executor.close()
         periodic.close()
+        engine.dispose()  # the last process that closes a file of SQLite takes up its journal
 
 
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
@@ -257,7 +263,7 @@ def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) 
 
 
 def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
-    """Move the collected metrics to the database; what cannot be stored is kept for the next time."""
+    """Move the collected metrics to the database. What it refuses is only logged; after other errors they are kept."""
     amounts = run_metrics.take()
     try:
         if amounts:

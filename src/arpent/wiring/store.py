@@ -1,5 +1,5 @@
-"""Store: constructor calls for the commands that look into the database alongside a running server, and change who may
-use it. They compute nothing, and load nothing that does."""
+"""Store: constructor calls for commands that read the database next to a running server, and change who may use the
+server. They compute nothing, and import nothing that does."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def schema_revision(settings: Settings) -> str:
 
 
 def job_reader(settings: Settings) -> SqlJobStore:
-    """The jobs of an existing database, read-only. Raises InvalidSetting if there is none, or its tables are of another
-    version."""
-    from arpent.adapters.database.jobs import SqlJobStore  # with it comes numba, which no list of clients needs
+    """The jobs of an existing database, read-only. Raises InvalidSetting if there is none, or if its tables are of
+    another version."""
+    from arpent.adapters.database.jobs import SqlJobStore  # this imports numba, which a list of clients does not need
 
     engine = make_engine(settings.database_url, reader=True)
     with _named(settings):

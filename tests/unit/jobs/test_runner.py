@@ -278,6 +278,29 @@ class TestAnalysisFaults:
         runner.run_until_idle()
         assert (site.job.status, site.job.progress.done) == (Status.DONE, 2)
 
+    @pytest.mark.parametrize(("always", "status"), [(False, Status.DONE), (True, Status.FAILED)])
+    def test_two_moments_with_work_between_them_are_no_long_absence(
+        self, site: Site, always: bool, status: Status
+    ) -> None:
+        """Nor is one in which the machine slept; but it ends if something is away after so much work every time."""
+        tries: list[float] = []
+
+        def analyse(_job: Job, _wanted: Callable[[], bool]) -> Analysis:
+            tries.append(400.0 if always or tries else 1.0)
+            site.clock.tick(tries[-1])
+            if always or len(tries) < 3:
+                raise CatalogUnavailable("the catalogue does not answer", transient=True)
+            return Analysis(partitions=iter(cut(1, 1)), estimate={})
+
+        site.policy = replace(POLICY, outage_seconds=300.0)
+        site.begin()
+        runner = site.runner(Engineer(cut(1, 1), analysis=analyse))
+        while site.job.status not in (Status.DONE, Status.FAILED):
+            runner.run_until_idle()
+            site.clock.tick(1.0)
+        assert site.job.status is status
+        assert len(tries) <= 3 * site.policy.attempts
+
     def test_stop_ends_the_waiting(self, site: Site) -> None:
         site.policy = replace(POLICY, retry_seconds=0.5)
         site.begin()

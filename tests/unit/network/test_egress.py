@@ -253,6 +253,16 @@ def test_a_catalogue_that_redirects_is_followed_to_allowed_hosts_only_and_withou
         assert all("authorization" not in headers for headers in other.asked)
 
 
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "gopher://127.0.0.1/", "mailto:me"])
+def test_a_catalogue_that_redirects_to_what_is_no_web_address_is_told_at_once(target: str) -> None:
+    with redirecting() as leading:
+        leading.target = target
+        with pytest.raises(CatalogUnavailable, match="leads to an address that is not https or http") as caught:
+            ApiCatalog(leading.url, policy=policy_of([leading.url], [])).search(COLLECTION, YEAR, BOX)
+        assert not caught.value.transient
+        assert len(leading.asked) == 1
+
+
 def test_the_settings_become_the_policy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "items.json").write_text("{}")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://10.0.0.5:9000")

@@ -17,13 +17,13 @@ class Service:
 
     def __init__(self) -> None:
         self.now, self.given, self.failure = 0.0, 0, ""
-        self.transient = True
+        self.transient, self.refused = True, False
         self.renewed = Renewed(self.fetch, lambda: self.now)
 
     def fetch(self) -> TimedKey[str]:
         self.given += 1
         if self.failure:
-            raise AccessFailed(self.failure, transient=self.transient)
+            raise AccessFailed(self.failure, transient=self.transient, refused=self.refused)
         return TimedKey(key=f"key {self.given}", seconds=100.0)
 
 
@@ -78,12 +78,30 @@ def test_the_old_key_serves_while_its_service_is_away() -> None:
     assert service.renewed.get() == "key 4"
 
 
-def test_a_final_failure_is_told_at_once() -> None:
+def test_a_refusal_is_told_at_once() -> None:
     service = Service()
     service.renewed.get()
-    service.failure, service.transient, service.now = "wrong secret", False, 80.0
-    with pytest.raises(AccessFailed, match="wrong secret"):
+    service.failure, service.transient, service.refused, service.now = "wrong secret", False, True, 80.0
+    with pytest.raises(AccessFailed, match="wrong secret") as caught:
         service.renewed.get()
+    assert not caught.value.transient
+
+
+def test_any_other_failure_passes_where_there_were_keys_before() -> None:
+    """As of a gateway that answers 404 in the service's place, or a file with a token that is being replaced."""
+    service = Service()
+    service.failure, service.transient = "is this its address?", False
+    with pytest.raises(AccessFailed) as caught:
+        service.renewed.get()
+    assert not caught.value.transient
+    service.failure, service.now = "", 10.0
+    assert service.renewed.get() == "key 2"
+    service.failure, service.now = "is this its address?", 90.0
+    assert service.renewed.get() == "key 2", "which is good for longer"
+    service.now = 111.0
+    with pytest.raises(AccessFailed) as caught:
+        service.renewed.get()
+    assert caught.value.transient
 
 
 def test_a_failure_is_told_to_all_who_wait_without_asking_again() -> None:

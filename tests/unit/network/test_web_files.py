@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import socket
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
 
 import pytest
+import requests
 
-from arpent.network.web_files import NoAnswer, NoRanges, WebFiles
+from arpent.adapters.images.byte_source import ByteSources
+from arpent.domain.errors import AssetUnreadable
+from arpent.network.sessions import PatientRetry, session
+from arpent.network.web_files import Denied, NoAnswer, NoRanges, WebFiles
+from tests.support.certificates import make_papers
 from tests.support.http_server import QuietHandler, served
 from tests.support.slow_server import serving
 
@@ -64,8 +73,10 @@ def test_a_range_that_comes_in_parts_is_put_together() -> None:
         assert bytes(WebFiles(None, 5.0).piece(f"{url}/b04.tif", 1, 9).content) == b"12345678"
 
 
-@pytest.mark.parametrize("odd", [200, 204, 416])
-def test_a_host_that_gives_ranges_is_asked_again_after_an_odd_answer(odd: int) -> None:
+@pytest.mark.parametrize(
+    ("odd", "kind"), [(200, "image/tiff"), (200, "text/html"), (204, "image/tiff"), (416, "image/tiff")]
+)
+def test_a_host_that_gives_ranges_is_asked_again_after_an_odd_answer(odd: int, kind: str) -> None:
     """A gateway answered in its place; where no range was ever given, none is waited for."""
     answers = [206, odd, odd, 206, odd, odd, odd, odd]
     asked: list[int] = []
@@ -78,6 +89,7 @@ def test_a_host_that_gives_ranges_is_asked_again_after_an_odd_answer(odd: int) -
             body = b"" if status == 204 else b"0123"
             if status == 206:
                 self.send_header("content-range", "bytes 0-3/10")
+            self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -86,10 +98,59 @@ def test_a_host_that_gives_ranges_is_asked_again_after_an_odd_answer(odd: int) -
         files = WebFiles(None, 5.0)
         for _ in range(2):
             assert bytes(files.piece(f"{url}/b04.tif", 0, 4).content) == b"0123"
-        with pytest.raises((NoRanges, NoAnswer)):
+        with pytest.raises((NoRanges, NoAnswer, Denied)):
             files.piece(f"{url}/b04.tif", 0, 4)
         assert asked == answers
         asked[:] = [206]
-        with pytest.raises((NoRanges, NoAnswer)):
+        with pytest.raises((NoRanges, NoAnswer, Denied)):
             WebFiles(None, 5.0).piece(f"{url}/b04.tif", 0, 4)
         assert asked == [206, odd], "of a host that has never given one"
+
+
+@pytest.mark.parametrize("length", ["content-length: 6\r\n", ""], ids=["told", "until it hangs up"])
+def test_a_part_that_was_compressed_on_its_way_is_no_part(length: str) -> None:
+    """Its bytes would be taken for those of the file. What is only said to be is read."""
+    head = "HTTP/1.1 206 Partial\r\ncontent-range: bytes 0-3/10\r\ncontent-encoding: gzip\r\n"
+
+    def packed(connection: socket.socket) -> None:
+        connection.sendall(f"{head}{length}\r\n".encode() + b"packed")
+
+    def stored(connection: socket.socket) -> None:
+        connection.sendall(f"{head}content-length: 4\r\n\r\n".encode() + b"0123")
+
+    with serving(packed) as url, pytest.raises(NoRanges):
+        WebFiles(None, 0.0).piece(f"{url}/b04.tif", 0, 4)
+    with serving(stored) as url:
+        assert bytes(WebFiles(None, 0.0).piece(f"{url}/b04.tif", 0, 4).content) == b"0123"
+
+
+def test_the_log_holds_no_query(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be a signature or a key: of a request that is tried again, of an answer with a header that is none."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 206 Partial\r\nthis is no header\r\ncontent-length: 4\r\n\r\n0123")
+
+    with serving(answer) as url, pytest.raises(NoRanges):
+        WebFiles(None, 0.0).piece(f"{url}/b04.tif?sig=SECRET", 0, 4)
+    retry = PatientRetry(total=1, backoff_factor=0.0)
+    with pytest.raises(requests.ConnectionError):
+        session(retry, (1.0, 1.0)).get("http://127.0.0.1:1/search?key=SECRET")
+    assert "b04.tif?…" in caplog.text
+    assert "/search?…" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+def test_a_certificate_that_is_not_accepted_is_named(tmp_path: Path) -> None:
+    papers = make_papers(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(papers.certificate, papers.key)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, context.wrap_socket(server, server_side=True) as secure:
+
+        def greet() -> None:
+            with suppress(OSError):
+                secure.accept()
+
+        Thread(target=greet, daemon=True).start()
+        with pytest.raises(AssetUnreadable, match="shows a certificate that is not accepted"):
+            ByteSources(retry_seconds=0.0).head(f"https://127.0.0.1:{secure.getsockname()[1]}/b04.tif")

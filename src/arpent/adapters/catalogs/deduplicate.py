@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import shapely
 
+from arpent.domain.boundary.address_names import unsigned_name
 from arpent.domain.boundary.text import whole_number
 from arpent.domain.imagery.item import Asset, Item
 
@@ -48,9 +49,10 @@ def _whole(items: Iterable[Item]) -> Iterable[Item]:
 
 
 def _complete_each_other(first: Mapping[str, Asset], second: Mapping[str, Asset]) -> bool:
-    """Whether each has what the other lacks, and what both have is the same image."""
+    """Whether each has what the other lacks, and what both have is the same image, however it is signed."""
     shared = first.keys() & second.keys()
-    return shared != first.keys() and shared != second.keys() and all(first[k].href == second[k].href for k in shared)
+    alike = all(unsigned_name(first[name].href) == unsigned_name(second[name].href) for name in shared)
+    return alike and shared != first.keys() and shared != second.keys()
 
 
 def _acquisition(item: Item) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from arpent.adapters.database.same_file import JOURNALS, SameFile
 from arpent.domain.errors import DatabaseRefused, InvalidSetting, WorldError
 
 log = logging.getLogger(__name__)
@@ -96,44 +97,16 @@ def _sqlite(url: URL, reader: bool) -> Engine:
         raise InvalidSetting(f"ARPENT_DATABASE_URL names {path.absolute()}, {fault}")
     engine = create_engine(url, hide_parameters=True)
     private = bool(url.database) and not reader  # SQLite's temporary database has no file
-    same = _SameFile(path)
+    same = SameFile(path)
     if private:
         event.listen(engine, "do_connect", lambda *_: same.check())  # no new file in place of one that was removed
         event.listen(engine, "do_connect", lambda *_: _make_private(path))
     event.listen(engine, "connect", partial(_prepare_sqlite, reader=reader))
     if private:
         event.listen(engine, "connect", lambda *_: _keep_private(path))  # it is a database: preparing has read it
-        event.listen(engine, "connect", lambda *_: same.check())
-        event.listen(engine, "checkout", lambda *_: same.check())
+        same.watch(engine)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-class _SameFile:
-    """Whether the path still names the file that was opened first. SQLite goes on with one that was removed or
-    replaced: what is stored there ends with the process, and no other process sees it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._first: tuple[int, int] | None = None
-
-    def check(self) -> None:
-        """Raises WorldError if not; transient, since the file may be put back."""
-        try:
-            found = self._path.stat()
-            now = (found.st_dev, found.st_ino)
-        except FileNotFoundError:
-            now = None
-        except OSError:  # its folder cannot be looked at for a moment
-            return
-        if self._first is None:
-            self._first = now
-        elif now != self._first:
-            raise WorldError(
-                f"The file that ARPENT_DATABASE_URL names was {'removed' if now is None else 'replaced'} while arpent "
-                "had it open: put it back, or stop servers and runners and start them on the new one",
-                transient=True,
-            )
 
 
 def _make_private(path: Path) -> None:
@@ -144,7 +117,7 @@ def _make_private(path: Path) -> None:
 
 def _keep_private(path: Path) -> None:
     """Remove other users' permissions. SQLite gives its journals the same permissions as the file."""
-    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
+    for file in (path, *(path.with_name(path.name + end) for end in (*JOURNALS, "-journal"))):
         _tighten(file)
 
 
@@ -210,7 +183,9 @@ def _in_plain_words(error: Exception) -> WorldError:
         if error.connection_invalidated:
             return WorldError("The connection to the database was lost", transient=True)
         if code in DAMAGED:
-            return WorldError(f"ARPENT_DATABASE_URL names a file that is not a database, or a damaged one: {cause}")
+            damaged = f"ARPENT_DATABASE_URL names a file that is not a database, or a damaged one: {cause}"
+            # Other statements may succeed: those that need no damaged page.
+            return WorldError(damaged) if error.statement is None else DatabaseRefused(damaged)
         if error.statement is None:  # nothing was asked yet: an option of the URL, or the server itself
             return WorldError(f"The database refuses: {cause}")
     return DatabaseRefused(f"The database does not accept this value ({type(error).__name__})")

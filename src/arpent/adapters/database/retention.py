@@ -46,7 +46,9 @@ class SqlRetention:
             stored = connection.execute(select(jobs.c.body).where(jobs.c.id == job_id, final)).scalar()
             if stored is not None:
                 body = seal(self._cipher, forget(unseal(self._cipher, stored)))
-                connection.execute(update(jobs).where(jobs.c.id == job_id, final).values(body=body, scrubbed=True))
+                # Of another version: who has read it with its keys cannot start it any more.
+                changes = {"body": body, "scrubbed": True, "version": jobs.c.version + 1}
+                connection.execute(update(jobs).where(jobs.c.id == job_id, final).values(changes))
 
     def forget(self, before: datetime) -> int:
         """Delete jobs that ended and are unchanged since `before`, with their partitions and findings; results stay.

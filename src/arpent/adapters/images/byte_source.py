@@ -32,7 +32,7 @@ from arpent.network.access import BucketAccess, OpenAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of, complete
 from arpent.network.deadline import pause
 from arpent.network.policy import EgressPolicy, EgressRefused
-from arpent.network.web_files import WebFiles, pause_seconds
+from arpent.network.web_files import NoAnswer, WebFiles, pause_seconds
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -47,6 +47,8 @@ _GAP = 262144
 """Ranges this close together are fetched as one; the bytes between are discarded."""
 _TIMEOUTS: dict[str, object] = {"timeout": "120s", "connect_timeout": "5s"}
 """Time limits of one request to a bucket, its whole answer included."""
+_NO_RANGE = 416
+"""Status of a file that ends before the range that is asked for."""
 BROKEN_TRIES = 3
 """Times that a range is asked for whose answer breaks off."""
 _PARTS = 16
@@ -185,7 +187,13 @@ class ByteSources:
 
     def _remote(self, href: str, version: Version, ranges: Sequence[Range]) -> list[memoryview]:
         def fetch(span: tuple[int, int]) -> memoryview:
-            piece, found = self._piece(href, span)
+            try:
+                piece, found = self._piece(href, span)
+            except (NoAnswer, BaseError) as error:
+                status = error.status if isinstance(error, NoAnswer) else answer_of(error).status
+                if status == _NO_RANGE and span[0] < version[2]:  # it is shorter now
+                    raise Replaced from None
+                raise
             if not same_version(found, version):
                 raise Replaced
             return piece

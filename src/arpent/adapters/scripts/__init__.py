@@ -1,1 +1,1 @@
-"""Scripts: runtimes for evalscripts: V8, and compiled scripts."""
+"""Scripts: the runtimes that run evalscripts in V8, or compile them to machine code."""

@@ -16,7 +16,7 @@ from arpent.adapters.sources.logins import login_of
 from arpent.adapters.sources.signatures import container_of, signed, token_for
 from arpent.network.access import AuthorizedRequest, BucketAccess
 from arpent.network.policy import EgressPolicy
-from arpent.network.renewal import Renewed
+from arpent.network.renewal import Renewed, TimedKey
 from arpent.network.source import ArchiveSource, SourceTable
 
 _EVERY_BUCKET = ("s3://every-bucket",)
@@ -33,6 +33,8 @@ class TableAccess:
         self.table = table
         self._policy = policy
         self._kept: dict[tuple[str, ...], Renewed[Any]] = {}
+        self._signs: dict[tuple[str, str, str], bool] = {}
+        """Whether its service gave a token for a container when it was last asked."""
         self._connection_slots: dict[str, ConnectionSlots] = {}
         self._lock = Lock()
 
@@ -44,7 +46,8 @@ class TableAccess:
         if source is None:
             return AuthorizedRequest(url=url)
         if source.sas_url is not None:
-            return AuthorizedRequest(url=signed(url, self._token(source, url).get()))
+            token = self._token(source, url).get()
+            return AuthorizedRequest(url=signed(url, token), unsigned=not token)
         login = self._login(source, url).get()
         headers = {"authorization": login} if login else {}
         return AuthorizedRequest(url=url, headers=headers, keeps_cookies=source.login_host is not None)
@@ -115,7 +118,16 @@ class TableAccess:
 
     def _token(self, source: ArchiveSource, url: str) -> Renewed[str]:
         account, container = container_of(source, url)
-        return self._of((source.name, account, container), lambda: token_for(source, account, container, self._policy))
+        place = (source.name, account, container)
+
+        def fetch() -> TimedKey[str]:
+            lease = token_for(source, account, container, self._policy, signs=self._signs.get(place))
+            if len(self._signs) >= MOST_KEYS:
+                self._signs.clear()
+            self._signs[place] = bool(lease.key)
+            return lease
+
+        return self._of(place, fetch)
 
     def _login(self, source: ArchiveSource, url: str) -> Renewed[str]:
         host = url.split("/", 3)[2] if source.netrc or source.login_host else ""

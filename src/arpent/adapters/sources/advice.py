@@ -73,7 +73,7 @@ def _of_login(source: ArchiveSource, answer: str) -> Rows:
     logs_in = bool(source.token or source.token_url or source.user or source.netrc)
     return (
         (
-            source.sas_url is not None and answer in ("401", "403"),
+            source.sas_url is not None and answer in ("401", "403", "409"),
             f"the signature of source {source.name} is refused: it has expired, or this machine's clock is wrong",
         ),
         (

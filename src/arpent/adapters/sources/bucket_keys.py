@@ -17,7 +17,7 @@ from obstore.auth.earthdata import NasaEarthdataCredentialProvider
 from arpent.adapters.sources.aws_chain import CHAINS, chain_keys
 from arpent.adapters.sources.logins import missing, pair_of
 from arpent.adapters.sources.secrets import needed, secret_of
-from arpent.adapters.sources.token_service import asking
+from arpent.adapters.sources.token_service import asking, key_in
 from arpent.domain.boundary.address_grammar import ACCESS_KEY, SECRET_KEY
 from arpent.network.access import AccessFailed
 from arpent.network.policy import EgressPolicy
@@ -123,6 +123,8 @@ def _of_earthdata(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKe
         except JSONDecodeError:
             raise AccessFailed(f"keys of source {source.name} cannot be obtained from {host}: it returns a login page; "
                                f"check {missing(source)}") from None  # fmt: skip
+        for name in ("access_key_id", "secret_access_key", "token"):
+            key_in(answered, name)
         expires = answered["expires_at"]
         seconds = inf if expires is None else (expires - datetime.now(UTC)).total_seconds()
         return TimedKey(key=dict(answered), seconds=max(seconds, 0.0))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from functools import partial
+from math import isnan
 
 from arpent.adapters.sources.secrets import is_there, needed, places, secret_of
-from arpent.adapters.sources.token_service import asking
+from arpent.adapters.sources.token_service import asking, key_in
 from arpent.network.access import AccessFailed
 from arpent.network.policy import EgressPolicy
 from arpent.network.renewal import TimedKey
@@ -107,8 +108,17 @@ def _openid(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKey[str]
             raise TooManyRedirects
         answer.raise_for_status()
         answered = answer.json()
-        seconds = float(answered.get("expires_in", DEFAULT))
-        return TimedKey(key=f"Bearer {answered['access_token']!s}", seconds=max(seconds, SHORTEST))
+        return TimedKey(key=f"Bearer {key_in(answered, 'access_token')}", seconds=_seconds(answered.get("expires_in")))
+
+
+def _seconds(told: object) -> float:
+    """How long a token is good, by its `expires_in`; DEFAULT if that is no number: who refuses it earlier gets
+    another."""
+    try:
+        seconds = float(told)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return DEFAULT
+    return DEFAULT if isnan(seconds) else max(seconds, SHORTEST)
 
 
 def _basic(source: ArchiveSource) -> TimedKey[str]:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from obstore.auth.planetary_computer import PlanetaryComputerCredentialProvider
 
-from arpent.adapters.sources.token_service import asking
+from arpent.adapters.sources.token_service import asking, key_in
 from arpent.domain.boundary.address_grammar import BUCKET, SAS
 from arpent.network.access import AccessFailed
+from arpent.network.deadline import pause
 from arpent.network.policy import EgressPolicy
 from arpent.network.renewal import TimedKey
 from arpent.network.source import ArchiveSource
 
-UNMANAGED_SECONDS = 3600.0
+if TYPE_CHECKING:
+    from obstore.store import AzureSASToken
+
+UNMANAGED_SECONDS = 300.0
 """A container that the service does not know is asked without a token for so long."""
+UNKNOWN_PAUSES = (0.3, 0.6, 1.2)
+"""Seconds between the answers by which a service says that it does not know a container: one alone may be of a gateway
+in its place, and without a signature its blobs are not there."""
 
 
 def container_of(source: ArchiveSource, url: str) -> tuple[str, str]:
@@ -34,26 +42,40 @@ def container_of(source: ArchiveSource, url: str) -> tuple[str, str]:
     return account, container
 
 
-def token_for(source: ArchiveSource, account: str, container: str, policy: EgressPolicy | None) -> TimedKey[str]:
-    """A token for a container; empty for one that the service does not know: it is open. Raises AccessFailed."""
-    import requests  # takes long to load, and few processes ask for keys
-
+def token_for(
+    source: ArchiveSource, account: str, container: str, policy: EgressPolicy | None, *, signs: bool | None = None
+) -> TimedKey[str]:
+    """A token for a container; empty for one that the service does not know: it is open. `signs`: whether it gave one
+    the last time; None: it was never asked. Raises AccessFailed."""
     url = str(source.sas_url).rstrip("/")
     with asking(f"the signature of container {account}/{container}", url, policy) as session:
         provider = PlanetaryComputerCredentialProvider(
             account_name=account, container_name=container, sas_url=url, session=session
         )
-        try:
-            answered = provider()
-        except requests.HTTPError as error:
-            if error.response is not None and error.response.status_code == 404:
-                return TimedKey(key="", seconds=UNMANAGED_SECONDS)
-            raise
+        answered = _answered(provider, signs=signs)
+        if answered is None:
+            return TimedKey(key="", seconds=UNMANAGED_SECONDS)
         expires = answered["expires_at"]
         if expires is None:
             raise ValueError("a token ends")
         seconds = (expires - datetime.now(UTC)).total_seconds()
-        return TimedKey(key=str(answered["sas_token"]).lstrip("?"), seconds=max(seconds, 0.0))
+        return TimedKey(key=key_in(answered, "sas_token").lstrip("?"), seconds=max(seconds, 0.0))
+
+
+def _answered(provider: PlanetaryComputerCredentialProvider, *, signs: bool | None) -> AzureSASToken | None:
+    """What the service gives; None if it goes on saying that it does not know the container, and always did."""
+    import requests  # takes long to load, and few processes ask for keys
+
+    for seconds in (*(() if signs is False else UNKNOWN_PAUSES), None):
+        try:
+            return provider()
+        except requests.HTTPError as error:
+            lacks = error.response is not None and error.response.status_code == 404
+            if not lacks or (signs and seconds is None):
+                raise
+        if seconds is not None:
+            pause(seconds)
+    return None
 
 
 def signed(url: str, token: str) -> str:

@@ -3,9 +3,10 @@ to another host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from arpent.network.access import AccessFailed
@@ -23,6 +24,17 @@ RETRIES = 6
 BACKOFF = 0.5
 HOPS = 5
 """Redirects of a login."""
+_ODD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""Errors of whoever reads an answer that is no key. As of a gateway whose service is away, another may come."""
+_KEY = re.compile(r"[!-~]+")
+
+
+def key_in(answer: Mapping[str, Any], name: str) -> str:
+    """A key of an answer that can be sent in a header or an address. Raises KeyError and ValueError."""
+    found = answer[name]
+    if not (isinstance(found, str) and _KEY.fullmatch(found)):
+        raise ValueError("this is no key")
+    return found
 
 
 @contextmanager
@@ -48,22 +60,24 @@ def asking(what: str, url: str, policy: EgressPolicy | None, *, redirects: bool 
         raise AccessFailed(f"{lead}: it redirects elsewhere, and keys are not sent there") from None
     except requests.HTTPError as error:
         raise _refusal(lead, 0 if error.response is None else error.response.status_code) from None
+    except requests.JSONDecodeError:
+        raise AccessFailed(f"{lead}: its answer cannot be used", transient=True) from None
     except requests.RequestException as error:
         cause = _cause(error)
         if cause is not None:
-            raise AccessFailed(f"{lead}: {cause}") from None
+            raise AccessFailed(f"{lead}: {cause}", refused=True) from None
         raise AccessFailed(f"{lead}: it does not answer ({type(error).__name__})", transient=True) from None
     except EgressRefused as error:
-        raise AccessFailed(f"{lead}: {error}") from None
-    except (ValueError, KeyError, TypeError):
-        raise AccessFailed(f"{lead}: its answer cannot be used") from None
+        raise AccessFailed(f"{lead}: {error}", refused=True) from None
+    except _ODD:
+        raise AccessFailed(f"{lead}: its answer cannot be used", transient=True) from None
 
 
 def _refusal(lead: str, status: int) -> AccessFailed:
     if status in (401, 403):
-        return AccessFailed(f"{lead}: it refuses the user, the token or the secret (HTTP {status})")
+        return AccessFailed(f"{lead}: it refuses the user, the token or the secret (HTTP {status})", refused=True)
     if status == 400:
-        return AccessFailed(f"{lead}: it refuses the client, the secret or the scope (HTTP 400)")
+        return AccessFailed(f"{lead}: it refuses the client, the secret or the scope (HTTP 400)", refused=True)
     if not is_passing(status):
         return AccessFailed(f"{lead}: it answers HTTP {status}; is this its address?")
     return AccessFailed(f"{lead}: it answers HTTP {status}", transient=True)

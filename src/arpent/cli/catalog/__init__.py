@@ -1,1 +1,1 @@
-"""`arpent catalog`: catalogues made from what is no catalogue."""
+"""`arpent catalog`: makes catalogues from data that is not a catalogue."""

@@ -1,4 +1,4 @@
-"""Bodies: the requests that the suite sends. Boxes are in EPSG:3857, so that no library of projections is needed."""
+"""Bodies: the requests that the suite sends. Boxes are in EPSG:3857, so that no projection library is needed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from arpent.cli.conformance.target import Scene
 
 RADIUS = 6_378_137.0
-"""Metres of the sphere of EPSG:3857."""
+"""Radius of the sphere of EPSG:3857 in metres."""
 MERCATOR = "http://www.opengis.net/def/crs/EPSG/0/3857"
 Box = tuple[float, float, float, float]
 NOWHERE = Scene(longitude=11.35, latitude=46.5, day="2024-06-01")
-"""A place for requests that are refused before any image is looked for."""
+"""A place for requests that are refused before any image is searched for."""
 
 CONSTANTS = """//VERSION=3
 function setup() {
@@ -32,15 +32,15 @@ function evaluatePixel(samples) {
   return { seven: [7], pair: [-1.5, 0.1], byte: [300.2], rounded: [2.6], dataMask: [1] };
 }
 """
-"""Numbers that depend on no image; the mask is 1 everywhere."""
+"""A script whose numbers do not depend on the imagery; its mask is 1 everywhere."""
 MASKED = CONSTANTS.replace("dataMask: [1]", "dataMask: [0]")
 SEEN = CONSTANTS.replace("dataMask: [1]", "dataMask: [samples.dataMask]")
-"""Constants with the mask of the image and of the polygon."""
+"""A script of constants, with the mask of the imagery and the polygon."""
 THROWS = CONSTANTS.replace("return { seven", 'throw new Error("as asked"); return { seven')
 
 
 def box_at(scene: Scene, width: float, height: float) -> Box:
-    """A box of so many metres (of the projection) round the place."""
+    """A box of this many metres (of the projection) around the place."""
     x = math.radians(scene.longitude) * RADIUS
     y = math.log(math.tan(math.pi / 4 + math.radians(scene.latitude) / 2)) * RADIUS
     x, y = round(x), round(y)
@@ -48,17 +48,17 @@ def box_at(scene: Scene, width: float, height: float) -> Box:
 
 
 def corner(box: Box, x: float, y: float) -> list[float]:
-    """A point of the box, by fractions of its width from the west and of its height from the south."""
+    """A point in the box, as fractions of its width from the west and of its height from the south."""
     return [box[0] + x * (box[2] - box[0]), box[1] + y * (box[3] - box[1])]
 
 
 def day_after(day: str, days: int = 1) -> str:
-    """The day so many days later."""
+    """The day this many days later."""
     return (date.fromisoformat(day) + timedelta(days=days)).isoformat()
 
 
 def statistical(scene: Scene, box: Box, script: str = CONSTANTS, **aggregation: Any) -> dict[str, Any]:
-    """A synchronous request for the scene's day at 10 m; `aggregation` replaces fields of that part, None removes."""
+    """A synchronous request for the scene's day at 10 m; `aggregation` replaces its fields; None removes them."""
     fields = {
         "timeRange": {"from": f"{scene.day}T00:00:00Z", "to": f"{day_after(scene.day)}T00:00:00Z"},
         "aggregationInterval": {"of": "P1D"},
@@ -77,7 +77,7 @@ def statistical(scene: Scene, box: Box, script: str = CONSTANTS, **aggregation: 
 
 
 def batch(features: str, output: str, access: dict[str, str], script: str = SEEN, **aggregation: Any) -> dict[str, Any]:
-    """A batch request; `access`: keys of both places."""
+    """A batch request; `access`: keys for both the features and the output."""
     made = statistical(NOWHERE, (0, 0, 1, 1), script, **aggregation)
     made["input"] = {
         "features": {"s3": {"url": features, **access}},

@@ -1,4 +1,4 @@
-"""Buckets: where batch requests of the suite read and write: a folder that stands for S3, or S3 itself."""
+"""Buckets: where the suite's batch requests read and write: in a folder that stands for S3, or in S3 itself."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 from arpent.domain.errors import InvalidRequest
 
 NAME = "conformance"
-"""Bucket of the data set's folder."""
+"""Name of the bucket in the data set's folder."""
 NO_KEYS = {"accessKey": "AKIACONFORMANCE", "secretAccessKey": "opens-no-bucket"}
-"""For servers whose buckets are folders, which look at no keys; the official client wants some."""
+"""Keys for servers whose buckets are folders, which ignore them; the official client requires some."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A Place: see `target`."""
+    """A bucket that implements `target.Place`."""
 
     url: str
     access: Mapping[str, str] = field(repr=False)
     store: Any = field(repr=False)
-    """Of obstore, with its root at the URL."""
+    """A store of obstore with its root at the URL."""
 
     def put(self, key: str, payload: bytes) -> None:
         self.store.put(key, payload)
@@ -38,7 +38,7 @@ class Bucket:
 
 
 def bucket_of_folder(folder: Path) -> Bucket:
-    """The bucket of the data set, which the server has as s3://conformance (ARPENT_BUCKETS is its folder `buckets`)."""
+    """The data set's bucket, which the server has as s3://conformance (ARPENT_BUCKETS is its folder `buckets`)."""
     from obstore.store import LocalStore
 
     store = LocalStore(folder / "buckets" / NAME, mkdir=True)
@@ -46,8 +46,8 @@ def bucket_of_folder(folder: Path) -> Bucket:
 
 
 def bucket_of_url(url: str) -> Bucket:
-    """A prefix of S3, with the keys of AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, which are sent with the
-    requests, too. Raises InvalidRequest if a key is missing."""
+    """A prefix in S3, with the keys of AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, which are also sent
+    with the requests. Raises InvalidRequest if a key is missing."""
     from obstore.store import S3Store
 
     if not url.startswith("s3://") or not url.removeprefix("s3://").strip("/"):

@@ -1,4 +1,4 @@
-"""Check: one thing that a server must do, and the outcome of testing it."""
+"""Check: one thing that a server must do, and the outcome of checking it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any, TypeGuard
 from arpent.cli.conformance.target import Target
 
 LONGEST = 600
-"""Characters of an outcome's words."""
+"""Maximum characters of an outcome's message."""
 
 
 class Failed(Exception):
-    """The server did something else than it must; the text says what was expected and what came."""
+    """The server did not do what it must; the text says what was expected and what was received."""
 
 
 class NotChecked(Exception):
-    """Nothing can be said about this server; the text says why, and what would help."""
+    """The check cannot judge this server; the text says why, and what would help."""
 
 
 class Verdict(Enum):
-    """What came of a check."""
+    """The result of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -35,18 +35,18 @@ class Check:
     """One thing that a server must do."""
 
     name: str
-    """Group and thing: token.form."""
+    """Group and subject, such as token.form."""
     title: str
-    """A sentence about what must hold."""
+    """A sentence that says what must hold."""
     section: str
     """Section of the page about the real service (in docs/reference) that says so."""
     run: Callable[[Target], None]
-    """Tries it. Raises Failed or NotChecked; any other exception is a failure, too."""
+    """Performs the check. Raises Failed or NotChecked; any other exception counts as a failure, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOutcome:
-    """What came of one check."""
+    """The outcome of one check."""
 
     name: str
     title: str
@@ -57,7 +57,7 @@ class CheckOutcome:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """The fields as JSON has them."""
+        """The outcome as JSON fields."""
         return asdict(self) | {"verdict": self.verdict.value}
 
 
@@ -72,7 +72,7 @@ class Checks:
         return iter(self._checks)
 
     def add(self, section: str) -> Callable[[Callable[[Target], None]], Callable[[Target], None]]:
-        """A decorator: the function's name is the check's name, its docstring the title."""
+        """A decorator that adds a check: the function's name becomes its name, the docstring its title."""
 
         def added(run: Callable[[Target], None]) -> Callable[[Target], None]:
             title = " ".join((inspect.getdoc(run) or "").split())
@@ -83,7 +83,7 @@ class Checks:
 
 
 def outcomes(checks: Iterable[Check], target: Target) -> Iterator[CheckOutcome]:
-    """Run the checks one after the other. No secret of the target is in the words."""
+    """Run the checks one after another. The messages contain no secret of the target."""
     for check in checks:
         verdict, words = Verdict.PASSED, ""
         try:
@@ -92,7 +92,7 @@ def outcomes(checks: Iterable[Check], target: Target) -> Iterator[CheckOutcome]:
             verdict, words = Verdict.NOT_CHECKED, str(reason)
         except Failed as fault:
             verdict, words = Verdict.FAILED, str(fault)
-        except Exception as error:  # whatever a wrong answer breaks in a check is the server's fault
+        except Exception as error:  # if a wrong answer breaks a check, the server is at fault
             verdict, words = Verdict.FAILED, f"the answer cannot be used: {type(error).__name__}: {error}"
         words = target.without_secrets(" ".join(words.split()))[:LONGEST]
         yield CheckOutcome(name=check.name, title=check.title, section=check.section, verdict=verdict, words=words)
@@ -105,17 +105,17 @@ def expect(condition: object, words: str) -> None:
 
 
 def equal(what: str, found: object, wanted: object) -> None:
-    """Raise Failed unless both are equal. Kinds of numbers count: 1 is not True."""
+    """Raise Failed unless both are equal. Booleans equal only booleans: 1 is not True."""
     if found != wanted or isinstance(found, bool) is not isinstance(wanted, bool):
         raise Failed(f"{what} is {found!r}, but must be {wanted!r}")
 
 
 def is_number(found: object) -> TypeGuard[float]:
-    """Whether JSON has a number there; true and false are none."""
+    """Whether the value is a number in JSON; true and false are not."""
     return isinstance(found, int | float) and not isinstance(found, bool)
 
 
 def close(what: str, found: object, wanted: float, tolerance: float = 1e-9) -> None:
-    """Raise Failed unless the number is equal to the wanted one but for rounding (relative, or absolute near 0)."""
+    """Raise Failed unless the number equals the wanted one, apart from rounding (relative, or absolute near 0)."""
     if not is_number(found) or abs(found - wanted) > tolerance * max(1.0, abs(wanted)):
         raise Failed(f"{what} is {found!r}, but must be {wanted!r}")

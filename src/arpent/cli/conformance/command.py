@@ -1,4 +1,4 @@
-"""`arpent conformance`: does a server do what the real service is documented to do?"""
+"""`arpent conformance`: checks whether a server does what the real service is documented to do."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def conformance(  # noqa: PLR0913, PLR0917
 
 
 def _make(folder: Path, *, as_json: bool) -> None:
-    """Write the data set, and tell the settings of a server that serves it."""
+    """Write the data set, and print the settings of a server that serves it."""
     from arpent.cli.conformance.made_scenes import make_data_set
 
     make_data_set(folder)
@@ -83,7 +83,7 @@ def _target(
     at: str,
     days: tuple[str, str],
 ) -> Target:
-    """The options as a target. Raises InvalidRequest if one is missing or cannot be read."""
+    """The target that the options describe. Raises InvalidRequest if an option is missing or cannot be read."""
     from arpent.cli.conformance.target import TOKEN_PATH, Target
 
     if missing := [

@@ -1,6 +1,6 @@
-"""Made scenes: the data set of the suite: STAC items and images whose numbers can be worked out by hand, and polygons.
+"""Made scenes: the suite's data set: STAC items and images whose numbers can be worked out by hand, and polygons.
 
-Three acquisitions of one tile of 64 x 64 pixels of 10 m; digital numbers (reflectance x 10000) are
+There are three acquisitions of one tile of 64 x 64 pixels of 10 m. Digital numbers (reflectance x 10000) are
     1 June    B04 = 1000 + 10 x column, B08 = 2000 + 10 x row, no clouds
     3 June    B04 = 3000, B08 = 4000, no data in the columns 0 to 15, clouds in the southern half
     15 June   B04 = 5000 + row, B08 = 6000, no clouds
@@ -23,27 +23,27 @@ EPSG = 32633
 UTM = f"http://www.opengis.net/def/crs/EPSG/0/{EPSG}"
 WEST, NORTH = 600_000.0, 5_100_000.0
 SIDE, PIXEL, EMPTY = 64, 10.0, 16
-"""Pixels of a side, metres of a pixel, columns without data on 3 June."""
+"""Pixels per side, metres per pixel, and columns without data on 3 June."""
 DAYS = ("2023-06-01", "2023-06-03", "2023-06-15")
 AT = (16.2966, 46.04334)
-"""Longitude and latitude of the middle."""
+"""Longitude and latitude of the tile's centre."""
 SCENE = Scene(longitude=AT[0], latitude=AT[1], day=DAYS[0])
 LAST_DAY = "2023-07-01"
-"""End of a time range that holds all three."""
+"""End of a time range that contains all three acquisitions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One polygon of the file of features."""
+    """One polygon in the file of features."""
 
     id: int
     identifier: str
     ring: tuple[tuple[float, float], ...]
-    """Corners in metres of EPSG:32633, the first again as the last."""
+    """Corners in metres of EPSG:32633; the last repeats the first."""
 
 
 def block(row: int, column: int, height: int, width: int) -> Box:
-    """The box of some pixels: west, south, east, north in metres."""
+    """The box of a block of pixels: west, south, east, north in metres."""
     west, north = WEST + column * PIXEL, NORTH - row * PIXEL
     return (west, north - height * PIXEL, west + width * PIXEL, north)
 
@@ -108,7 +108,7 @@ def make_data_set(folder: Path) -> None:
 
 
 def features_file() -> bytes:
-    """A GeoPackage of FIELDS."""
+    """A GeoPackage with the polygons of FIELDS."""
     import numpy as np
     import pyogrio
     import shapely
@@ -126,7 +126,7 @@ def features_file() -> bytes:
             driver="GPKG",
             layer_options={"FID": "id", "SPATIAL_INDEX": "NO"},
         )
-        with closing(sqlite3.connect(path)) as tables, tables:  # from the end, so that no key is taken twice
+        with closing(sqlite3.connect(path)) as tables, tables:  # from the last row, so that no key is used twice
             for row, field in reversed(list(enumerate(FIELDS, 1))):
                 tables.execute("UPDATE fields SET id = ? WHERE id = ?", (field.id, row))
         return path.read_bytes()

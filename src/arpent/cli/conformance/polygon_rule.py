@@ -1,5 +1,4 @@
-"""Polygon rule: how many samples of a grid lie inside a ring, slowly, by the letter of the rule (sentinelhub.md
-4.2)."""
+"""Polygon rule: how many samples of a grid lie inside a ring, slowly and literally (sentinelhub.md 4.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 LINES, STEPS, LEAST = 8, 256, 7
-"""Scan lines of a row, parts of a column, and sub-samples that must be filled."""
+"""Scan lines per row, parts per column, and sub-samples that must be inside."""
 
 
 def samples_inside(
@@ -31,7 +30,7 @@ def samples_inside(
 
 
 def _crossings(corners: Sequence[tuple[float, float]], y: float) -> list[int]:
-    """Where a scan line meets the edges, rounded to a part of a column."""
+    """Where a scan line crosses the edges, rounded to a part of a column."""
     found = []
     for edge in pairwise(corners):
         (xa, ya), (xb, yb) = sorted(edge, key=lambda corner: corner[1])

@@ -1,4 +1,4 @@
-"""Report: the outcome of the checks as lines, as Markdown, and as a self-contained HTML page."""
+"""Report: the outcomes of the checks as lines, as Markdown and as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ UNABLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All outcomes over one server."""
+    """All outcomes for one server."""
 
     url: str
     version: str
-    """Version of arpent that asked."""
+    """Version of arpent that ran the checks."""
     when: str
-    """UTC, ISO 8601."""
+    """Time of the run in UTC, ISO 8601."""
     outcomes: Sequence[CheckOutcome]
 
     def count(self, verdict: Verdict) -> int:
@@ -39,13 +39,13 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """One sentence with the three numbers."""
+        """One sentence with the number of checks per verdict."""
         counts = ", ".join(f"{self.count(verdict)} {verdict.value}" for verdict in Verdict)
         return f"{self.url}: {counts}"
 
     @property
     def as_json(self) -> dict[str, object]:
-        """All of it as JSON has it."""
+        """The whole report as JSON fields."""
         counts = {"passed": Verdict.PASSED, "failed": Verdict.FAILED, "notChecked": Verdict.NOT_CHECKED}
         return {
             "url": self.url,
@@ -79,7 +79,7 @@ class Report:
 
     @property
     def as_html(self) -> str:
-        """A page of HTML with one table, its style within."""
+        """A page of HTML with one table and its style embedded."""
         rows = "\n".join(
             f'<tr><td><code>{escape(each.name)}</code></td><td class="{each.verdict.value.replace(" ", "-")}">'
             f"{each.verdict.value}</td><td>{escape(each.title)}</td><td>{escape(each.words)}</td>"
@@ -95,7 +95,7 @@ class Report:
         )
 
     def write(self, path: Path) -> None:
-        """Write the page, its form by the ending of the name (see `check_ending`)."""
+        """Write the page in the format that the ending of the file's name selects (see `check_ending`)."""
         path.write_text(self.as_html if path.suffix in HTML else self.as_markdown, encoding="utf-8")
 
 
@@ -115,5 +115,5 @@ def line(outcome: CheckOutcome) -> str:
 
 
 def _cell(text: str) -> str:
-    """The text as it reads in a table of Markdown, where tags of HTML would vanish."""
+    """The text escaped for a table in Markdown, where HTML tags would vanish."""
     return escape(text, quote=False).replace("|", "\\|").replace("`", "'")

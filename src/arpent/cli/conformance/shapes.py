@@ -17,7 +17,7 @@ REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not 
 
 
 def json_of(answer: requests.Response, status: int = 200) -> dict[str, Any]:
-    """The object that an answer with this status holds. Raises Failed."""
+    """The JSON object in an answer with this status. Raises Failed."""
     if answer.status_code != status:
         raise Failed(f"the status is {answer.status_code}, but must be {status}; the body: {answer.text[:300]}")
     try:
@@ -30,7 +30,7 @@ def json_of(answer: requests.Response, status: int = 200) -> dict[str, Any]:
 
 
 def error_of(answer: requests.Response, status: int, code: str | None = None) -> dict[str, Any]:
-    """The `error` of an answer with this status and code: status, reason, message and code, errors if there are any
+    """The `error` of an answer with this status and code: status, reason, message and code, and errors if there are any
     (sentinelhub.md 1.5). Raises Failed."""
     body = json_of(answer, status)
     expect(isinstance(body.get("error"), dict), f"the body has no object `error`: {answer.text[:300]}")
@@ -48,7 +48,7 @@ def error_of(answer: requests.Response, status: int, code: str | None = None) ->
 
 
 def check_status(task: dict[str, Any]) -> None:
-    """Check the fields that a task object and its status have (sentinelhub.md 1.3). Raises Failed."""
+    """Check the fields that a task object shares with its status object (sentinelhub.md 1.3). Raises Failed."""
     expect(UUID.fullmatch(str(task.get("id"))), f"id is not a UUID: {task.get('id')!r}")
     expect(task.get("status") in STATES, f"status is {task.get('status')!r}, which the official client refuses")
     percent = task.get("completionPercentage")
@@ -68,7 +68,7 @@ def check_task(task: dict[str, Any]) -> None:
 
 
 def intervals_of(answer: requests.Response) -> list[dict[str, Any]]:
-    """`data` of a statistical answer whose every interval has outputs (sentinelhub.md 3.2). Raises Failed."""
+    """`data` of a statistical answer in which every interval has outputs (sentinelhub.md 3.2). Raises Failed."""
     body = json_of(answer)
     equal("status", body.get("status"), "OK")
     data = body.get("data")
@@ -83,7 +83,7 @@ def intervals_of(answer: requests.Response) -> list[dict[str, Any]]:
 
 
 def stats_of(entry: dict[str, Any], output: str, band: str = "B0") -> dict[str, Any]:
-    """The statistics of a band of an interval. Raises Failed."""
+    """The statistics of a band in an interval. Raises Failed."""
     bands = entry["outputs"].get(output, {}).get("bands", {})
     expect(band in bands, f"output {output} has no band {band}: {sorted(bands)}")
     stats: dict[str, Any] = bands[band]["stats"]

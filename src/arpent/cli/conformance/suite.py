@@ -1,4 +1,4 @@
-"""Suite: all checks over one server."""
+"""Suite: runs all checks against one server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHECKS: tuple[Check, ...] = tuple(check for group in GROUPS for check in group.C
 
 
 def chosen(names: str | None) -> tuple[Check, ...]:
-    """The checks whose names begin with one of these, parted by commas; all without any. Raises InvalidRequest."""
+    """The checks whose names begin with one of these texts, separated by commas; None: all. Raises InvalidRequest."""
     wanted = tuple(name.strip() for name in (names or "").split(",") if name.strip())
     if unknown := [name for name in wanted if not any(check.name.startswith(name) for check in CHECKS)]:
         groups = sorted({check.name.partition(".")[0] for check in CHECKS})
@@ -31,7 +31,7 @@ def conform(target: Target, checks: tuple[Check, ...]) -> Iterator[CheckOutcome]
     if target.place is not None:
         try:
             target.place.put("features.gpkg", features_file())
-        except Exception as error:  # of whatever library; the checks that need the file say so
+        except Exception as error:  # from any library; the checks that need the file report it
             target.shared["unwritable"] = f"{target.place.url} cannot be written by the suite: {type(error).__name__}"
         else:
             target.shared["features"] = {field.id: field.identifier for field in FIELDS}

@@ -1,4 +1,4 @@
-"""Target: the server under test, how it is queried, and what the checks share."""
+"""Target: the server under test, how it is called, and what the checks share."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ BATCH = "/api/v1/statistics/batch"
 STATISTICS = "/api/v1/statistics"
 CATALOG = "/api/v1/catalog/1.0.0"
 JSON = {"Content-Type": "application/json"}
-"""Header that says JSON, where `json=` does not set it."""
+"""Header that announces JSON, where `json=` does not set it."""
 TOKEN_PATH = "/auth/realms/main/protocol/openid-connect/token"
 SECONDS = 120.0
-"""Longest wait for an answer: the official client's (sentinelhub.md 1.7)."""
+"""Maximum seconds to wait for an answer, as in the official client (sentinelhub.md 1.7)."""
 TRIES = 4
-"""Of a request that a rate limit refuses."""
+"""Maximum attempts at a request that a rate limit refuses."""
 RATE_LIMIT_SECONDS = 60.0
-"""Seconds to wait for a rate limit, at most."""
+"""Maximum seconds to wait for a rate limit."""
 
 
 class Place(Protocol):
-    """A bucket that the server reads and writes, and we, too."""
+    """A bucket that both the server and the suite read and write."""
 
     @property
     def url(self) -> str:
@@ -35,7 +35,7 @@ class Place(Protocol):
 
     @property
     def access(self) -> Mapping[str, str]:
-        """accessKey and the like, as requests have them."""
+        """The keys as requests have them: accessKey and so on."""
 
     def put(self, key: str, payload: bytes) -> None:
         """Store an object."""
@@ -46,22 +46,22 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Where and when there is an acquisition of Sentinel-2 L2A."""
+    """Place and day of an acquisition of Sentinel-2 L2A."""
 
     longitude: float
-    """Degrees of WGS 84."""
+    """Longitude in degrees of WGS 84."""
     latitude: float
-    """Degrees of WGS 84."""
+    """Latitude in degrees of WGS 84."""
     day: str
     """UTC day: 2024-06-01."""
 
 
 @dataclass(kw_only=True)
 class Target:
-    """A server, and who we are there."""
+    """A server, and our credentials on it."""
 
     url: str
-    """Without a slash at the end."""
+    """Address of the server without a slash at the end."""
     token_url: str
     client_id: str
     client_secret: str = field(repr=False)
@@ -70,27 +70,27 @@ class Target:
     days: tuple[str, str]
     """First and last day of the search."""
     place: Place | None = None
-    """Where batch requests read features and write results; None: nowhere, so that none is started."""
+    """Where batch requests read features and write results; None: nowhere, so that no batch request is started."""
     has_data: bool = False
     """Whether the server's catalogue is the data set of the suite."""
     patience: float = 600.0
-    """Seconds that a batch request may take."""
+    """Maximum seconds that a batch request may take."""
     shared: dict[str, Any] = field(default_factory=dict)
-    """What one check has found out and others need, by name."""
+    """Findings of one check that others need, by name."""
     _token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         self._session = requests.Session()
 
     def without_secrets(self, text: str) -> str:
-        """The text without the client's secret, its token and the keys of the bucket."""
+        """The text with the client's secret, its token and the bucket's keys removed."""
         keys = [] if self.place is None else [v for k, v in self.place.access.items() if k == "secretAccessKey"]
         for secret in (self.client_secret, self._token, *keys):
             text = text.replace(secret, "…") if secret else text
         return text
 
     def form(self, **fields: str) -> dict[str, str]:
-        """The fields of a token request, some of them replaced."""
+        """The fields of a token request, some of them replaced by `fields`."""
         own = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.client_secret}
         return own | fields
 
@@ -100,7 +100,7 @@ class Target:
 
     @property
     def token(self) -> str:
-        """An access token. Raises WorldError if none is given."""
+        """An access token. Raises WorldError if the server issues none."""
         if not self._token:
             answer = self.ask_token(data=self.form())
             if answer.status_code != 200:
@@ -109,8 +109,8 @@ class Target:
         return self._token
 
     def call(self, method: str, path: str, *, token: str | None = None, **options: Any) -> requests.Response:
-        """The answer to one request; rate limits are waited for. `token`: another one than ours; empty: none.
-        Raises WorldError if there is no answer."""
+        """The answer to one request, after waiting for rate limits. `token` replaces our own; empty: no token. Raises
+        WorldError if there is no answer."""
         sent = self.token if token is None else token
         headers = {"Authorization": f"Bearer {sent}"} if sent else {}
         options["headers"] = headers | dict(options.get("headers") or {})

@@ -1,4 +1,4 @@
-"""Imagery: the images and parcels of a demonstration, generated or the user's own."""
+"""Imagery: the images and parcels of a demonstration, either generated or the user's own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEGREES_PER_METRE = 1 / 111_320
 RESOLUTION = 10.0
 """Sample size in metres."""
 SEED_RANGE = ("2020-06-01T00:00:00Z", "2020-07-31T00:00:00Z")
-"""Time range of the example in the documentation; the generated landscape has scenes in it."""
+"""Time range of the example in the documentation; the generated landscape has scenes in this range."""
 PERIOD = timedelta(days=30)
 
 
@@ -40,7 +40,7 @@ class DemoImagery:
 
 
 def made(folder: Path) -> DemoImagery:
-    """A small generated landscape, the same for everybody."""
+    """A small generated landscape, identical on every run."""
     landscape = make_landscape(folder)
     return DemoImagery(
         catalog=str(landscape.catalog),
@@ -53,7 +53,7 @@ def made(folder: Path) -> DemoImagery:
 
 
 def brought(catalog: str, features: Path, start: str | None, end: str | None) -> DemoImagery:
-    """Imagery and parcels of the user."""
+    """Imagery and parcels that the user provides."""
     crs = CRS.from_user_input(pyogrio.read_info(features)["crs"])
     first, last = (start, end) if start and end else _range_of(catalog)
     return DemoImagery(
@@ -66,7 +66,7 @@ def brought(catalog: str, features: Path, start: str | None, end: str | None) ->
 
 
 def _range_of(catalog: str) -> tuple[str | None, str | None]:
-    """A time range of whole periods that holds every item of a folder; (None, None) for a STAC API."""
+    """A time range of whole periods that covers every item in a folder; (None, None) for a STAC API."""
     instants = []
     for path in Path(catalog).rglob("*.json") if Path(catalog).is_dir() else ():
         properties = json.loads(path.read_bytes()).get("properties") or {}

@@ -29,7 +29,7 @@ class DemoOptions:
     """Options of `arpent demo`."""
 
     folder: Path
-    """Folder for everything; emptied and created again."""
+    """Folder for all files; emptied and created again."""
     keep: bool = False
     """Whether to leave the server running until Ctrl-C."""
     port: int = 0
@@ -68,7 +68,7 @@ def demonstrate(
 
 
 def run(imagery: DemoImagery, options: DemoOptions, console: Console) -> Path:
-    """The whole workflow; returns the folder with the results."""
+    """Run the whole workflow; returns the folder with the results."""
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     bucket = options.folder / "buckets" / BUCKET
     bucket.mkdir(parents=True, exist_ok=True)

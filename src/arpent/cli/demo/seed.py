@@ -1,4 +1,4 @@
-"""Seed: the documented batch statistical workflow with plain `requests` and `requests_oauthlib`."""
+"""Seed: the documented workflow of a batch statistical request, with plain `requests` and `requests_oauthlib`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def connect(base: str, client_id: str, client_secret: str) -> OAuth2Session:
 
 
 class Workflow:
-    """One request's way through the API; every step is a call from the documentation."""
+    """The path of one request through the API; each step is a call from the documentation."""
 
     def __init__(self, base: str, session: OAuth2Session, say: Callable[[str], None]) -> None:
         self._url = f"{base}/api/v1/statistics/batch"
@@ -101,8 +101,8 @@ class Workflow:
         self._say(f"POST …/{action} → 204")
 
     def wait(self, request_id: str, until: tuple[str, ...], seen: Callable[[Mapping[str, object]], None]) -> str:
-        """Poll the status until it is one of `until` or the request has ended; returns it. `seen` gets each status
-        object."""
+        """Poll the status until it is one of `until` or the request has ended; returns it. `seen` is called with each
+        status object."""
         while True:
             status = self._call("GET", f"/{request_id}/status")
             seen(status)

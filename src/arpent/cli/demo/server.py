@@ -22,7 +22,7 @@ START_SECONDS = 60.0
 
 @contextmanager
 def serving(folder: Path, catalog: str, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Start a server whose database, buckets and log lie in `folder`; yields (base URL, process)."""
+    """Start a server whose database, buckets and log are in `folder`; yields (base URL, process)."""
     port = port or _free_port()
     environment = environment_of(folder, catalog, port)
     with (folder / "server.log").open("ab") as log:
@@ -44,7 +44,7 @@ def serving(folder: Path, catalog: str, port: int) -> Iterator[tuple[str, subpro
 def environment_of(folder: Path, catalog: str, port: int) -> Mapping[str, str]:
     """Environment variables with the settings of this server."""
     inherited = dict(os.environ)
-    if config := inherited.get(CONFIG):  # the server works in another folder
+    if config := inherited.get(CONFIG):  # the server runs in another folder
         inherited[CONFIG] = os.path.abspath(config)
     return {
         **inherited,

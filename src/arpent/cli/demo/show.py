@@ -34,7 +34,7 @@ def read_results(folder: Path) -> list[Line]:
 
 
 def result_table(lines: Sequence[Line], planted: Mapping[str, str], most: int) -> Table:
-    """The first `most` parcels; `planted` names their crops, if known."""
+    """A table of the first `most` parcels; `planted` names their crops, if known."""
     starts = sorted({start for line in lines for start in line.means})
     seen = Table(
         title=f"Mean red reflectance (B04), {min(most, len(lines))} of {len(lines)} parcels", title_style="bold"

@@ -1,4 +1,4 @@
-"""`arpent script check`: everything that can be found out about a script without imagery."""
+"""`arpent script check`: finds out all that is possible about a script without imagery."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from arpent.evalscript.scenes import source_keys
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """Result of a check."""
+    """The result of checking a script."""
 
     evalscript: Evalscript | None
     """What setup() declares; None if it is invalid."""
     collections: tuple[str, ...]
-    """Per input, the collection it was checked against; `?` if none was named and none fits."""
+    """For each input, the collection it was checked against; `?` if none was named and none fits."""
     remarks: tuple[Remark, ...]
     """Remarks, errors first."""
     log: tuple[str, ...]
@@ -41,8 +41,8 @@ def inspect(
     source: str, runtime: ScriptRuntime, named: Sequence[str], collections: Mapping[str, Collection]
 ) -> Inspection:
     """Check a script. `runtime` must accept scripts without a dataMask output. `named`: collections in the order of the
-    inputs, or `datasource=collection`, or one for all. `collections`: by id and alias. Raises InvalidRequest for an
-    unknown name."""
+    inputs, or as `datasource=collection`, or one for all inputs. `collections`: by id and alias. Raises InvalidRequest
+    for an unknown name."""
     known = {collection.id: collection for collection in collections.values()}
     try:
         with runtime.open(source) as session:
@@ -94,7 +94,7 @@ def _ids(known: Sequence[Collection]) -> list[str]:
 
 
 def _likeliest(entry: Input, known: Sequence[Collection]) -> Collection | None:
-    """The collection that has most of the input's bands, in its units, or similar names; None if none has any."""
+    """The collection with the most of the input's bands, then units, then similar band names; None if none has any."""
 
     def fit(collection: Collection) -> tuple[int, int, int]:
         there = [
@@ -133,7 +133,7 @@ def _tried(
 
 
 def _complete(entry: Input, collection: Collection | None) -> Collection:
-    """The collection extended by all bands that the input asks for, since a missing band is reported elsewhere."""
+    """The collection with all bands that the input asks for added, because missing bands are reported elsewhere."""
     given = {} if collection is None else dict(collection.bands)
     for name, unit in zip(entry.bands, entry.units, strict=True):
         if name not in given or given[name].unit(unit) is None:

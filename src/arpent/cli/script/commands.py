@@ -147,10 +147,10 @@ def sandbox(as_json: JsonOption = False) -> None:
 
 
 def _given(on: str) -> tuple[str, object]:
-    """The JSON given on the command line, or that of the file it names."""
+    """The JSON given on the command line, or in the file that it names."""
     text = on
     if not on.lstrip().startswith(("{", "[")):
-        if not os.path.isfile(on):  # which takes a name of any length, as Path does not
+        if not os.path.isfile(on):  # this accepts a name of any length, which Path does not
             raise InvalidRequest(f"--on: {on!r:.60} is neither JSON nor a file")
         text = read_text(Path(on), "--on")
     try:

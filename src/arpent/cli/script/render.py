@@ -1,4 +1,4 @@
-"""Render: results about a script, as lines for a person or as one JSON object."""
+"""Render: what was found out about a script, as lines for people or as one JSON object."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def run_fields(run: ScriptRun) -> Fields:
 
 
 def feature_lines(found: Fields) -> Iterator[str]:
-    """The numbers of one feature, from its explanation."""
+    """The numbers of one feature, taken from its explanation."""
     interval, error = found["interval"], found.get("error")
     assert isinstance(interval, dict)
     yield f"feature {found['id']}, {interval['from']} to {interval['to']}"

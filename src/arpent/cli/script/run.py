@@ -28,7 +28,7 @@ class SampleAnswer:
     """What a script returned for one sample."""
 
     outputs: Mapping[str, tuple[float, ...]]
-    """Output id → values of its bands, NaN where nothing came back; dataMask last. Empty if the script threw."""
+    """Output id → values of its bands, NaN where nothing was returned; dataMask last. Empty if the script threw."""
     error: ScriptError | None
     """What the script threw; None if it did not."""
 
@@ -40,7 +40,7 @@ class ScriptRun:
     answers: tuple[SampleAnswer, ...]
     """One per sample."""
     log: tuple[str, ...]
-    """Lines that the script wrote with console.log, and what it left out."""
+    """Lines that the script wrote with console.log, then a line for each kind of value that it did not return."""
 
 
 def run_on_samples(source: str, given: object, runtime: ScriptRuntime) -> ScriptRun:

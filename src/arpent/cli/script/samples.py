@@ -1,4 +1,4 @@
-"""Samples: values given as JSON become the arrays that a script sees."""
+"""Samples: turns values given as JSON into the arrays that a script sees."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from arpent.evalscript.names import suggestion
 from arpent.evalscript.scenes import is_fusion, source_keys
 
 PLAIN = (1.0, 0.0)
-"""Scale of given values: they are as the script sees them."""
+"""Scale and offset of given values, which are already as the script sees them."""
 FIRST_DAY = date(2020, 6, 1)
 """Day of the first scene without a date."""
 _FIELDS = frozenset({"date", "dateFrom", "dateTo", "tiles", "cloudCoverage", "dataPath", "shId", "dataGeometry"})
@@ -33,8 +33,8 @@ class GivenSamples:
 
 
 def understand(given: object, evalscript: Evalscript) -> tuple[GivenSamples, ...]:
-    """The samples that the JSON describes: `{"B04": 0.1, …}` or a list of such; for ORBIT and TILE a list of scenes, or
-    a list of lists; for several inputs an object by datasource. Raises InvalidRequest, naming sample and band."""
+    """The samples that the JSON describes: `{"B04": 0.1, …}` or a list of these; for ORBIT and TILE a list of scenes,
+    or a list of lists; for several inputs an object by datasource. Raises InvalidRequest, naming sample and band."""
     samples = _samples(given, evalscript)
     if not samples:
         raise InvalidRequest("--on holds no sample")
@@ -125,7 +125,7 @@ def _scened(evalscript: Evalscript, part: Sequence[Sequence[Mapping[str, object]
 
 
 def _scene(given: Mapping[str, object], entry: Input, row: int, count: int) -> Scene:
-    """The given fields of the scene; without a date it gets a day of its own, the newest first."""
+    """The given fields of a scene. Scenes without a date get a day of their own each, the newest first."""
     day = (FIRST_DAY + timedelta(days=count - 1 - row)).isoformat()
     day = str(given.get("date") or given.get("dateFrom") or day)[:10]
     tile = {"date": f"{day}T10:00:00Z", "shId": row, "dataPath": f"s3://given/{row}", "cloudCoverage": 0.0}
@@ -135,7 +135,7 @@ def _scene(given: Mapping[str, object], entry: Input, row: int, count: int) -> S
 
 
 def days_of(scenes: Sequence[Sequence[Scene]]) -> tuple[datetime, datetime]:
-    """From the first day to the end of the last."""
+    """From the start of the first day to the end of the last."""
     texts = [str(scene.fields.get("date") or scene.fields["dateFrom"])[:10] for group in scenes for scene in group]
     try:
         days = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in texts]

@@ -1,1 +1,1 @@
-"""Sources: `arpent sources`, about the archives that images come from."""
+"""Sources: `arpent sources`, which lists and tests the archives that images come from."""

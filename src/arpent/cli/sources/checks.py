@@ -1,4 +1,4 @@
-"""`arpent sources`: the table, and an attempt at each catalogue and source that says what is missing."""
+"""`arpent sources`: the table of sources, and a test of each catalogue and source that says what is missing."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from arpent.settings import Settings
 from arpent.wire.iso import parse_instant
 
 SOMEWHERE = (11.35, 46.5)
-"""Longitude and latitude that most archives have images of."""
+"""Longitude and latitude of a place of which most archives have images."""
 SIDE = 0.01
-"""Degrees of the box that is searched."""
+"""Side of the box that is searched, in degrees."""
 ABSENT = "arpent-sources-check"
-"""A key that no bucket has: who says so has let us in."""
+"""A key that no bucket has: a bucket that reports this has granted access."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessCheck:
-    """One thing that was tried."""
+    """One step that was tried, and its outcome."""
 
     name: str
-    """Of the catalogue or source."""
+    """Name of the catalogue or source."""
     step: str
-    """search, header, block, login, keys or bucket."""
+    """The step: search, header, block, login, keys or bucket."""
     well: bool
     words: str
 
@@ -52,7 +52,7 @@ class AccessCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemSearch:
-    """What is searched for."""
+    """What images are searched for."""
 
     collection: str | None
     at: tuple[float, float] | None
@@ -60,7 +60,7 @@ class ItemSearch:
 
     @classmethod
     def of(cls, collection: str | None, at: str | None, start: str, end: str) -> ItemSearch:
-        """The options as a search. Raises InvalidRequest if one of them cannot be read."""
+        """The search that the options describe. Raises InvalidRequest if an option cannot be read."""
         try:
             place = None if at is None else tuple(float(part) for part in at.split(","))
         except ValueError:
@@ -74,7 +74,7 @@ class ItemSearch:
 
 
 def source_lines(settings: Settings) -> dict[str, str]:
-    """Name of each source → what it is for, and how it is opened. It holds no secret."""
+    """Name of each source → what it is for, and how it is opened; contains no secret."""
     return {
         source.name: f"{' '.join(source.match or ())}\t{_how(source)}"
         for source in worker.access_of(settings).table.sources
@@ -82,7 +82,7 @@ def source_lines(settings: Settings) -> dict[str, str]:
 
 
 def access_checks(settings: Settings, search: ItemSearch) -> Iterator[AccessCheck]:
-    """One after the other: catalogues with an image of each, then sources. Raises InvalidSetting."""
+    """Test catalogues, with an image of each, and then sources, one after another. Raises InvalidSetting."""
     worker.check_places(settings)
     access = worker.access_of(settings)
     catalogs = {"": settings.catalog} if settings.catalog else {}
@@ -108,7 +108,7 @@ def _catalog(address: str, services: Services, wanted: list[str] | None, search:
             items = services.catalog.search(collection, search.interval, box)
         except WorldError as error:
             failure = failure or error
-            if error.transient:  # the others would wait as long
+            if error.transient:  # the others would wait just as long
                 break
             continue
         if items:
@@ -123,7 +123,7 @@ def _catalog(address: str, services: Services, wanted: list[str] | None, search:
 
 
 def _by_use(collections: list[Collection]) -> list[Collection]:
-    """Sentinel-2 first: most archives have it."""
+    """Collections with Sentinel-2 first, because most archives have it."""
     return sorted(collections, key=lambda one: (one.id != "sentinel-2-l2a", one.id))
 
 
@@ -147,7 +147,7 @@ def _image(address: str, item: Item, services: Services) -> Iterator[AccessCheck
 
 
 def _source(source: ArchiveSource, access: TableAccess, settings: Settings) -> Iterator[AccessCheck]:
-    """Its keys; and for buckets in full, whether they let us in."""
+    """Test a source's keys and, if its bucket is named in full, whether it grants access."""
     for match in source.match or ():
         step = "bucket" if match.startswith("s3:") else "login"
         try:

@@ -1,7 +1,7 @@
-"""Compile: an evalscript's evaluatePixel, traced once over unknown numbers, becomes straight-line LLVM assembly.
+"""Compile: traces evaluatePixel once over unknown numbers, and turns it into straight-line LLVM assembly.
 
-This is the front door; README.md beside it explains how it works. `compile_script` compiles; the caller brings the
-parser, as a `SyntaxTree`. All other modules are private.
+This is the public interface; README.md in this folder explains how it works. `compile_script` takes scripts that the
+caller has parsed, as `SyntaxTree`. All other modules are private.
 """
 
 from arpent.evalscript.compile.compiler import ScriptAssembly, compile_script

@@ -1,4 +1,4 @@
-"""Compiler: the phases one after the other, from syntax tree to LLVM assembly."""
+"""Compiler: runs the phases in order, from syntax tree to LLVM assembly."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from arpent.evalscript.layout import MemoryLayout
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptAssembly:
-    """A script as LLVM assembly, for one layout of its samples. Its one function fills rows of doubles."""
+    """A script as LLVM assembly, for one layout of its samples. Its functions fill rows of doubles."""
 
     text: str
-    """The LLVM module; `llvm_assembly` describes its function's arguments."""
+    """The LLVM module; `llvm_assembly` describes the arguments of its functions."""
     function: str
     """Name of the function: `evaluate`, or `evaluate_checked`, which also takes bounds."""
     width: int
     """Number of rows with the script's bands, in the order of `declared_outputs`; the rows of `missing_rows` follow."""
     missing_rows: tuple[int | None, ...]
-    """Per output, then once for all outputs: the row that is 1 where the output is missing, otherwise 0; None: it never
-    is. Then, per output: the row that is 1 where undefined counts as 0; None: nowhere."""
+    """Row numbers: per output, the row that is 1 where it is missing, else 0; then the row that is 1 where nothing was
+    returned; then, per output, the row that is 1 where undefined counts as 0. None: this cannot happen."""
 
 
 def compile_script(

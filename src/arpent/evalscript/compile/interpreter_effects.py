@@ -1,7 +1,6 @@
-"""Interpreter effects: what setup(), and the functions that choose scenes and count bands, may change. They run in V8,
-so the compiler does not see them.
+"""Interpreter effects: what setup() and other functions change in V8 before evaluatePixel, unseen by the compiler.
 
-Also refuses scripts that could change what names mean, because then the text could not be trusted.
+Scripts that could change the meaning of names are refused, because their text could not be trusted.
 """
 
 from __future__ import annotations
@@ -25,21 +24,22 @@ _USES = {
     "member_expression": ("object",), "subscript_expression": ("object",), "call_expression": ("function",),
     "new_expression": ("constructor",), "unary_expression": ("argument",), "binary_expression": ("left", "right"),
 }  # fmt: skip
-"""Kind of tree → its fields where Math and the like are used, not handed on."""
+"""Kind of tree → fields in which a global object such as Math is only used, not passed on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterpreterEffects:
-    """Top-level names mentioned in functions that the interpreter runs."""
+    """Top-level names that occur in functions that the interpreter runs before evaluatePixel."""
 
     read: frozenset[str]
-    """Names mentioned anywhere in those functions: an object of that name may have been changed."""
+    """Names that occur anywhere in those functions: an object of that name may have been changed."""
     written: frozenset[str]
-    """Names assigned in those functions: the name may stand for something else."""
+    """Names that those functions assign to: the name may refer to something else afterwards."""
 
 
 def find_interpreter_effects(script: SyntaxTree) -> InterpreterEffects:
-    """Names that those functions, and the functions they call, mention. Raises Unsupported for reflection."""
+    """Names that occur in functions run before evaluatePixel, or in what these call. Raises Unsupported for
+    reflection."""
     for tree in script.walk():
         _refuse_reflection(tree)
     makers = _makers(script)
@@ -56,8 +56,8 @@ def find_interpreter_effects(script: SyntaxTree) -> InterpreterEffects:
 
 
 def seeing_changes(top: Scope, touched: frozenset[str]) -> set[str]:
-    """Names of the script's own scope `top` through which something is seen that code may change that has the names
-    `touched`: an array that both hold, say, or a variable of a function that made both."""
+    """Names in the script's scope `top` that may show a change made through the names `touched`, because both hold the
+    same array, for example, or functions that see the same variable."""
     holders: dict[_Node, list[_Node]] = {}
     named: dict[_Node, str] = {variable: name for name, variable in top.variables.items()}
     _note_holders(named, top, holders)
@@ -74,12 +74,12 @@ _Node = Cell | Scope
 
 
 def _note_holders(named: Iterable[_Node], top: Scope, holders: dict[_Node, list[_Node]]) -> None:
-    """Fill `holders`: what the nodes hold, directly or not → what holds it directly."""
+    """Fill `holders`: each node that can be reached from `named` → the nodes that hold it directly."""
     waiting, known = [*named], set(named)
     while waiting:
         node = waiting.pop()
         for one in _held_by(node):
-            if one is top:  # which functions see, but nothing that is not named there
+            if one is top:  # every function sees it, but what it holds is in `named` already
                 continue
             holders.setdefault(one, []).append(node)
             if one not in known:
@@ -88,7 +88,7 @@ def _note_holders(named: Iterable[_Node], top: Scope, holders: dict[_Node, list[
 
 
 def _held_by(node: _Node) -> Iterator[_Node]:
-    """What a variable, array, object or scope holds directly; of functions, the scope that they see."""
+    """What a variable, array, object or scope holds directly. A function counts as the scope it was created in."""
     waiting: list[object] = (
         [*node.variables.values(), node.outer]
         if isinstance(node, Scope)
@@ -111,7 +111,7 @@ def _held_by(node: _Node) -> Iterator[_Node]:
 
 
 def _reached(first: Iterable[_Node], ways: Mapping[_Node, Sequence[_Node]]) -> set[_Node]:
-    """These nodes, and all to which the ways lead from them."""
+    """The nodes `first`, and all nodes that can be reached from them along `ways`."""
     found = set(first)
     waiting = [*found]
     while waiting:
@@ -132,7 +132,7 @@ def _refuse_reflection(tree: SyntaxTree) -> None:
 
 
 def _refuse_bare_globals(tree: SyntaxTree) -> None:
-    """Refuse Math and the like as values of their own, through which they could be changed under another name."""
+    """Raises Unsupported for Math and other global objects as values, which could be changed under another name."""
     used = {id(tree.fields.get(name)) for name in _USES.get(tree.kind, ())}
     for child in tree.children:
         if child.kind == "identifier" and child.text in _GLOBAL_OBJECTS and id(child) not in used:
@@ -145,7 +145,7 @@ def _declares_constructor(tree: SyntaxTree) -> bool:
 
 
 def _makers(script: SyntaxTree) -> dict[str, list[SyntaxTree]]:
-    """Name of the top level → the functions and statements that it gets its value from."""
+    """Top-level name → the functions and statements that give it its value."""
     found: dict[str, list[SyntaxTree]] = {}
     for tree in script.children:
         if tree.kind == "function_declaration":
@@ -160,7 +160,7 @@ def _makers(script: SyntaxTree) -> dict[str, list[SyntaxTree]]:
 
 
 def _assigned_names(tree: SyntaxTree) -> set[str]:
-    """Names that a tree assigns to, also through properties: `a` of `a.b[0] = 1`."""
+    """Names that a tree assigns to, including through properties: `a` in `a.b[0] = 1`."""
     if tree.kind in ("assignment_expression", "augmented_assignment_expression"):
         target = tree["left"]
     elif tree.kind == "update_expression":

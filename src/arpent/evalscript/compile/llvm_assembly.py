@@ -1,17 +1,16 @@
-"""LLVM assembly: the operations of a script as one function over arrays that LLVM can vectorise.
+"""LLVM assembly: writes a script's operations as one function over arrays that LLVM can vectorise.
 
-`i64 evaluate(i64 n, inputs …, strides …, outputs …)`: for each column a pointer and the number of samples between its
-rows, for each row of the results a pointer to doubles. The body of its loop over samples is one basic block: every
-condition of the script has become a `select`. No operation may be reordered, fused or assumed away. It returns 0, and
-trusts its caller that the columns have the kinds and rows of the layout, and n samples.
+`i64 evaluate(i64 n, inputs …, strides …, outputs …)` takes, for each column, a pointer and the number of samples from
+one row to the next, and a pointer to doubles for each row of results. The body of its loop over samples is one basic
+block, since every condition of the script is a `select`. Without fast-math flags, LLVM keeps the order and results of
+operations. The function returns 0, and relies on its caller for columns as in the layout, with n samples.
 
-`i64 evaluate_checked(i64 n, …, i64 room, lows …, ends …)`, for tests, checks every access: `room` is the number of
-samples that a row of the results holds; lows and ends are the first item of each column, counted from its pointer, and
-the one after its last. Before an access outside these it stops and returns -1 for the results, otherwise the number of
-the column, from 1.
+`i64 evaluate_checked(i64 n, …, i64 room, lows …, ends …)`, for tests, checks every access. `room` is the number of
+samples that a row of results holds; lows and ends are, for each column, its first item and the one after its last,
+counted from its pointer. Before an access out of bounds it returns -1 for the results, or the column's number, from 1.
 
-`i64 evaluate_packed(i64 n, ptr arguments)` is the same for a caller that does not know how many arguments there are:
-they lie one behind the other, as int64.
+`i64 evaluate_packed(i64 n, ptr arguments)` calls one of these for a caller that does not know how many arguments there
+are: it reads all but n from consecutive int64.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from arpent.evalscript.compile.graph.operation import Operation, live_operations
 from arpent.evalscript.layout import Column
 
 UNCHECKED, CHECKED, PACKED = "evaluate", "evaluate_checked", "evaluate_packed"
-"""Names of the functions, which tell how they are called."""
+"""Names of the functions; each has its own signature."""
 _ELEMENT_TYPES = {
     "u1": ("i8", "uitofp"), "i1": ("i8", "sitofp"), "u2": ("i16", "uitofp"), "i2": ("i16", "sitofp"),
     "u4": ("i32", "uitofp"), "i4": ("i32", "sitofp"), "f4": ("float", "fpext"), "f8": ("double", ""),
@@ -58,15 +57,16 @@ define internal i32 @to_int32(double %x) alwaysinline {
   ret i32 %low
 }
 """
-"""ToInt32: the whole part modulo 2^32 in exact arithmetic; 2^-32 and 2^32 are powers of two."""
+"""JavaScript's ToInt32: the integer part modulo 2^32. The hexadecimal constants are 2^-32 and 2^32; multiplying by
+powers of two is exact."""
 
 
 def lower_to_llvm(columns: Sequence[Column], rows: Sequence[Operation], triple: str, *, checked: bool = False) -> str:
-    """A module that defines `evaluate`, or `evaluate_checked`, and `evaluate_packed`.
+    """An LLVM module that defines `evaluate` or `evaluate_checked`, and `evaluate_packed`.
 
-    `columns`: the inputs, in the order in which the graph's inputs count them. `rows`: what to store, one double per
-    sample each. `triple`: the target machine. `checked`: check every access, for tests. Raises ValueError for an
-    input that the columns do not have.
+    `columns`: the inputs, in the order in which the graph numbers them. `rows`: the results to store, one double per
+    sample each. `triple`: the target machine. `checked`: check every access, for tests. Raises ValueError for an input
+    that the columns do not have.
     """
     parameters, function = _parameters(len(columns), len(rows), checked), CHECKED if checked else UNCHECKED
     declared = [f"declare double @llvm.{name}.f64({'double, double' if name.endswith('imum') else 'double'})"
@@ -90,7 +90,7 @@ def lower_to_llvm(columns: Sequence[Column], rows: Sequence[Operation], triple: 
 
 
 def _packed(function: str, parameters: Sequence[str]) -> list[str]:
-    """`evaluate_packed`: loads each argument but the first, n, and calls the function."""
+    """Lines of `evaluate_packed`, which loads every argument except the first (n), and calls the function."""
     types = [parameter.split()[0] for parameter in parameters]
     loads = [
         line

@@ -1,4 +1,4 @@
-"""Returned bands: what evaluatePixel returns becomes numbers, by the same rules as in the interpreter."""
+"""Returned bands: converts what evaluatePixel returns to numbers, by the same rules as the interpreter."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class ReturnedBands:
     values: tuple[Operation, ...]
     """Doubles: the bands of all outputs, in the order of `declared_outputs`."""
     missing: tuple[Operation, ...]
-    """1 or 0: per output whether it is missing, in the same order; then whether nothing came back at all; then per
-    output whether undefined counts as 0."""
+    """Each 1 or 0: per output, whether it is missing, in the same order; then whether nothing was returned; then, per
+    output, whether undefined counts as 0."""
 
 
 def declared_outputs(evalscript: Evalscript) -> list[tuple[str, int]]:
-    """(id, number of bands) of all outputs in the order of the numbers that come back: as declared, dataMask last."""
+    """(id, number of bands) of all outputs in the order of the returned numbers: as declared, dataMask last."""
     masks = [(DATA_MASK, evalscript.mask_bands)] if evalscript.mask_bands else []
     return [(output.id, len(output.bands)) for output in evalscript.outputs] + masks
 

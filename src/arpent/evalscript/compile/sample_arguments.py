@@ -1,4 +1,4 @@
-"""Sample arguments: the arguments of evaluatePixel: numbers that are not known yet, in known shapes."""
+"""Sample arguments: builds the arguments of evaluatePixel, with unknown numbers in known structures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _scenes_of_known_number(evaluator: PartialEvaluator, list_name: str, number:
 
 
 def _samples_argument(evaluator: PartialEvaluator, evalscript: Evalscript, layout: MemoryLayout) -> JsValue:
-    """One sample object, or a list of one per scene; with several inputs an object of these."""
+    """One sample object, or a list with one per scene; with several inputs, an object of lists."""
     values: list[JsValue] = []
     first_column = 0
     for entry, columns in zip(evalscript.inputs, layout.inputs, strict=True):
@@ -60,7 +60,7 @@ def _sample_object(
 
 
 def _scaled(evaluator: PartialEvaluator, stored: Operation, scale: tuple[float, float]) -> Operation:
-    """`stored * factor + summand` in doubles, without steps that change nothing."""
+    """`stored * factor + summand` as an operation, omitting a factor of 1 and a summand of 0."""
     make, (factor, summand) = evaluator.graph.make, scale
     product = stored if factor == 1 else make("multiply", stored, evaluator.constant(float(factor)))
     return product if summand == 0 else make("add", product, evaluator.constant(float(summand)))

@@ -32,7 +32,7 @@ _MOST_OPERATIONS = 3000
 _MOST_BANDS = 64
 _MOST_ATTEMPTS = 16
 _UNCHANGEABLE = (Operation, str, Closure, ClassObject, Intrinsic)
-"""Values that code cannot change when it only reads the variable."""
+"""Types of values that code cannot change if it only reads the variable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ class ScriptTracer:
         return scope
 
     def _global_scope(self, evaluator: PartialEvaluator) -> Scope:
-        """JavaScript's own names and, inside it, those of the prelude, which are executed on first use."""
+        """The prelude's scope, inside that of JavaScript's own names. Its declarations are executed on first use."""
         contents: dict[str, JsValue] = {name: evaluator.constant(value) for name, value in GLOBAL_CONSTANTS.items()}
         contents |= {name: GlobalObject(name=name) for name in GLOBAL_OBJECTS}
         contents |= global_functions(evaluator)
@@ -127,8 +127,8 @@ class ScriptTracer:
 
 
 def _execute_or_hide(evaluator: PartialEvaluator, statement: SyntaxTree, scope: Scope) -> None:
-    """Execute a statement of the top level. A declaration that cannot be compiled hides its names; otherwise
-    Unsupported is raised."""
+    """Execute a top-level statement. If a declaration cannot be compiled, its names become unknown; for other
+    statements, Unsupported is raised."""
     memory = evaluator.memory
     memory.enter_branch(evaluator.graph.truth(True), True)
     depth = len(memory.branches)
@@ -151,8 +151,8 @@ def _execute_or_hide(evaluator: PartialEvaluator, statement: SyntaxTree, scope: 
 
 
 def _hide_effects(evaluator: PartialEvaluator, scope: Scope, effects: InterpreterEffects) -> None:
-    """Mark as unknown what setup() and the other functions of the interpreter may have changed, under whatever
-    name."""
+    """Mark as unknown what setup() and the other functions run by the interpreter may have changed, under this name or
+    another."""
     seeing = seeing_changes(scope, effects.written | effects.read)
     for name, variable in list(scope.variables.items()):
         read = name in effects.read and not isinstance(variable.content, _UNCHANGEABLE)

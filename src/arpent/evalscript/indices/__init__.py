@@ -1,1 +1,1 @@
-"""Spectral indices: formulas in roles of bands, the bands of each collection, cloud masks, and the evalscript."""
+"""Spectral indices: formulas over band roles, the bands of each collection, cloud masks, and generated evalscripts."""

@@ -16,7 +16,7 @@ HLS = {
     "A": "CoastalAerosol", "B": "Blue", "G": "Green", "R": "Red", "RE1": "RedEdge1", "RE2": "RedEdge2",
     "RE3": "RedEdge3", "N": "NIR_Narrow", "N2": "NIR_Narrow", "WV": "WaterVapor", "S1": "SWIR1", "S2": "SWIR2",
 }  # fmt: skip
-"""N: what both of its satellites have; the bands of the red edge and of water vapour are those of Sentinel-2 only."""
+"""N is the narrow band, which both missions have; only Sentinel-2 has the red-edge and water-vapour bands."""
 
 BANDS: Mapping[str, Mapping[str, str]] = {
     "sentinel-2-l2a": SENTINEL_2,

@@ -1,4 +1,4 @@
-"""Composites: how the clear acquisitions of an interval become one value of a sample."""
+"""Composites: ways to reduce the clear acquisitions of an interval to one value per sample."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composite:
-    """JavaScript that folds finite values. `{total}`: what was folded so far; `{value}`: the next value."""
+    """JavaScript that reduces finite values to one. `{total}`: the result so far; `{value}`: the next value."""
 
     words: str
     """What it does, for a comment in the script."""
     start: str
-    """Variables and their values before the first value."""
+    """Variables with their initial values, as they follow `var`."""
     step: str
-    """A statement that takes the next value in."""
+    """A statement that updates the total with the next value."""
     end: str
-    """The result; NaN if there was no value."""
+    """An expression for the result; NaN if there were no values."""
     function: str = ""
-    """A function that `end` calls."""
+    """Source of a function that `end` calls; empty if it calls none."""
 
 
 COMPOSITES: Mapping[str, Composite] = {

@@ -18,9 +18,9 @@ OPERATORS: Mapping[type[ast.operator], str] = {
     ast.Div: "/",
     ast.Pow: "**",
 }
-"""What a formula may consist of, beside numbers, names and signs."""
+"""Operator that a formula may contain, besides numbers, names and minus signs → its sign in JavaScript."""
 ALIASES: Mapping[str, str] = {"ndre": "NDREI", "bsi": "BI"}
-"""Further names, in lower case, that people use."""
+"""Other name in common use, in lower case → name of the index."""
 CONSTANTS: Mapping[str, Mapping[str, float]] = {
     "SAVI": {"L": 0.5},
     "GSAVI": {"L": 0.5},
@@ -31,17 +31,17 @@ CONSTANTS: Mapping[str, Mapping[str, float]] = {
     "WCI1": {"epsilon": 1e-10},
     "WCI2": {"epsilon": 1e-10},
 }
-"""Constants of single indices as they were published, where the package has one value for all indices."""
+"""Index → its constants as published, where the package has one value for all indices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpectralIndex:
-    """One spectral index; reflectances in, from 0 to 1."""
+    """One spectral index, computed from reflectances of 0 to 1."""
 
     name: str
     """Its short name: NDVI."""
     output: str
-    """Name of its output in a script: lower case, unless that names two indices."""
+    """Name of its output in a script: its name in lower case, unless another index would get the same one."""
     title: str
     """Its name in words."""
     domain: str
@@ -55,17 +55,17 @@ class SpectralIndex:
     roles: tuple[str, ...]
     """Roles of the bands in it: N, R."""
     constants: Mapping[str, float | None]
-    """The constants in it and their values; None: it has none by default."""
+    """Constants in the formula → value; None if there is no default value."""
 
     def using(self, given: Mapping[str, float]) -> SpectralIndex:
-        """The index with these values of its constants; others are ignored."""
+        """The index with the given values of its constants; names that it does not use are ignored."""
         return replace(self, constants={name: given.get(name, value) for name, value in self.constants.items()})
 
 
 @lru_cache
 def indices() -> Mapping[str, SpectralIndex]:
-    """Name → index, of all whose formulas are arithmetic over bands and constants."""
-    import spyndex  # here, because it takes a while, and few commands need it
+    """Name → index, for all indices whose formulas are arithmetic over bands and constants."""
+    import spyndex  # imported here because it is slow, and few commands need it
 
     found: dict[str, SpectralIndex] = {}
     for name, entry in spyndex.indices.items():
@@ -90,7 +90,7 @@ def indices() -> Mapping[str, SpectralIndex]:
 
 
 def index_of(name: str) -> SpectralIndex:
-    """The index of this name, in any case. Raises InvalidRequest."""
+    """The index with this name, ignoring case. Raises InvalidRequest if none or several match."""
     known = indices()
     if name in known:
         return known[name]
@@ -108,7 +108,7 @@ def index_of(name: str) -> SpectralIndex:
 
 
 def javascript(formula: str) -> str | None:
-    """A formula as JavaScript, with the parentheses that it needs there; None: it is no plain arithmetic."""
+    """A formula as JavaScript, with explicit parentheses; None if it is not plain arithmetic."""
     try:
         body = ast.parse(formula, mode="eval").body
         return _written(body)[1:-1] if isinstance(body, ast.BinOp) else _written(body)
@@ -117,7 +117,7 @@ def javascript(formula: str) -> str | None:
 
 
 def _written(node: ast.expr) -> str:
-    """Raises ValueError for what is no arithmetic."""
+    """An expression as JavaScript. Raises ValueError if it is not plain arithmetic."""
     match node:
         case ast.Name(id=name):
             return name

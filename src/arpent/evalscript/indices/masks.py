@@ -1,4 +1,4 @@
-"""Cloud masks: the rules that tell clear samples, and the collections that have the bands for them."""
+"""Cloud masks: rules that identify clear samples, and the collections that have the bands for them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from arpent.domain.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudMask:
-    """A rule that tells clear samples."""
+    """A rule that identifies clear samples."""
 
     clear: str
-    """JavaScript over `Q`, the band's number: true where the ground is seen."""
+    """JavaScript condition on `Q`, the band's value: true where the ground is visible."""
     words: str
     """The rule in words, for a comment in the script."""
     bands: Mapping[str, str]
-    """Collection → the band that tells."""
+    """Collection → the band that the rule reads."""
 
 
 LANDSAT = {f"landsat-{sensor}-{level}": "BQA" for sensor in ("ot", "tm", "etm") for level in ("l2", "l1")}

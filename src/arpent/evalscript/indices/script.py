@@ -1,4 +1,4 @@
-"""The evalscript of some indices: an output per index, one mask for all of them, and one value per interval."""
+"""Index scripts: generates an evalscript for spectral indices, with one output per index and one mask for all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from arpent.evalscript.indices.formulas import SpectralIndex, index_of, indices
 from arpent.evalscript.indices.masks import MASKS, mask_band
 
 USUAL = ("NDVI", "EVI", "SAVI", "NDWI", "NDMI", "NDREI", "GNDVI", "MSAVI", "NBR", "NDSI", "BI", "MNDWI")
-"""Names of the indices that most people ask for; they head a list."""
+"""The indices requested most often; lists show them first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,17 +24,17 @@ class IndexQuery:
     collection: str = "sentinel-2-l2a"
     """Id of the collection."""
     mask: str | None = None
-    """Name of a cloud mask: scl, cld, qa_pixel, fmask; None: clouds count."""
+    """Name of a cloud mask: scl, cld, qa_pixel, fmask; None: cloudy samples count, too."""
     composite: str | None = None
     """How the acquisitions of an interval become one value: max, min, mean, median; None: the acquisition that the
     request's mosaicking order puts first."""
     constants: Mapping[str, float] = field(default_factory=dict)
-    """Values of constants in formulas, in place of the usual ones."""
+    """Name of a constant in formulas → value to use instead of its default."""
 
 
 def index_script(query: IndexQuery) -> str:
-    """A commented evalscript with an output of one band for each index, named as the index in lower case. Raises
-    InvalidRequest for what is not known, and for an index or a mask whose bands the collection lacks."""
+    """A commented evalscript with one output of one band per index, named like the index in lower case. Raises
+    InvalidRequest for unknown names, and for an index or a mask whose bands the collection lacks."""
     chosen = _chosen(query)
     roles = BANDS[query.collection]
     cloud = None if query.mask is None else mask_band(query.mask, query.collection)
@@ -54,13 +54,13 @@ def index_script(query: IndexQuery) -> str:
 
 
 def available(index: SpectralIndex, collection: str) -> bool:
-    """Whether the collection has the bands, and the constants have values."""
+    """Whether the collection has the bands of the index, and all constants of the index have values."""
     bands = BANDS.get(collection, {})
     return all(role in bands for role in index.roles) and None not in index.constants.values()
 
 
 def indices_of(collection: str) -> Sequence[SpectralIndex]:
-    """The indices that can be made of a collection's bands: the usual ones, then the others by name."""
+    """The indices that can be computed from a collection's bands: the usual ones first, then the others by name."""
     found = [index for index in indices().values() if available(index, collection)]
     rank = {name: number for number, name in enumerate(USUAL)}
     return sorted(found, key=lambda index: (rank.get(index.name, len(rank)), index.output))
@@ -139,7 +139,7 @@ def _evaluate(chosen: Sequence[SpectralIndex], roles: Mapping[str, str], composi
 
 
 def _first(calls: Mapping[str, str]) -> Iterator[str]:
-    """evaluatePixel of one acquisition."""
+    """Lines of evaluatePixel for a single acquisition."""
     yield "function evaluatePixel(sample) {"
     yield "  return {"
     yield from (f"    {output}: [{call}]," for output, call in calls.items())
@@ -149,7 +149,7 @@ def _first(calls: Mapping[str, str]) -> Iterator[str]:
 
 
 def _all(calls: Mapping[str, str], composite: Composite) -> Iterator[str]:
-    """evaluatePixel of all acquisitions of an interval."""
+    """Lines of evaluatePixel for all acquisitions of an interval."""
     if composite.function:
         yield composite.function
     yield f"// {composite.words}"
@@ -174,17 +174,17 @@ def _all(calls: Mapping[str, str], composite: Composite) -> Iterator[str]:
 
 
 def _name(index: SpectralIndex) -> str:
-    """Name of its function; one that no built-in function has."""
+    """Name of the index's function in the script; no built-in function has such a name."""
     return f"{index.name}_of"
 
 
 def _plain(text: str) -> str:
-    """Text for one line of a comment."""
+    """The text on one line, for a comment."""
     return " ".join(text.split())
 
 
 def index_offers(collections: Iterable[str]) -> list[dict[str, object]]:
-    """Per collection, by id: the indices that its bands allow, the usual ones first; whether clouds can be masked."""
+    """For each collection, by id: indices that its bands allow, usual ones first; and whether clouds can be masked."""
     masked = {collection for mask in MASKS.values() for collection in mask.bands}
     return [
         {

@@ -1,1 +1,1 @@
-"""Access: who a request comes from, and what it may do."""
+"""Access: which client sends a request, and what the client may do."""

@@ -27,9 +27,9 @@ DISCOVERY_PATH = "/.well-known/openid-configuration"
 KEYS_PATH = "/oauth/jwks"
 
 MOST_FIELDS = 50
-"""Maximum number of fields of a form."""
+"""Maximum number of fields in a form."""
 MOST_FORM_BYTES = 100_000
-"""Maximum size of a form: anybody may send one, and it is held in memory."""
+"""Maximum size of a form in bytes: anyone may send one without a token, and it is held in memory."""
 
 INSECURE = (
     "Tokens are handed out over https only. Put a TLS proxy in front, or set ARPENT_INSECURE_TRANSPORT=true on the"
@@ -37,9 +37,9 @@ INSECURE = (
 )
 
 NO_ID = "(no client id)"
-"""What the logs tell in place of something that cannot be a client's id."""
+"""Shown in the logs in place of text that cannot be a client id."""
 _ID = re.compile(r"[A-Za-z0-9-]{1,36}")
-"""Client ids as the logs tell them; shorter than a secret that somebody sent in its place."""
+"""Client ids as the logs show them. The limit is shorter than a secret, in case someone sends a secret as the id."""
 
 
 class OAuthRefusal(Exception):
@@ -52,7 +52,7 @@ class OAuthRefusal(Exception):
 
 
 def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -> APIRouter:
-    """The token endpoint, POST on each of TOKEN_PATHS; its description for OpenID Connect, and the public keys."""
+    """Routes: the token endpoint (POST on each of TOKEN_PATHS), its OpenID Connect description, and the public keys."""
     router = APIRouter(tags=["tokens"])
 
     async def token(request: Request) -> Response:
@@ -74,7 +74,7 @@ def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -
 
     @router.get(DISCOVERY_PATH, summary="Description of the issuer")
     async def discovery(request: Request) -> Response:
-        """OpenID Connect's description of this server as an issuer of tokens for client credentials."""
+        """This server's OpenID Connect description, as an issuer of tokens for client credentials."""
         own = _issuer(request, options)
         described = {
             "issuer": own,
@@ -90,7 +90,7 @@ def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -
 
     @router.get(KEYS_PATH, summary="Public keys of the issuer")
     async def keys() -> Response:
-        """JSON Web Key Set that checks the tokens of this server."""
+        """JSON Web Key Set to verify the tokens of this server."""
         return json_response(tokens.public_keys())
 
     for path in TOKEN_PATHS:
@@ -99,12 +99,12 @@ def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -
 
 
 def _issuer(request: Request, options: ServerOptions) -> str:
-    """The address of this server as the client sees it: who issues its tokens."""
+    """The address of this server as the client sees it, which is the issuer of its tokens."""
     return list_address(request, options).removesuffix(request.url.path)
 
 
 def is_private(request: Request, options: ServerOptions) -> bool:
-    """Whether the request cannot be read in transit: it uses https, or comes from this machine."""
+    """Whether nobody can read the request in transit: it uses https, or comes from this machine."""
     forwarded = request.headers.get("x-forwarded-proto") if options.trust_forwarded else None
     if forwarded:
         return forwarded.rpartition(",")[2].strip().lower() == "https"
@@ -127,7 +127,7 @@ async def _client(request: Request, clients: ClientStore, options: ServerOptions
     client_id, secret = _basic(request) or (_one(form, "client_id"), _one(form, "client_secret"))
     if not client_id or not secret:
         raise OAuthRefusal("invalid_request", "Send client_id and client_secret, in the form or as Basic.")
-    # For the logs, whether or not it is proved.
+    # For the logs, even before the secret is checked.
     request.state.client = client_id if _ID.fullmatch(client_id) else NO_ID
     check = threads_of(request).verify
     client = None if "\0" in client_id + secret else await check(clients.verify, client_id, secret)
@@ -150,7 +150,7 @@ def _basic(request: Request) -> tuple[str, str] | None:
         return None
     try:
         client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except ValueError:  # no base64, no ASCII, no UTF-8
+    except ValueError:  # not base64, not ASCII or not UTF-8
         raise OAuthRefusal("invalid_client", "The Basic header cannot be read.", 401) from None
-    # RFC 6749 2.3.1 wants both form-encoded, curl sends them as they are
+    # RFC 6749 2.3.1 requires both to be form-encoded; curl sends them unencoded
     return tuple(unquote_plus(part) if "%" in part else part for part in (client_id, secret))  # type: ignore[return-value]

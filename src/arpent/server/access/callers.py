@@ -1,4 +1,4 @@
-"""Callers: which client a request comes from by its bearer token, and what its role allows."""
+"""Callers: identify the client behind a request by its bearer token, and check what its role allows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from arpent.server.access.tokens import WHERE, Tokens
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request."""
+    """The client that sends a request."""
 
     id: str
-    """Client id: whose its requests are."""
+    """Client id; the client owns the requests that it creates."""
     role: Role
-    """What it may do."""
+    """Decides what the client may do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,22 +33,22 @@ class AccessControl:
     tokens: Tokens
     """Issues and checks the tokens of these clients."""
     quotas: Quotas
-    """What each of them may take."""
+    """Limits on each client's use of the server."""
     issuer: ExternalIssuer | None = None
-    """Issuer of another service whose tokens are accepted, too; None: none is."""
+    """External issuer whose tokens are accepted as well; None: there is none."""
     own_tokens: bool = True
-    """Whether tokens of this server are given out and accepted."""
+    """Whether this server issues tokens of its own and accepts them."""
 
 
 class Callers:
-    """Tells who sends a request. Its methods are dependencies of routes; each asks the store, so that a client that was
-    disabled or removed is refused from its next request on."""
+    """Identifies the sender of a request. Its methods are dependencies of routes. Each one looks the client up in the
+    store, so that a disabled or removed client is refused from its next request on."""
 
     def __init__(self, access: AccessControl) -> None:
         self._access = access
 
     async def caller(self, request: Request) -> Caller:
-        """Whoever has a valid token. Raises Unauthorized, and RateLimited."""
+        """The sender of a request with a valid token. Raises Unauthorized, and RateLimited."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized(f"Send an access token as `Authorization: Bearer …`; {WHERE}.")
@@ -58,16 +58,16 @@ class Callers:
         return found
 
     async def owner(self, request: Request) -> str:
-        """Id of a client that may have requests. Raises Unauthorized, Forbidden."""
+        """Id of a client that may own requests. Raises Unauthorized, Forbidden, RateLimited."""
         return (await self._worker(request)).id
 
     async def reach(self, request: Request) -> str | None:
-        """Whose requests the caller may see: its own, by its id; None: those of all. Raises Unauthorized, Forbidden."""
+        """Whose requests the caller may see: its own id, or None for those of all clients. Raises as `owner` does."""
         caller = await self._worker(request)
         return None if caller.role is Role.OPERATOR else caller.id
 
     async def observer(self, request: Request) -> None:
-        """Somebody who may read metrics. Raises Unauthorized, Forbidden."""
+        """Check that the caller may read metrics. Raises Unauthorized, Forbidden, RateLimited."""
         if (await self.caller(request)).role is Role.USER:
             raise Forbidden("Metrics are for clients with the role metrics or operator.")
 

@@ -1,4 +1,4 @@
-"""Issuer: tokens of an external OpenID Connect issuer, checked with the keys that it publishes."""
+"""Issuer: checks tokens of an external OpenID Connect issuer with the keys that it publishes."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from arpent.domain.ports.clients import Role
 from arpent.server.access.tokens import UNREADABLE
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures that are accepted: all by key pairs. Never `none`, and never by a shared secret, for which somebody could
-use a public key."""
+"""Accepted signature algorithms, all with key pairs. `none` is never accepted, nor is a shared secret: an attacker
+could use the public key as one."""
 KINDS = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
-"""First letters of an algorithm → the kind of its keys."""
+"""First two letters of an algorithm → its key type."""
 MOST_TRIES = 16
-"""Keys that are tried for a token that names none of them."""
+"""Maximum number of keys tried for one token, since a token need not name its key."""
 KEYS_SECONDS = 3600.0
-"""Age at which the issuer's keys serve no longer: one that it took back is believed no longer."""
+"""Age in seconds at which the issuer's keys expire, so that a key that it has revoked is not trusted for longer."""
 RENEWAL_SECONDS = 3300.0
-"""Age at which they are fetched again, while they still serve those that come meanwhile."""
+"""Age in seconds at which one request fetches the keys again; meanwhile other requests use the old ones."""
 PAUSE_SECONDS = 5.0
-"""Shortest time between two fetches: tokens with unknown keys are not a way to make us ask all the time."""
+"""Minimum seconds between two fetches, so that tokens with unknown keys cannot make us query the issuer constantly."""
 LEEWAY_SECONDS = 30
-"""How far the issuer's clock may be from ours."""
+"""Tolerated difference in seconds between the issuer's clock and ours."""
 _LOGGER = logging.getLogger(__name__)
 _OWNER = re.compile(r"[!-~]{1,64}")
 
@@ -46,25 +46,25 @@ Fetch = Callable[[str], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerRules:
-    """What a token of the issuer must say."""
+    """What a token of the issuer must contain, and what its claims mean."""
 
     issuer: str
-    """URL of the issuer: its `iss`, and where its description is."""
+    """URL of the issuer: the value of `iss`, and the base address of its OpenID Connect description."""
     audience: str
-    """An entry of its `aud`."""
+    """Value that the token's `aud` must contain."""
     scope: str | None = None
-    """A scope that it must have; None: none."""
+    """A scope that the token must have; None: no scope is required."""
     owner_claim: str = "sub"
-    """The claim whose value owns the requests."""
+    """The claim whose value identifies the owner of requests."""
     operator_scope: str | None = None
-    """The scope that makes an operator; None: no client is one."""
+    """The scope that grants the operator role; None: no token grants it."""
     metrics_scope: str | None = None
-    """The scope that makes a client for metrics alone; None: no client is one."""
+    """The scope that grants the metrics role; None: no token grants it."""
 
 
 class ExternalIssuer:
-    """Checks tokens of one issuer. Thread-safe; its keys are fetched when the first token comes, when they are old, and
-    when a token names an unknown one."""
+    """Checks tokens of one issuer. Thread-safe. The issuer's keys are fetched when the first token arrives, when they
+    are old, and when none of them verifies a token."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class ExternalIssuer:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`fetch`: the JSON object at a URL; raises WorldError. `clock`: seconds, for the age of keys."""
+        """`fetch` returns the JSON object at a URL, or raises WorldError. `clock` returns seconds, to age the keys."""
         self._rules = rules
         self._fetch = fetch
         self._now = now
@@ -85,7 +85,7 @@ class ExternalIssuer:
         self._lock = Lock()
 
     def issued(self, token: str) -> bool:
-        """Whether the token says that it is of this issuer; nothing is proved by it."""
+        """Whether the token claims to be from this issuer; its signature is not checked."""
         try:
             claims = json.loads(jws.extract_compact(token.encode()).payload)
         except UNREADABLE:
@@ -93,8 +93,8 @@ class ExternalIssuer:
         return isinstance(claims, dict) and claims.get("iss") == self._rules.issuer
 
     def identify(self, token: str) -> tuple[str, Role]:
-        """Who owns the requests that come with the token, and its role. Raises Unauthorized, Forbidden, WorldError if
-        the issuer's keys cannot be had, and RateLimited while another thread fetches them."""
+        """The owner of the requests that come with the token, and the owner's role. Raises Unauthorized, Forbidden,
+        WorldError if the issuer's keys are unavailable, and RateLimited while another thread fetches them."""
         claims = self._proved(token)
         rules, now = self._rules, self._now().timestamp()
         if claims.get("iss") != rules.issuer:
@@ -124,8 +124,8 @@ class ExternalIssuer:
         return Role.METRICS if rules.metrics_scope in scopes else Role.USER
 
     def _proved(self, token: str) -> Mapping[str, Any]:
-        """The claims, if a key of the issuer signed them. An unknown key may be new: then the keys are fetched
-        again, once."""
+        """The claims, if a key of the issuer signed them. The key may be newer than those we know, so they are fetched
+        once more. Raises Unauthorized."""
         keys, latest = self._known_keys(fresh=False), False
         while True:
             try:
@@ -136,8 +136,9 @@ class ExternalIssuer:
             keys, latest = self._known_keys(fresh=True), True
 
     def _known_keys(self, *, fresh: bool) -> tuple[Key, ...]:
-        """The issuer's keys; `fresh`: fetched now, unless they were within the pause. One thread fetches, and no other
-        waits for it: an issuer may take its time, and forged tokens may come in any number."""
+        """The issuer's keys; `fresh`: fetched now, unless the last attempt was within PAUSE_SECONDS. Only one thread
+        fetches, and the others do not wait for it: the issuer may be slow, and any number of forged tokens may
+        arrive."""
         age = self._clock() - self._fetched
         known = self._keys if age < KEYS_SECONDS else None
         if known is not None and age < RENEWAL_SECONDS and not fresh:
@@ -152,7 +153,8 @@ class ExternalIssuer:
         raise RateLimited(f"The keys of {self._rules.issuer} are being fetched; try again.", seconds=1.0)
 
     def _renewed(self) -> tuple[Key, ...]:
-        """The keys that the issuer publishes now, or within the pause and while it is away those that are not old."""
+        """The issuer's current keys, fetched unless the last attempt was within PAUSE_SECONDS. Without a fetch, or if
+        it fails: the known keys, if not expired. Raises WorldError."""
         now = self._clock()
         known = self._keys if now - self._fetched < KEYS_SECONDS else None
         if now - self._tried >= PAUSE_SECONDS:
@@ -169,7 +171,7 @@ class ExternalIssuer:
         return known
 
     def _published(self) -> tuple[Key, ...]:
-        """The keys that the issuer publishes, those for signatures by key pairs. Raises WorldError."""
+        """The issuer's usable public keys for signatures. Raises WorldError."""
         issuer = self._rules.issuer
         described = self._fetch(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         address = described.get("jwks_uri")
@@ -186,8 +188,8 @@ class ExternalIssuer:
 
 
 def _claims(token: str, keys: Sequence[Key]) -> Mapping[str, Any]:
-    """The claims, if one of the keys that the token may mean signed it. Keys of one `kid` may differ in kind
-    (RFC 7517, 4.5), and neither a key nor a token needs one. Raises one of UNREADABLE."""
+    """The claims, if one of the keys that the token may refer to signed it. Keys with the same `kid` may differ in type
+    (RFC 7517, 4.5), and `kid` is optional in keys and tokens. Raises one of UNREADABLE."""
     header = jws.extract_compact(token.encode()).headers()
     named, algorithm = header.get("kid"), str(header.get("alg"))
     meant = [
@@ -205,7 +207,7 @@ def _claims(token: str, keys: Sequence[Key]) -> Mapping[str, Any]:
 
 
 def _imported(data: dict[str, Any], issuer: str) -> Key | None:
-    """The key, or None if the library cannot use it; the others still serve."""
+    """The key, or None if the library cannot use it; the other keys are still used."""
     try:
         return JWKRegistry.import_key(data)
     except (*UNREADABLE, UnsupportedAlgorithm) as error:
@@ -227,7 +229,7 @@ def _listed(value: object) -> tuple[object, ...]:
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    """Scopes as one text with spaces (`scope`), or as a list (`scope` or `scp`)."""
+    """The scopes in the claims `scope` and `scp`, each a string with spaces between scopes, or a list."""
     found: set[str] = set()
     for value in (claims.get("scope"), claims.get("scp")):
         entries = value.split() if isinstance(value, str) else value if isinstance(value, list) else []

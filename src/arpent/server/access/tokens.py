@@ -1,5 +1,5 @@
-"""Tokens: JWTs that prove who a client is, with its id as `azp` and, for older clients, as `aud`, and with `iss`,
-`iat`, `exp` and a unique `jti` (sentinelhub.md 1.6, 11). Everybody can check them with the public keys at
+"""Tokens: JWTs that prove which client sends a request. They hold its id as `azp` and, for older clients, as `aud`, and
+also `iss`, `iat`, `exp` and a unique `jti` (sentinelhub.md 1.6, 11). Anyone can check them with the public keys at
 `/oauth/jwks`."""
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ from arpent.domain.errors import Unauthorized
 from arpent.domain.ports.clients import Client
 
 ISSUER = "arpent"
-"""Issuer that a token names by default; the key proves it, so that nothing depends on the name."""
+"""Default issuer that a token names. The signing key is the proof, so nothing depends on this name."""
 ALGORITHM = "ES256"
 WHERE = "get one with the client credentials at /oauth/token"
 LEEWAY_SECONDS = 300.0
-"""How far the clocks of servers may differ."""
+"""Tolerated difference in seconds between the clocks of servers."""
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Order of the curve P-256; private keys are the numbers below it, from 1 on."""
+"""Order of the curve P-256; a private key is an integer from 1 to ORDER - 1."""
 UNREADABLE = (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
-"""What the library raises for bytes that are no token: its errors have no common class."""
+"""Errors that the library raises for bytes that are not a token: they have no common base class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a token of ours proves."""
+    """What a token of this server proves."""
 
     client_id: str
     """Id of the client that it was issued to."""
     generation: int
-    """The client's generation at that time; see `domain.ports.clients`."""
+    """The client's generation when the token was issued; see `domain.ports.clients`."""
 
 
 class Tokens:
-    """Issues and checks access tokens; does not store them. The keys that sign are derived from secrets, so that all
-    servers with the same secrets have the same."""
+    """Issues and checks access tokens, and does not store them. The signing keys are derived from secrets, so that all
+    servers with the same secrets have the same keys."""
 
     def __init__(
         self, secrets: Sequence[bytes], seconds: int = 3600, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        """`secrets`: the first signs, tokens of the others are still accepted; each at least 32 bytes. `seconds`:
-        lifetime of a token. Raises ValueError for a short secret, or none."""
+        """`secrets`: each at least 32 bytes; the first one signs, and tokens signed with any of them are accepted.
+        `seconds`: lifetime of a token. Raises ValueError if a secret is too short or there is none."""
         if not secrets or min(map(len, secrets)) < 32:
             raise ValueError("the key that signs tokens needs at least 32 bytes")
         self._keys = KeySet([_signing_key(secret) for secret in secrets])
@@ -58,7 +58,7 @@ class Tokens:
         self.seconds = seconds
 
     def issue(self, client: Client, issuer: str = ISSUER) -> str:
-        """A new token for this client; `issuer`: the address where it asked for it."""
+        """Issue a token for this client. `issuer`: the server's address at which the client asked for it."""
         issued, key = int(self._now().timestamp()), self._keys.keys[0]
         whose = {"azp": client.id, "aud": client.id, "sub": client.id, "gen": client.generation}
         claims = {**whose, "iss": issuer, "iat": issued, "exp": issued + self.seconds, "jti": str(uuid4())}
@@ -76,17 +76,17 @@ class Tokens:
         issued, now = claims.get("iat"), self._now().timestamp()
         if expires <= now:
             raise Unauthorized(f"The access token has expired; {WHERE}.")
-        if isinstance(issued, int) and issued > now + LEEWAY_SECONDS:  # it would live until the clock has caught up
+        if isinstance(issued, int) and issued > now + LEEWAY_SECONDS:  # else it would outlive its normal lifetime
             raise Unauthorized(f"The access token is from the future: clocks differ, or one was set back; {WHERE}.")
         return Proof(client, generation)
 
     def public_keys(self) -> dict[str, object]:
-        """The JSON Web Key Set: public keys that check the tokens, the present one first."""
+        """The JSON Web Key Set of public keys that verify the tokens, the current key first."""
         return {"keys": [{**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM} for key in self._keys.keys]}
 
 
 def _signing_key(secret: bytes) -> ECKey:
-    """The private key of P-256 that belongs to a secret. 48 bytes make all keys equally likely."""
+    """Derive a P-256 private key from a secret, using 48 bytes so that all keys are equally likely."""
     derived = HKDF(algorithm=SHA256(), length=48, salt=None, info=b"arpent tokens").derive(secret)
     private = derive_private_key(int.from_bytes(derived) % (ORDER - 1) + 1, SECP256R1())
     key = ECKey.import_key(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

@@ -1,4 +1,4 @@
-"""Routes of the Catalog API: what the official client's SentinelHubCatalog asks for."""
+"""Routes of the Catalog API: those that the official client's SentinelHubCatalog uses."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ def catalog_routes(
     owner: Callable[[Request], Awaitable[str]],
     options: ServerOptions,
 ) -> APIRouter:
-    """The routes, relative to one of CATALOG_PATHS. Searches are answered in other processes; the entry page needs no
-    token."""
+    """The routes, relative to one of CATALOG_PATHS. Searches run in other processes; the entry page needs no token."""
     collections = calls.collections
     router = APIRouter(tags=["catalog"])
     caller = Depends(owner)
@@ -57,7 +56,7 @@ def catalog_routes(
         return Response(payload, headers={"content-type": GEOJSON})
 
     async def entry(request: Request) -> Response:
-        """What there is."""
+        """The catalogue's landing page."""
         return json_response(landing(address(request)))
 
     router.add_api_route("", entry, methods=["GET"], response_class=Response)
@@ -65,7 +64,7 @@ def catalog_routes(
 
     @router.get("/conformance")
     async def conformance() -> Response:
-        """The specifications that this catalogue conforms to."""
+        """The specifications to which this catalogue conforms."""
         return json_response({"conformsTo": list(CONFORMANCE)})
 
     @router.get("/collections", dependencies=[caller])
@@ -83,12 +82,12 @@ def catalog_routes(
 
     @router.get("/collections/{name}/queryables", dependencies=[caller])
     async def what_to_ask(request: Request, name: str) -> Response:
-        """Properties that a filter on the collection may use."""
+        """The properties that a filter over this collection may use."""
         return json_response(queryables_document(known(name), address(request)))
 
     @router.get("/collections/{name}/items", summary="Acquisitions of a collection")
     async def items(request: Request, name: str, client: str = caller) -> Response:
-        """Acquisitions of one collection; the query string has the fields of a search."""
+        """Acquisitions of one collection; the query string takes the fields of a search."""
         collection = known(name)
         calls.admit(client)
         asked = dict(request.query_params)
@@ -108,7 +107,7 @@ def catalog_routes(
 
     @router.get("/search", summary="Acquisitions")
     async def search_by_parameters(request: Request, client: str = caller) -> Response:
-        """Acquisitions of a collection; the query string has the fields of the body."""
+        """Acquisitions of a collection; the query string takes the fields of the body."""
         calls.admit(client)
         return await search(request, client, SentBody(text=body_of(request.query_params)))
 

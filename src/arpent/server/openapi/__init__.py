@@ -1,1 +1,1 @@
-"""The OpenAPI document: what each operation is sent, what it answers, and what clients may rely on."""
+"""The OpenAPI document: what each operation takes, what it answers, and what clients may rely on."""

@@ -1,7 +1,7 @@
 """Answers: shapes of the bodies that the server sends, for the OpenAPI document (sentinelhub.md 1.3, 1.5, 3.2).
 
-Answers are written by `wire`; these models only describe them, and tests hold answers to them. A field without a
-default is always there.
+`wire` writes the answers; these models only describe them, and tests compare the two. A field without a default is
+always present.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Value = float | Literal["NaN", "Infinity", "-Infinity"]
 
 
 class AnswerModel(BaseModel):
-    """Base of all answers: camelCase outside; further fields are allowed."""
+    """Base of all answers: JSON names are in camelCase, and fields may be added later."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="allow")
 
@@ -46,7 +46,7 @@ class ErrorFields(AnswerModel):
 
 
 class ErrorAnswer(AnswerModel):
-    """The body of every error but 429."""
+    """The body of every error except 429."""
 
     error: ErrorFields
 
@@ -78,7 +78,7 @@ class ReasonAnswer(AnswerModel):
 
 
 class RowsAnswer(AnswerModel):
-    """Counts of a job's rows, each a feature in an interval, by outcome; an extension of arpent."""
+    """The outcomes of a job's rows, each of which is a feature in an interval; an extension of arpent."""
 
     with_numbers: int
     all_masked: int
@@ -138,7 +138,7 @@ class TaskAnswer(TaskStatusAnswer):
 
 
 class LinksAnswer(AnswerModel):
-    """Where the neighbours of a page are."""
+    """Links to the neighbours of a page."""
 
     current_token: str
     next_token: str | None = None
@@ -173,7 +173,7 @@ class FindingPage(AnswerModel):
 
 
 class IntervalAnswer(AnswerModel):
-    """A time range between two instants."""
+    """A time interval, from one instant to another."""
 
     start: datetime = Field(alias="from")
     end: datetime = Field(alias="to")
@@ -187,8 +187,8 @@ class IntervalError(AnswerModel):
 
 
 class BandStatsAnswer(AnswerModel):
-    """Statistics of a band; numbers are the string NaN where no sample is valid. Those below `percentiles` are
-    extensions of arpent, present if `more` or `shares` asked for them."""
+    """Statistics of a band; numbers are the text NaN if no sample is valid. Those below `percentiles` are extensions of
+    ours, and present if `more` or `shares` asked for them."""
 
     min: Value
     max: Value
@@ -208,7 +208,7 @@ class BandStatsAnswer(AnswerModel):
 
 
 class BinAnswer(AnswerModel):
-    """A bin of a histogram: includes its lower edge, and its upper edge only if it is the last bin."""
+    """A bin of a histogram; it includes its lower edge, and its upper edge only if it is the last bin."""
 
     low_edge: float
     high_edge: float
@@ -255,19 +255,19 @@ class StatisticalAnswer(AnswerModel):
 
 
 class FileAnswer(AnswerModel):
-    """Where an uploaded file is."""
+    """The location of an uploaded file."""
 
     url: str = Field(examples=["s3://fields/uploads/1f/fields.gpkg"])
 
 
 class EvalscriptAnswer(AnswerModel):
-    """The evalscript generated for the indices."""
+    """The evalscript made from indices."""
 
     evalscript: str
 
 
 class HealthAnswer(AnswerModel):
-    """The server is healthy."""
+    """The server is working."""
 
     status: Literal["ok"]
 
@@ -292,7 +292,7 @@ class FeatureAnswer(AnswerModel):
 
 
 class FeaturePage(AnswerModel):
-    """A page of acquisitions; with `distinct`, of strings."""
+    """A page of acquisitions or, with `distinct`, of texts."""
 
     type: Literal["FeatureCollection"]
     features: list[FeatureAnswer | str | float | None]
@@ -319,13 +319,13 @@ class CollectionList(AnswerModel):
 
 
 class ConformanceAnswer(AnswerModel):
-    """Specifications that the catalogue conforms to."""
+    """Specifications to which the catalogue conforms."""
 
     conforms_to: list[str]
 
 
 class OverviewAnswer(AnswerModel):
-    """What a job's results contain."""
+    """What can be shown of a job's results."""
 
     features: int
     bbox: Box | None
@@ -337,7 +337,7 @@ class OverviewAnswer(AnswerModel):
 
 
 class ScaleAnswer(AnswerModel):
-    """The range of a statistic; null if there are no numbers."""
+    """The range of a statistic; null if there is no number."""
 
     min: float | None
     low: float | None

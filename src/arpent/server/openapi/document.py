@@ -1,7 +1,7 @@
-"""Document: the app's OpenAPI document: what the framework finds in the routes, and what `operations` says of them.
+"""Document: the app's OpenAPI document, made from what the framework finds in the routes and what `operations` adds.
 
-Routes read bodies and parameters by themselves, so that a refusal has the service's shape: the framework's own refusal
-(422) never comes, and is taken out.
+Routes read bodies and parameters themselves, so that errors have the real service's shape. The framework's own
+validation error (422) therefore never occurs, and is removed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from arpent.wire.request.schema import BatchBody, StatisticalBody
 
 _REFERENCE = "#/components/schemas/{model}"
 _CITATION = re.compile(r"\s*\(sentinelhub\.md [^)]*\)")
-"""A citation of the page about the real service in a docstring: for developers, not for readers of /docs."""
+"""A citation of the page about the real service in a docstring: meant for developers, not for readers of /docs."""
 _OF_TOKENS, _OF_ALL = (401, 403, 429), (500, 503)
 _RETRY = {"schema": {"type": "integer", "minimum": 0}, "description": "Milliseconds to wait"}
 _SPENT = {"schema": {"type": "number", "minimum": 0}, "description": "Processing units of this request"}
@@ -53,8 +53,8 @@ def request_body(shape: type[BaseModel]) -> dict[str, Any]:
 
 
 def document(app: FastAPI, bases: Mapping[str, Sequence[str]]) -> None:
-    """Make the app's OpenAPI document whole: bodies, answers, errors, parameters, and tokens. `bases`: the addresses
-    that {batch}, {statistics} and {catalog} of `operations` stand for."""
+    """Complete the app's OpenAPI document with bodies, answers, errors, parameters and tokens. `bases`: the addresses
+    that {batch}, {statistics} and {catalog} stand for in `operations`."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -76,7 +76,7 @@ def _operations(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str,
 
 
 def _generic(path: str, bases: Mapping[str, Sequence[str]]) -> str:
-    """The path with {batch}, {statistics} or {catalog} in place of the address that it begins with."""
+    """The path with {batch}, {statistics} or {catalog} in place of its base address."""
     for name, addresses in bases.items():
         for address in addresses:
             if path == address or path.startswith(f"{address}/"):
@@ -85,8 +85,8 @@ def _generic(path: str, bases: Mapping[str, Sequence[str]]) -> str:
 
 
 def _complete(method: str, path: str, found: dict[str, Any], place: str) -> None:
-    """Write answers, errors, parameters and security of one operation into what the framework found. `place`: its path
-    as `operations` has it."""
+    """Add answers, errors, parameters and security to one operation found by the framework. `place`: its path as
+    written in `operations`."""
     said = OPERATIONS[f"{method} {place}"]
     found["operationId"] = _name(method, path)
     if place in NO_TOKEN:
@@ -117,7 +117,7 @@ def _responses(said: DescribedOperation, place: str) -> dict[str, Any]:
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    """An error: 429 has no wrapper, and says how long to wait (sentinelhub.md 1.5, 1.7)."""
+    """An error response. That of 429 has no wrapper object, and says how long to wait (sentinelhub.md 1.5, 1.7)."""
     told: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     told["content"] = _content({JSON: ErrorFields if status == HTTPStatus.TOO_MANY_REQUESTS else ErrorAnswer})
     if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -140,7 +140,7 @@ def _query(said: DescribedOperation) -> list[dict[str, Any]]:
 
 
 def _describe(parameter: dict[str, Any], path: str) -> None:
-    """Say what a parameter may be; the routes take texts."""
+    """Describe the values that a parameter may have; to the framework, routes declare plain text."""
     name, last = parameter["name"], path.rpartition("/")[2]
     if name == "format" and last in FORMATS:
         parameter["schema"] = {"type": "string", "enum": FORMATS[last]}
@@ -151,7 +151,7 @@ def _describe(parameter: dict[str, Any], path: str) -> None:
 
 
 def _name(method: str, path: str) -> str:
-    """A name for clients that are made from the document: letters, digits and underscores."""
+    """An operation name for generated clients: letters, digits and underscores."""
     return "_".join([method.lower(), *re.findall(r"[A-Za-z0-9]+", path)])
 
 

@@ -1,4 +1,4 @@
-"""Operations: what each path answers, and what it is sent where the route reads it by itself."""
+"""Operations: what each path answers, and which body and parameters it takes where its route reads them itself."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
 NO_TOKEN = frozenset({
     *TOKEN_PATHS, DISCOVERY_PATH, KEYS_PATH, "/healthz", "/readyz", "/metrics", "{catalog}", "{catalog}/conformance",
 })  # fmt: skip
-"""Paths that are open to everybody."""
+"""Paths that need no token."""
 NEVER_FAILS = frozenset({"/healthz", "{catalog}", "{catalog}/conformance", KEYS_PATH})
-"""Paths that ask nothing of the world."""
+"""Paths that depend on nothing outside the process."""
 
 TOKEN_FORM: dict[str, Any] = {
     "type": "object",
@@ -50,25 +50,25 @@ SEARCH: dict[str, dict[str, Any]] = {
     "filter-crs": TEXT,
     "distinct": TEXT,
 }
-"""Fields of a search of the catalogue, in a body; in a query string lists have commas, and objects are JSON."""
+"""Fields of a catalogue search in a body. In a query string, lists are separated by commas, and objects are JSON."""
 SEARCH_BODY: dict[str, Any] = {"type": "object", "properties": SEARCH, "required": ["collections"]}
 IN_QUERY = {name: TEXT if shape.get("type") in ("array", "object") else shape for name, shape in SEARCH.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribedOperation:
-    """What the document says of one operation beside what the framework finds."""
+    """What the document says about one operation in addition to what the framework finds."""
 
     answer: Media | None
-    """Media type → shape of the answer of success; None: no body."""
+    """Media type → shape of a successful answer; None: no body."""
     status: str = "200"
-    """Status of success."""
+    """HTTP status of success."""
     errors: tuple[int, ...] = (400, 404)
-    """Statuses of errors that are its own; those of tokens, limits and faults come to all."""
+    """Error statuses specific to this operation; those of tokens, limits and faults apply to all."""
     body: Media | None = None
-    """Body that it is sent, where the route does not say."""
+    """The body that it takes, where the route does not declare one."""
     query: Mapping[str, dict[str, Any]] | None = None
-    """Parameters of the query string that the route reads by itself."""
+    """Query parameters that the route reads itself."""
 
 
 TOKEN = DescribedOperation(
@@ -127,7 +127,7 @@ OPERATIONS: dict[str, DescribedOperation] = {
     "GET /readyz": DescribedOperation(answer={JSON: answers.HealthAnswer}, errors=()),
     "GET /metrics": DescribedOperation(answer={"text/plain": TEXT}, errors=(401, 403, 429)),
 }  # fmt: skip
-"""Method and path, with {batch}, {statistics} and {catalog} for their addresses → what is said of it."""
+"""Method and path, with {batch}, {statistics} and {catalog} for their addresses → its description."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "count": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
@@ -143,6 +143,6 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "mask": {"type": "string", "enum": ["true", "false"]},
     "index": {"type": "array", "items": TEXT},
 }
-"""Shape of a parameter, by its name; any other is a text. Routes read all of them as texts, to word their refusals."""
+"""Parameter name → schema; all others are text. Routes read all of them as text, to word their own errors."""
 FORMATS: dict[str, list[str]] = {"explain": ["json", "png"], "table": ["csv", "parquet"]}
-"""Last step of the path → values of `format`."""
+"""Last path segment → values of `format`."""

@@ -1,1 +1,1 @@
-"""The page at `/`: its built files, and the routes that only it needs."""
+"""The page at `/`: its built files, and the routes that only the page uses."""

@@ -1,4 +1,4 @@
-"""Files: the built page, and /docs, under a policy that lets nothing in from elsewhere."""
+"""Files: serves the built page and /docs, under a policy that allows no other server but the base map's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
-"""Names of built files. Others are no question for the file system, which has errors of its own for long ones."""
+"""Names of built files. Other names are not looked up: the file system has its own errors for long ones."""
 BUILT = Path(__file__).parent / "built"
 """Where `make page` and the wheel's build put the files."""
 TYPES: Mapping[str, str] = {
@@ -23,13 +23,13 @@ TYPES: Mapping[str, str] = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-"""Ending of a file's name → its media type. Files of other kinds are not served."""
+"""Ending of a file's name → media type. Files of other types are not served."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:{images}; connect-src 'self'"
     "{images}; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Content-Security-Policy: everything comes from this server, nothing stands in the page itself. Pictures may be
-made in the page (`blob:`), and those of MapLibre's buttons are `data:` of its style sheet."""
+"""Content-Security-Policy: everything comes from this server, and nothing is inline in the page. Images may be made in
+the page (`blob:`), and those of MapLibre's buttons are `data:` URLs in its style sheet."""
 SAFE: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -38,7 +38,7 @@ SAFE: Mapping[str, str] = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 FRESH, FOR_GOOD = "no-cache", "public, max-age=31536000, immutable"
-"""Pages are asked for again each time; files with a hash of their content in the name never change."""
+"""Cache-Control: pages are requested again each time; files with a content hash in their name never change."""
 MISSING = """<!doctype html>
 <html lang="en"><title>arpent</title>
 <h1>arpent</h1>
@@ -49,7 +49,7 @@ from a wheel. The API works without it; <a href="openapi.json">openapi.json</a> 
 
 
 def file_routes(folder: Path, basemap: str | None) -> APIRouter:
-    """`/`, `/docs` and `/assets/{name}`, without a token. `folder`: the built files; `basemap`: of PageCalls."""
+    """`/`, `/docs` and `/assets/{name}`, without a token. `folder`: the built files; `basemap`: as in PageCalls."""
     router = APIRouter(include_in_schema=False)
     headers = {**SAFE, "content-security-policy": POLICY.format(images=_origin(basemap))}
 
@@ -89,7 +89,7 @@ def _sent(path: Path, headers: Mapping[str, str], kind: str | None = None) -> Re
 
 
 def _origin(basemap: str | None) -> str:
-    """The server of a base map as the policy names it, after a space; nothing without one."""
+    """The base map's server as an entry of the policy, after a space; empty without a base map."""
     if basemap is None:
         return ""
     parts = urlsplit(basemap)

@@ -1,4 +1,4 @@
-"""Form: what a new job can be made of (indices, collections, buckets), and the upload of a file of features."""
+"""Form: what a new job can be made from (indices, collections, buckets), and the upload of a file of features."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from arpent.server.page.turns import Turns
 from arpent.server.threads import threads_of
 
 UPLOAD_PATH = "/page/files"
-"""The one path that takes bodies of `most_upload` bytes."""
+"""The only path that takes bodies of up to `most_upload` bytes."""
 OF_CLIENT, IN_ALL = 3, 20
-"""Uploads that may be under way, of one client and of all: each takes a file of the disk."""
+"""Maximum concurrent uploads of one client and of all clients: each takes a file on disk."""
 AT_ONCE = 2
-"""Uploads that are held in memory at once, while they are stored."""
+"""Uploads that are in memory at once, while they are stored."""
 FOLDER = "uploads"
-"""Folder of a bucket where uploaded files go, each in a folder of its own: none replaces another."""
+"""Folder of a bucket for uploaded files. Each file gets its own subfolder, so that none replaces another."""
 ENDINGS = ("gpkg", "fgb", "geojson", "json", "zip", "parquet", "geoparquet")
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._ -]{{0,99}}\.({'|'.join(ENDINGS)})", re.IGNORECASE)
 NO_PLACE = "is not a bucket that this client may use; GET /page/form lists them"
@@ -38,14 +38,14 @@ NO_PLACE = "is not a bucket that this client may use; GET /page/form lists them"
 def form_routes(
     options: PageCalls, owner: Callable[[Request], Awaitable[str]], quotas: Quotas, patience: float
 ) -> APIRouter:
-    """The routes below /page; `patience`: seconds that a call may wait for a free process."""
+    """The routes below /page. `patience`: seconds that a call may wait for a free process."""
     router = APIRouter(tags=["page"])
     caller = Depends(owner)
     turns, storing = Turns(of_client=OF_CLIENT, in_all=IN_ALL), asyncio.Semaphore(AT_ONCE)
 
     @router.get("/page/form", summary="Options for a new request")
     def offers(client: str = caller) -> Response:
-        """Collections, indices, and where this client may upload files to."""
+        """Collections, indices, and the places where this client may upload files."""
         places = list(options.places(client)) if options.most_upload else []
         told = {"places": places, "uploadBytes": options.most_upload, "endings": ENDINGS, "basemap": options.basemap}
         return json_response({**options.offers(), **told})
@@ -63,7 +63,7 @@ def form_routes(
 
     @router.get("/page/features", summary="What a file of features holds")
     async def features(request: Request, url: str | None = None, client: str = caller) -> Response:
-        """Number, CRS and extent."""
+        """Number of features, CRS and extent of a file."""
         if not url:
             raise InvalidRequest.at("url", "is required, as s3://bucket/path/to/file.gpkg")
         payload = await answer_of(request, options.describe(client, url), patience)
@@ -73,7 +73,7 @@ def form_routes(
     async def upload(
         request: Request, place: str | None = None, name: str | None = None, client: str = caller
     ) -> Response:
-        """The body is the file; `place` is one of the places of /page/form. Answers with its URL."""
+        """The body is the file; `place` is one of the places in /page/form. Answers with the file's URL."""
         if not options.most_upload:
             raise HTTPException(404, "This server accepts no uploads (ARPENT_UPLOAD_BYTES is 0).")
         if place not in await run_in_threadpool(options.places, client):
@@ -99,7 +99,7 @@ def form_routes(
 
 
 async def _receive(request: Request, spool: IO[bytes]) -> int:
-    """Write the body to the disk as it comes, and return its size; RequestMiddleware ends one that is too large."""
+    """Write the body to disk as it arrives, and return its size. RequestMiddleware ends a body that is too large."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)

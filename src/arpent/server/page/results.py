@@ -1,4 +1,4 @@
-"""Results: the routes that show a job's numbers, on the map and by feature; an extension of arpent."""
+"""Results: the routes that show a job's numbers on the map and by feature; an extension of arpent."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ TILE = "application/vnd.mapbox-vector-tile"
 DEEPEST = 24
 TABLES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 AT_ONCE = 2
-"""Views of one client that are computed at once; a map asks for a dozen tiles, which wait for one another here."""
+"""Views of one client that are computed at once. A map requests a dozen tiles; the others wait here."""
 MOST_WAITING, MOST_IN_ALL = 100, 2000
-"""Views under way, waiting ones included: of one client, and of all. A large map asks for dozens of tiles."""
+"""Maximum views under way, including waiting ones, of one client and of all. A large map requests dozens of tiles."""
 GZIP_LEVEL = 4
 BRIEF = "private, max-age=60"
-"""Results change only while a job runs, and the page puts the job's state into the URLs."""
+"""Cache-Control: results change only while a job runs, and the page puts the job's state into the URLs."""
 
 NOTHING = Shown("", "", "")
-"""No number: features without colours."""
+"""No number is requested: features are drawn without colours."""
 
 
 async def _optional(
@@ -43,7 +43,7 @@ async def _optional(
     statistic: Annotated[str | None, Query(description="mean, min, max, stDev, valid_share, p50.0 …")] = None,
     start: Annotated[str | None, Query(alias="from", description="Start of an interval")] = None,
 ) -> Shown:
-    """The number that is asked for; NOTHING if none of its parameters is there. Raises InvalidRequest."""
+    """The number that the query parameters ask for; NOTHING if none is given. Raises InvalidRequest."""
     parts = {"output": output, "band": band, "statistic": statistic, "from": start}
     given = {name: value for name, value in parts.items() if value is not None}
     return parse_shown(given) if given else NOTHING
@@ -53,23 +53,23 @@ Wish = Annotated[Shown, Depends(_optional)]
 
 
 def view_turns() -> Turns:
-    """The turns of all views of a server."""
+    """The turns of all views of one server."""
     return Turns(of_client=MOST_WAITING, in_all=MOST_IN_ALL, at_once=AT_ONCE)
 
 
 def result_routes(
     service: JobService, options: PageCalls, owner: Callable[[Request], Awaitable[str]], turns: Turns
 ) -> APIRouter:
-    """All routes, relative to one of BATCH_PATHS, which share `turns`."""
+    """All routes, relative to one of BATCH_PATHS. The routers of all these paths share `turns`."""
     router = APIRouter(prefix="/{job_id}/results", tags=["results"])
     caller = Depends(owner)
 
     async def view(request: Request, client: str, job_id: str, what: str, *arguments: Any) -> bytes:
         job = await run_in_threadpool(service.get, client, job_id)
-        # Not `answer_of`, which ends the process of a client that hangs up: a map gives up tiles all the time, and the
-        # process keeps what it has read for the next.
+        # Not `answer_of`, which ends the process when a client disconnects: maps abandon tiles all the time, and the
+        # process keeps what it has read for the next request.
         async with turns.turn(client):
-            if await request.is_disconnected():  # it has moved the map meanwhile
+            if await request.is_disconnected():  # the user has moved the map meanwhile
                 raise ClientDisconnected
             return await asyncio.wrap_future(options.results(job, what, arguments).future)
 
@@ -80,14 +80,14 @@ def result_routes(
 
     @router.get("/scale", summary="Range of a statistic over all dates")
     async def scale(request: Request, job_id: str, wish: Wish, client: str = caller) -> Response:
-        """Smallest and largest number, 2nd and 98th percentile; `from` is ignored."""
+        """Minimum, maximum, and 2nd and 98th percentile; `from` is ignored."""
         return await _packed(request, await view(request, client, job_id, "scale", replace(wish, start=None)), JSON)
 
     @router.get("/tiles/{zoom}/{column}/{row}", summary="A vector tile of the features with one number each")
     async def tile(
         request: Request, job_id: str, zoom: str, column: str, row: str, wish: Wish, client: str = caller
     ) -> Response:
-        """The layer `features` with `value` and `verdict` (0, 1: a warning, 2: failed)."""
+        """The layer `features` with the properties `value` and `verdict` (0: none, 1: a warning, 2: failed)."""
         payload = await view(request, client, job_id, "tile", wish, _tile(zoom, column, row))
         return await _packed(request, payload, TILE, {"cache-control": BRIEF})
 
@@ -107,7 +107,7 @@ def result_routes(
 
     @router.get("/features/{feature}", summary="All numbers of a feature")
     async def series(request: Request, job_id: str, feature: str, client: str = caller) -> Response:
-        """Its columns, its findings and its rows of the table."""
+        """The feature's columns, its findings and its rows of the table."""
         if not re.fullmatch(r"-?[0-9]{1,18}", feature):
             raise FeatureNotFound(f"There is no feature {feature!r:.60}: an id is a whole number")
         return await _packed(request, await view(request, client, job_id, "series", int(feature)), JSON)
@@ -141,7 +141,7 @@ def _whole(text: str, parameter: str) -> int:
 
 
 async def _packed(request: Request, payload: bytes, kind: str, headers: dict[str, str] | None = None) -> Response:
-    """The answer, compressed if the client takes that; Parquet is compressed already."""
+    """The answer, compressed if the client accepts gzip; Parquet is already compressed."""
     told = {"content-type": kind, "vary": "accept-encoding, authorization", "cache-control": "no-store"} | (
         headers or {}
     )

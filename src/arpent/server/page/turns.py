@@ -1,4 +1,4 @@
-"""Turns: how many calls of a client, and of all clients, may be under way at once."""
+"""Turns: limits how many calls of one client, and of all clients, may be under way at once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from arpent.domain.errors import RateLimited
 
 
 class Turns:
-    """The calls of one kind. Not thread-safe: it belongs to the event loop."""
+    """Limits for calls of one kind. Not thread-safe: it belongs to the event loop."""
 
     def __init__(self, *, of_client: int, in_all: int, at_once: int | None = None) -> None:
-        """`of_client`, `in_all`: calls that may be under way, waiting ones included; `at_once`: of those of a client,
-        how many do not wait; None: none waits."""
+        """`of_client`, `in_all`: maximum calls under way, including waiting ones, of one client and of all. `at_once`:
+        calls of one client that run at the same time, while the others wait; None: none waits."""
         self._of_client = of_client
         self._in_all = in_all
         self._at_once = at_once or of_client
@@ -24,7 +24,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, client: str) -> AsyncIterator[None]:
-        """Wait for a turn of the client, and take it. Raises RateLimited if too many are under way."""
+        """Wait for a turn of the client, and hold it. Raises RateLimited if too many calls are under way."""
         if self._under_way[client] >= self._of_client:
             raise RateLimited(
                 f"You have {self._of_client} requests of this kind under way; send the next when one has ended."

@@ -13,7 +13,7 @@ import shapely
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.item import read_item
 from arpent.adapters.collections.files import load_collections
-from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.item import Asset, Item
 
 WHOLE, WEST, EAST = shapely.box(0, 0, 2, 1), shapely.box(0, 0, 1.1, 1), shapely.box(1.05, 0, 2, 1)
 
@@ -118,3 +118,17 @@ def test_baselines_are_compared_by_their_numbers(old: object, new: object) -> No
 def test_tiles_are_the_same_however_they_are_written() -> None:
     tiles = ({"grid:code": "MGRS-6WVC"}, {"s2:mgrs_tile": "06WVC"}, {"grid:code": "MGRS-06wvc"})
     assert len(newest([replace(made(f"{row}"), properties=tile) for row, tile in enumerate(tiles)])) == 1
+
+
+@pytest.mark.parametrize(("shared", "parts"), [("quality.tif", 1), ("other.tif", 2)])
+def test_parts_of_an_item_are_one_however_their_images_are_signed(shared: str, parts: int) -> None:
+    """A server that signs does so anew for each item: one part would hide the bands of the other."""
+    host = "https://images.test"
+    one, other = (
+        replace(made("a"), assets={name: Asset(href=f"{host}/{file}?X-Amz-Signature={number}") for name, file in files})
+        for number, files in enumerate(
+            [[("B04", "red.tif"), ("QA", "quality.tif")], [("B10", "heat.tif"), ("QA", shared)]]
+        )
+    )
+    found = newest([one, other])
+    assert len(found[0].assets) == (3 if parts == 1 else 2)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -319,6 +320,10 @@ def web(tmp_path: Path) -> Iterator[tuple[str, list[int]]]:
             self.send_response(206)
             self.send_header("content-range", f"bytes {first}-{first + len(piece) - 1}/{len(content)}")
             self.send_header("content-length", str(len(piece)))
+            if "mirrors" in self.path:
+                changed = path.stat().st_mtime
+                self.send_header("etag", f'"{len(sent) % 2}-{changed}"')
+                self.send_header("last-modified", formatdate(changed, usegmt=True))
             self.end_headers()
             self.wfile.write(piece)
 
@@ -341,6 +346,24 @@ def test_behind_http_only_what_matches_is_fetched(tmp_path: Path, web: tuple[str
         open_catalog(f"{address}/items.parquet", policy=policy_of([], [])).search(COLLECTION, YEAR, WORLD)
 
 
+def test_servers_of_one_name_may_differ_in_the_tag(tmp_path: Path, web: tuple[str, list[int]]) -> None:
+    """As for images; what has another time is another file."""
+    path = tmp_path / "mirrors.parquet"
+    write_geoparquet(path, grid(), rows=30)
+    catalog = GeoParquetCatalog(f"{web[0]}/mirrors.parquet", look_seconds=0.0)
+    for _ in range(3):
+        assert len(catalog.search(COLLECTION, YEAR, (0.1, 0.1, 0.2, 0.2))) == 5
+    assert len(catalog._open) == 1, "its footer is read once"
+    catalog._look_seconds = 100.0
+    write_geoparquet(path, grid(), rows=30)
+    os.utime(path, (1, 1))
+    catalog._filter_columns.clear()
+    with pytest.raises(CatalogUnavailable, match="is being replaced while it is read") as caught:
+        catalog.search(COLLECTION, YEAR, WORLD)
+    assert caught.value.transient
+    assert catalog.search(COLLECTION, YEAR, WORLD)
+
+
 def test_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_geoparquet(tmp_path / "a.parquet", [item(1, 10, 10, 1)])
     write_geoparquet(tmp_path / "b.parquet", [item(2, 10, 10, 2)])
@@ -353,6 +376,11 @@ def test_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         found = open_catalog("s3://bucket/items/").search(COLLECTION, YEAR, WORLD)
         assert ids(found) == ["item 00001", "item 00002"]
         assert len(open_catalog("s3://bucket/items/year=2020/a.parquet").search(COLLECTION, YEAR, WORLD)) == 1
+        s3.buckets["bucket"] |= {
+            "odd/part.parquet/": b"",
+            "odd/part.parquet/a?b#c.parquet": (tmp_path / "a.parquet").read_bytes(),
+        }
+        assert ids(open_catalog("s3://bucket/odd/").search(COLLECTION, YEAR, WORLD)) == ["item 00001"]
         with pytest.raises(CatalogUnavailable, match="no Parquet files"):
             open_catalog("s3://bucket/other/").search(COLLECTION, YEAR, WORLD)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
@@ -388,7 +416,7 @@ def test_an_object_that_is_replaced_meanwhile_is_told_and_then_read(
     catalog = open_catalog("s3://bucket/a.parquet")
     assert len(catalog.search(COLLECTION, Interval(start=YEAR.start, end=YEAR.start + timedelta(days=2)), WORLD)) == 2
     bucket.tag = "another"
-    with pytest.raises(CatalogUnavailable, match=r"s3://bucket/a\.parquet cannot be read") as caught:
+    with pytest.raises(CatalogUnavailable, match=r"s3://bucket/a\.parquet is being replaced") as caught:
         catalog.search(COLLECTION, YEAR, WORLD)
     assert caught.value.transient
     assert len(catalog.search(COLLECTION, YEAR, WORLD)) == 9

@@ -99,6 +99,13 @@ def test_items_without_assets_are_no_imagery_that_is_not_there(api: Api, size: i
     assert ids(api) == []
 
 
+def test_what_is_no_item_is_none_with_assets(api: Api) -> None:
+    api.page = 20
+    changed(api, lambda _, page: (200, {**page, "features": [None] * len(page["features"])}))
+    with pytest.raises(CatalogUnavailable, match="none of its items has assets"):
+        ids(api)
+
+
 def test_a_few_items_without_assets_take_no_others_away(api: Api) -> None:
     """They are a page of their own, and so for good."""
     for each in api.items[4:8]:

@@ -15,9 +15,11 @@ from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.database.work.store import SqlWorkStore
-from arpent.domain.errors import JobNotFound
+from arpent.domain.errors import ActionNotAllowed, Conflict, JobNotFound
 from arpent.domain.job import Status
 from arpent.domain.partition import Outcome
+from arpent.jobs.policy import Policy
+from arpent.jobs.state_machine import Event, advance
 from tests.support.databases import database
 from tests.support.jobs import START, Clock, cut, failure, make_job, processing_job
 
@@ -100,3 +102,16 @@ def test_old_ended_jobs_are_forgotten_whole(engine: Engine) -> None:
     with engine.connect() as connection:
         for table in (schema.partitions, schema.payloads, schema.findings):
             assert connection.scalar(select(func.count()).select_from(table)) == 0
+
+
+def test_who_read_a_request_with_its_keys_starts_it_no_more(engine: Engine) -> None:
+    """START read it, the sweep deleted the keys, START saved: the job would have used other access than its own."""
+    jobs = SqlJobStore(engine, CIPHER)
+    failed = make_job(status=Status.FAILED, body=BODY, last_updated=START)
+    jobs.add(failed)
+    read = jobs.get(failed.id)
+    assert SqlRetention(engine, CIPHER).scrub_final(LATER) == 1
+    with pytest.raises(Conflict):
+        jobs.save(advance(read, Event.START, LATER, Policy()))
+    with pytest.raises(ActionNotAllowed, match="have been deleted"):
+        advance(jobs.get(failed.id), Event.START, LATER, Policy())

@@ -246,6 +246,23 @@ def test_what_is_no_geotiff_of_ours_is_opened_anew_too(
             assert (first[0, 0], kept.describe(href).no_data) == (11 * value, value)
 
 
+def test_an_image_that_becomes_shorter_is_read_again(reader: CogReader, tmp_path: Path) -> None:
+    """What is asked for lies behind its end, which is no damage."""
+    with serve(tmp_path) as web:
+        web.tags = True
+        write(tmp_path / "a.tif", formula(1024, 1024), tiled=True, blockxsize=256, blockysize=256)
+        href, last = f"{web.url}/a.tif", Block(level=0, row=3, column=3)
+        reader.describe(href)
+        shorter = np.ones((1024, 1024), "uint16")
+        write(tmp_path / "a.tif", shorter, tiled=True, blockxsize=256, blockysize=256, compress="deflate")
+        with pytest.raises(AssetUnreadable, match="was replaced while it was read") as caught:
+            list(reader.read([(href, [last])]))
+        assert caught.value.transient
+        reader.describe(href)
+        ((_, _, pixels),) = reader.read([(href, [last])])
+        assert (pixels == 1).all()
+
+
 @pytest.mark.parametrize("make_odd", [make_lerc, make_zarr], ids=["read by GDAL", "Zarr"])
 def test_pixels_of_this_machine_are_of_the_header_without_a_cache(
     reader: CogReader, tmp_path: Path, make_odd: Callable[[Path, int], str]

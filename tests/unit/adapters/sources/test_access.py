@@ -17,12 +17,13 @@ from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.gdal_fallback import GdalImage
 from arpent.adapters.images.other_formats import isolated_header
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.sources import bucket_keys, logins, token_service
+from arpent.adapters.sources import bucket_keys, logins, signatures, token_service
 from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import source_table
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
 from arpent.network import renewal
+from arpent.network.access import AccessFailed
 from arpent.network.policy import EgressPolicy, policy_of
 from arpent.network.source import ArchiveSource
 from tests.support.archives import PASSWORD, USER, Archive, archive
@@ -262,6 +263,81 @@ def test_a_closed_bucket_that_is_called_open(opened: Opened) -> None:
     at = opened(wants="keys")
     entry = {"match": "s3://bucket", "endpoint": at.url, "region": "us-east-1", "unsigned": True}
     assert "is not public" in refused(access(mine=entry), "s3://bucket/image.tif")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [b"", b"<html>back soon</html>", b"[]", b"null", b'"busy"', b"[" * 100_000, b'{"access_token": null}',
+     b'{"access_token": "two words"}', b'{"access_token": "a\\r\\nhost: b"}', b'{"access_token": "\xe2\x82\xac"}'],
+    ids=["nothing", "a page", "a list", "null", "text", "too deep", "no token", "words", "lines", "not ASCII"],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["oidc", "signature"])
+def test_what_is_no_key_is_not_sent_and_passes(kind: str, odd: bytes, opened: Opened) -> None:
+    """As of a gateway whose service is away for a moment: START asks again for the images that it has cost."""
+    at = opened()
+    entry, at.wants, href = kinds(at)[kind]
+    told = odd.replace(b"access_token", b"token").replace(b"}", b', "msft:expiry": "2099-01-01T00:00:00Z"}')
+    at.token_faults = [(200, {}, odd if kind == "oidc" else told)] * 2
+    keys = access(mine=entry)
+    with pytest.raises(AssetUnreadable, match="its answer cannot be used") as caught:
+        read(keys, href)
+    assert (caught.value.transient, caught.value.passing) == (True, True)
+    assert not any("uthorization" in headers or "sig=" in path for path, headers in at.asked)
+    at.token_faults.clear()
+    keys._kept.clear()  # in place of the pause after a failure
+    assert (read(keys, href) == PIXELS).all()
+
+
+@pytest.mark.parametrize("seconds", ["null", '"an hour"', "NaN", "1" + "0" * 400, "[]", "1e400", "-5"])
+def test_a_token_is_used_whatever_is_said_of_its_end(seconds: str, opened: Opened) -> None:
+    at = opened(wants="bearer")
+    entry, _, href = kinds(at)["oidc"]
+    at.token_faults = [(200, {}, f'{{"access_token": "fixed", "expires_in": {seconds}}}'.encode())] * 5
+    assert (read(access(mine=entry), href) == PIXELS).all()
+    assert len(at.token_faults) == 4, "one for all requests"
+
+
+def test_a_refusal_leaves_it_to_start(opened: Opened) -> None:
+    """Rights come back, for a service of keys as for images."""
+    at = opened(wants="bearer")
+    entry, _, href = kinds(at)["oidc"]
+    with pytest.raises(AssetUnreadable, match="it refuses the user") as caught:
+        read(access(mine=entry | {"client_secret": "env:SECRET"}), href)
+    assert (caught.value.transient, caught.value.passing) == (False, True)
+
+
+def test_a_container_is_not_open_because_a_gateway_says_so(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a signature its images would not be there. One that had signatures has not become open, either."""
+    monkeypatch.setattr(signatures, "UNKNOWN_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(renewal, "PAUSE_SECONDS", 0.0)
+    at = opened(wants="signature", seconds=0.0)
+    href = f"{at.url}/account/container/image.tif"
+    keys = access(mine={"match": at.url, "sas_url": f"{at.url}/sas"})
+    at.token_faults = [(404, {})] * 2
+    assert "sig=" in keys.request(href).url
+    at.token_faults = [(404, {})] * 9
+    with pytest.raises(AccessFailed, match="HTTP 404") as caught:
+        keys.request(href)
+    assert caught.value.transient
+    assert len(at.token_faults) == 6
+    at.token_faults.clear()
+    assert keys.request(f"{at.url}/account/unknown/image.tif").url.endswith("/image.tif")
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_an_image_that_only_a_signature_shows_is_asked_for_again(
+    status: int, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure says so of closed containers, and a service that is away for long may seem to sign nothing there."""
+    monkeypatch.setattr(signatures, "UNKNOWN_PAUSES", (0.01,))
+    at = opened(wants="signature", hides=status)
+    href, keys = f"{at.url}/account/container/image.tif", access(mine={"match": at.url, "sas_url": f"{at.url}/sas"})
+    at.token_faults = [(404, {})] * 2
+    with pytest.raises(AssetUnreadable) as caught:
+        read(keys, href)
+    assert caught.value.passing
+    monkeypatch.setattr(renewal, "YOUNG_SECONDS", 0.0)
+    assert (read(keys, href) == PIXELS).all()
 
 
 @pytest.mark.parametrize("kind", ["bearer", "basic"])

@@ -16,7 +16,7 @@ from arpent.domain.boundary.text import clean
 from arpent.domain.boundary.wanted import varied
 from arpent.network.connections import MOST_HOPS, linked_address
 from arpent.network.deadline import pause
-from arpent.network.policy import EgressRefused
+from arpent.network.policy import EgressRefused, is_web_address
 
 MOST_VALUES = 4_000_000
 """Maximum number of values in the JSON of one answer: each takes up to a hundred bytes here, whatever it took on the
@@ -173,6 +173,8 @@ class Server:
             following = linked_address(url, response.headers["location"])
             if url.startswith("https:") and not following.startswith("https:"):
                 raise EgressRefused("it redirects from https to an address without encryption")
+            if not is_web_address(following):
+                raise EgressRefused("it leads to an address that is not https or http")
             url = following
         raise EgressRefused(f"it redirects more than {MOST_HOPS} times")
 

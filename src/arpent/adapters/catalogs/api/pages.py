@@ -81,7 +81,7 @@ class Pages:
                     yield each
             idle = 0 if fresh else idle + 1
             following = next_request(request, page)
-            bare = sum(not each.get("assets") for each in found if isinstance(each, dict))
+            bare = sum(not (isinstance(each, dict) and each.get("assets")) for each in found)
             self._bare += bare
             all_bare = following is None and 1 < self._received == self._bare
             if (all_bare or BARE < len(found) == bare) and not _CHOICE & first.query.keys():

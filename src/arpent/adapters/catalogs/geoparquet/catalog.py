@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.folder.files import still_gone
-from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile, partition_of
+from arpent.adapters.catalogs.geoparquet.files import BeingReplaced, Files, FoundFile, partition_of
 from arpent.adapters.catalogs.geoparquet.footers import TOGETHER, NotTried, alone, damaged, footer_of
 from arpent.adapters.catalogs.geoparquet.row_groups import (
     Box,
@@ -317,6 +317,9 @@ class GeoParquetCatalog:
             yield
         except EgressRefused as error:
             raise CatalogUnavailable(f"{name} leads to an address that is not allowed: {error}.") from error
+        except BeingReplaced as error:
+            self._looked = _NEVER
+            raise CatalogUnavailable(f"{name} is being replaced while it is read.", transient=True) from error
         except FileNotFoundError as error:
             there = bool(self._listed) or os.path.isdir(self._address)  # then a file is just being written anew
             told = f"{name} does not exist: set `catalog` to a stac-geoparquet file or a folder of them."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -25,7 +25,7 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.network.access import BucketAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of
 from arpent.network.policy import EgressPolicy
-from arpent.network.web_files import WebFiles
+from arpent.network.web_files import Piece, WebFiles
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -55,6 +55,16 @@ class FoundFile:
     """ETag or time of change."""
     changed: float | None = None
     """When it was last changed, in seconds since 1970; None: it is not on this machine."""
+    told: float = field(default=0.0, compare=False)
+    """What a web server says of that, seconds; 0: nothing."""
+
+    def is_same(self, other: FoundFile) -> bool:
+        """Whether both are one version. Servers of one name may differ in the ETag: then time and size decide."""
+        return self == other or (self.told > 0 and (self.told, self.size) == (other.told, other.size))
+
+
+class BeingReplaced(OSError):
+    """A file is not the version any more that was found."""
 
 
 def partition_of(href: str) -> dict[str, str]:
@@ -74,6 +84,8 @@ class Files:
         self._web = WebFiles(policy, RETRY_SECONDS, access)
         self._stores: dict[tuple[str, str], S3Store] = {}
         """Open buckets by name and source: each keeps its connections and keys."""
+        self._last: FoundFile | None = None
+        """What a web server had last."""
 
     @property
     def is_remote(self) -> bool:
@@ -110,8 +122,10 @@ class Files:
         if scheme == "s3":
             return self._found_objects()
         if scheme:
-            piece = self._web.piece(self._address, 0, 1)
-            return iter([FoundFile(href=self._address, size=piece.size, version=piece.tag or str(piece.modified))])
+            found = _of_piece(self._address, self._web.piece(self._address, 0, 1))
+            if self._last is None or not found.is_same(self._last):
+                self._last = found
+            return iter([self._last])
         path = Path(self._address)
         return _found_below(str(path), WalkedFolders(str(path))) if path.is_dir() else iter([_local(str(path))])
 
@@ -123,7 +137,9 @@ class Files:
             if key.endswith(SUFFIXES):
                 return [obstore.head(store, key)]
             pages = obstore.list(store, key.rstrip("/") or None)
-            return [entry for page in pages for entry in page if entry["path"].endswith(SUFFIXES)]
+            listed = [entry for page in pages for entry in page]
+            # without bytes: the marker of a folder of that name, as Hadoop and Spark make them
+            return [entry for entry in listed if entry["path"].endswith(SUFFIXES) and entry["size"]]
 
         for entry in self._asked(self._address, found):
             href = f"s3://{split.netloc}/{entry['path']}"
@@ -131,16 +147,15 @@ class Files:
 
     def _fetch_web(self, file: FoundFile, start: int, end: int) -> bytes:
         piece = self._web.piece(file.href, start, end)
-        if piece.size != file.size or (piece.tag or str(piece.modified)) != file.version:
-            raise OSError("it was replaced while it was read")
+        if not _of_piece(file.href, piece).is_same(file):
+            raise BeingReplaced
         return bytes(piece.content)
 
     def _fetch_object(self, file: FoundFile, start: int, end: int) -> bytes:
-        split = urlsplit(file.href)
-        key, span = split.path.lstrip("/"), (start, end)
+        key, span = file.href.split("/", 3)[3], (start, end)  # as it was listed, `?` and `#` included
         answer = self._asked(file.href, lambda store: obstore.get(store, key, options={"range": span}))
         if answer.meta["size"] != file.size or _version(answer.meta) != file.version:
-            raise OSError("it was replaced while it was read")
+            raise BeingReplaced
         return bytes(answer.bytes())
 
     def _asked(self, url: str, call: Callable[[S3Store], R]) -> R:
@@ -216,6 +231,11 @@ def _local(path: str) -> FoundFile:
     return FoundFile(
         href=os.path.abspath(path), size=status.st_size, version=str(status.st_mtime_ns), changed=status.st_mtime
     )
+
+
+def _of_piece(href: str, piece: Piece) -> FoundFile:
+    version = piece.tag or str(piece.modified)
+    return FoundFile(href=href, size=piece.size, version=version, told=piece.modified)
 
 
 def _bucket(name: str, way: BucketAccess) -> S3Store:

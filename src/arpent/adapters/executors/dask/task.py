@@ -11,8 +11,9 @@ from functools import lru_cache
 
 from distributed import get_worker
 
+from arpent import __version__
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
-from arpent.domain.errors import ArpentError
+from arpent.domain.errors import ArpentError, EnvironmentFault
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 
@@ -23,6 +24,7 @@ class Work:
     def __init__(self, function: Callable[[Lease], Outcome], lease: Lease, prepare: bytes | None, topic: str) -> None:
         """`prepare`: a pickled function to call once per worker process. `topic`: Dask topic to which the name is
         published when the call begins."""
+        self._version = __version__
         self._function = function
         self._lease = lease
         self._prepare = prepare
@@ -31,6 +33,11 @@ class Work:
         self.name = f"arpent-{lease.job_id}-{number}-{lease.attempt}-{uuid.uuid4().hex}"
 
     def __call__(self) -> Outcome:
+        if self._version != __version__:  # what another version has pickled may be read as something else
+            raise EnvironmentFault(
+                f"A worker of the cluster has arpent {__version__}, but the runner {self._version}: install the same "
+                "version for both"
+            )
         with suppress(Exception):  # who is not told takes it for waiting; that is no reason not to do it
             get_worker().log_event(self._topic, self.name)
         if self._prepare is not None:

@@ -10,7 +10,7 @@ from arpent.network.access import AccessFailed, SourceAccess
 from arpent.network.bucket_answers import answer_of
 from arpent.network.passing import is_passing
 from arpent.network.policy import EgressRefused
-from arpent.network.web_files import Denied, NoAnswer, NoRanges
+from arpent.network.web_files import Denied, Hidden, NoAnswer, NoRanges
 
 FAULTS = (OSError, BaseError, ValueError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
 """Exceptions that reading raises."""
@@ -19,7 +19,8 @@ FAULTS = (OSError, BaseError, ValueError, EgressRefused, AccessFailed, NoRanges,
 def unreadable(href: str, error: Exception, access: SourceAccess) -> AssetUnreadable:
     """The error without the client's own text, which repeats the signed URL."""
     text, transient = _described(href, error, access)
-    denied = isinstance(error, Denied) or answer_of(error).denied  # rights come back, keys are renewed
+    # rights come back, and keys are renewed
+    denied = isinstance(error, Denied | AccessFailed | Hidden) or answer_of(error).denied
     odd = isinstance(error, NoAnswer | NoRanges) and error.odd
     return AssetUnreadable(f"image {public_name(href)} {text}", transient=transient, href=href, passing=denied or odd)
 
@@ -38,7 +39,9 @@ def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, 
     if isinstance(error, ValueError):  # of the store's client, or of the machine's files
         local = "its address has a part that is empty, `.` or `..`, or control characters"
     more = f"; {advice}" if advice else ""
-    end = f"answered {code}{more}" if code else "does not answer"
+    stranger = isinstance(error, NoAnswer) and error.stranger
+    silent = "shows a certificate that is not accepted" if stranger else "does not answer"
+    end = f"answered {code}{more}" if code else silent
     rows: tuple[tuple[bool, str, bool], ...] = (
         (isinstance(error, EgressRefused), f"may not be read: {error}", False),
         (isinstance(error, AccessFailed), f"may not be read: {error}", getattr(error, "transient", False)),

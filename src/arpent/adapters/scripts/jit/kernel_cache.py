@@ -33,21 +33,21 @@ class Kernel:
     code: LlvmKernel
     """Machine code of the kernel."""
     missing: tuple[int | None, ...]
-    """Per output, then once for all outputs: index of the extra row that is 1 where the output is missing; None: it
-    never is. Then per output: index of the row that is 1 where undefined counts as 0."""
+    """Indices of extra rows: per output, the row that is 1 where it is missing; then the row that is 1 where nothing
+    was returned; then, per output, the row that is 1 where undefined counts as 0. None: this cannot happen."""
     width: int
-    """Number of rows that are the answer; the extra rows follow."""
+    """Number of rows of results; the extra rows follow them."""
 
     def run(self, columns: list[NDArray[np.generic]], values: NDArray[np.float64]) -> tuple[int, ...]:
-        """Fill `values` (width, N). Returns, by output, how many samples lack it; how many lack all outputs; and, by
-        output, in how many undefined counts as 0."""
+        """Fill `values` (width, N). Returns numbers of samples: per output, those that lack it; those that lack all
+        outputs; and, per output, those where undefined counts as 0."""
         extra = sum(row is not None for row in self.missing)
         more = np.empty((extra, values.shape[1]))
         self.code.run(columns, [*values, *more])
         return tuple(0 if row is None else int(more[row - self.width].sum()) for row in self.missing)
 
     def bound(self, columns: list[NDArray[np.generic]]) -> MachineCode | None:
-        """The code for these samples; None if they may lack an output, which must be counted."""
+        """The code bound to these samples; None if the kernel has extra rows, which must be counted."""
         return self.code.bound(columns, self.width) if set(self.missing) <= {None} else None
 
 
@@ -55,8 +55,8 @@ class KernelCache:
     """A cache of kernels. Thread-safe."""
 
     def __init__(self, least: int, checked: bool | None = None) -> None:
-        """`least`: number of input values of a script and layout before compiling pays. `checked`: make code that
-        checks its bounds, for tests; None: as NUMBA_BOUNDSCHECK says."""
+        """`least`: number of input values of a script and layout from which compiling pays off. `checked`: make code
+        that checks its bounds, for tests; None: as NUMBA_BOUNDSCHECK says."""
         self._least = least
         self._checked = bool(config.BOUNDSCHECK) if checked is None else checked  # type: ignore[attr-defined]
         self._lock = threading.Lock()
@@ -89,7 +89,7 @@ class KernelCache:
         return evalscript.source not in self._distrusted
 
     def distrust(self, evalscript: Evalscript) -> None:
-        """Never compile this script again."""
+        """Never run this script as machine code again."""
         with self._lock:
             self._distrusted.add(evalscript.source)
 

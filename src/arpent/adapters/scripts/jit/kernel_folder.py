@@ -1,5 +1,5 @@
-"""Kernel folder: numba's cache of compiled kernels on disk. If the folder is full, read-only or damaged, kernels are
-compiled again, and no job fails; versions that share a folder each have their own part of it."""
+"""Kernel folder: numba's cache of compiled kernels on disk. If it is full, read-only or damaged, kernels are compiled
+again, but no job fails. Versions of arpent that share a folder each have their own files."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ KERNEL_ROOMS = ("adapters/formats", "adapters/images", "domain", "engine", "rast
 
 
 class _Said:
-    """Whether the warning of this process has been given."""
+    """Whether this process has given its warning."""
 
     yet = False
 
 
 def tolerate_faults() -> None:
-    """Have kernels work without their folder where it fails, and warn once in this process; and have none loaded that
-    another version compiled. May be called again."""
+    """Patch numba so that kernels also work if their folder fails, with one warning per process, and kernels compiled
+    by another version are not loaded. Calling this again has no effect."""
     if getattr(Cache.save_overload, "tolerates", False):
         return
     load: Callable[..., Any] = Cache.load_overload
@@ -43,7 +43,7 @@ def tolerate_faults() -> None:
         try:
             _tell_versions_apart(self)
             return load(self, sig, target_context)
-        except Exception as error:  # whatever a damaged file makes of itself
+        except Exception as error:  # a damaged file can raise anything
             _warn(self, error)
             _forget(self)
             return None
@@ -67,8 +67,8 @@ def tolerate_faults() -> None:
 
 @once
 def version(package: Path = PACKAGE) -> str:
-    """Digest of all sources that kernels are compiled from, and of llvmlite's version. What else they depend on,
-    numba's version and the processor, numba compares."""
+    """Digest of all sources that kernels are compiled from, and of llvmlite's version. numba itself compares its own
+    version and the processor."""
     digest = hashlib.sha256(llvmlite.__version__.encode())
     for room in KERNEL_ROOMS:
         for path in sorted((package / room).rglob("*.py")):
@@ -78,9 +78,9 @@ def version(package: Path = PACKAGE) -> str:
 
 
 def _tell_versions_apart(cache: Cache) -> None:
-    """Put the version into the stamp of a kernel's files, and into their names where other versions may use the folder.
-    numba compares nothing but the file that the kernel itself stands in: code that another file has given to it, as
-    constants and functions that it calls, would be that of the version which compiled it."""
+    """Put the version into the stamp of a kernel's files, and into their names if other versions may use the folder.
+    numba compares only the file that defines the kernel, so that constants and functions of other files could be
+    outdated."""
     file: Any = cache._cache_file
     if isinstance(file, _VersionedFile) or not cache._py_func.__module__.startswith("arpent."):
         return
@@ -91,12 +91,12 @@ def _tell_versions_apart(cache: Cache) -> None:
 
 
 class _VersionedFile(IndexDataCacheFile):
-    """The files of a kernel, of one version of arpent."""
+    """A kernel's files for one version of arpent."""
 
 
 def _forget(cache: Cache) -> None:
-    """Remove the index of a kernel. numba writes it before the code that it lists: where only the latter failed, the
-    next process would take what an older version left under that name."""
+    """Remove a kernel's index file. numba writes it before the code that it lists: if only the latter fails, the next
+    process would load the code that an older version left under that name."""
     with suppress(OSError):
         os.unlink(cache._cache_file._index_path)
 

@@ -1,5 +1,5 @@
-"""Kernel lock: when several processes need the same kernel at once, one compiles it, and the others wait for the copy
-that it stores on disk."""
+"""Kernel lock: if several processes need the same kernel at once, such as workers on a new machine, one of them
+compiles it, and the others wait to load it from disk."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from numba.core.caching import Cache
 from numba.core.dispatcher import Dispatcher
 
 WAIT_SECONDS, LOOK_SECONDS = 60.0, 0.02
-"""Seconds to wait for another process, longer than any kernel takes; it may have been stopped. And between two looks.
-"""
+"""Maximum seconds to wait for another process, which may have stopped (no kernel takes that long), and seconds between
+two attempts."""
 _BUSY = (errno.EACCES, errno.EAGAIN)
 
 
@@ -25,10 +25,10 @@ _held: dict[str, int] = {}
 
 
 def compile_once(load: Callable[..., Any]) -> Callable[..., Any]:
-    """`load`, which may replace `Cache.load_overload`: where it finds nothing, it waits for another process that
-    compiles the same kernel, and looks again. From then on this process compiles it, and others wait: until
-    `Dispatcher.compile` is left, which this changes. Without a lock, as on a disk that cannot be written, each process
-    compiles for itself."""
+    """A replacement for `Cache.load_overload` that calls `load`. If that finds nothing, it locks the kernel, waiting
+    while another process compiles it, and calls `load` again. The lock is held until `Dispatcher.compile`, which this
+    function replaces, too, has compiled the kernel. Without a lock, as on a read-only disk, each process compiles for
+    itself."""
     compile_kernel: Callable[..., Any] = Dispatcher.compile
 
     def compile_locked(self: Any, sig: object) -> Any:
@@ -54,7 +54,7 @@ def _path(cache: Cache) -> str:
 
 
 def _acquire(path: str) -> None:
-    """Lock the file, once no other process has locked it."""
+    """Lock the file, waiting while another process holds the lock; does nothing if it cannot be locked."""
     if path in _held:
         return
     with suppress(OSError):
@@ -69,10 +69,10 @@ def _acquire(path: str) -> None:
 
 
 def _lock(handle: int, end: float) -> None:
-    """Raises OSError if the file cannot be locked, not even by the time `end`."""
+    """Lock the file, trying until the time `end`. Raises OSError if it cannot be locked."""
     while True:
         try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of a process: one that dies leaves none, nor do forks
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held by the process: ends with it, not inherited
         except OSError as error:
             if error.errno not in _BUSY or time.monotonic() > end:
                 raise
@@ -82,7 +82,7 @@ def _lock(handle: int, end: float) -> None:
 
 
 def _release(path: str) -> None:
-    """Unlock the file, if it is locked, and remove it: a process that waits for it now finds the kernel on disk."""
+    """Unlock the file, if it is locked, and remove it: processes that wait for it now find the kernel on disk."""
     handle = _held.pop(path, None)
     if handle is not None:
         with suppress(OSError):

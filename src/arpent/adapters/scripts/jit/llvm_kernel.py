@@ -15,7 +15,7 @@ from arpent.evalscript.compile import CHECKED, PACKED, ScriptAssembly
 from arpent.evalscript.layout import Column
 
 MOST = 4096
-"""Samples that bound code evaluates at once: what it fills stays in the processor's second cache."""
+"""Number of samples that bound code evaluates at once: its results then stay in the processor's L2 cache."""
 
 
 class LlvmCompiler:
@@ -51,7 +51,7 @@ class LlvmCompiler:
 
 
 class LlvmKernel:
-    """A compiled function; it holds no lock while it runs."""
+    """A compiled function; it runs without the GIL."""
 
     def __init__(self, engine: llvm.ExecutionEngine, columns: tuple[Column, ...], function: str) -> None:
         engine.finalize_object()
@@ -77,16 +77,17 @@ class LlvmKernel:
             raise IndexError(f"index is out of bounds in {f'column {fault}' if fault > 0 else 'the answer'}")
 
     def bound(self, columns: Sequence[NDArray[np.generic]], rows: int) -> MachineCode:
-        """The code for the samples of `columns`, as in `run`, to fill so many rows. Raises ValueError as `run`."""
+        """The code bound to `columns`, which must be as in `run`, to fill `rows` rows. Raises ValueError as `run`
+        does."""
         count = columns[0].shape[1]
         self._check(columns, count)
         inputs, bounds = len(columns), _bounds(columns, count) if self._checked else []
         if bounds:
-            bounds[0] = MOST  # the room is where the answer of one call lies
+            bounds[0] = MOST  # room: the results of one call
         given = [*(column.ctypes.data for column in columns), *_strides(columns), *[0] * rows, *bounds]
         steps = np.zeros(len(given), np.int64)
         steps[:inputs] = [column.itemsize for column in columns]
-        steps[2 * inputs + rows + 1 :] = -1  # first and end of each column, counted from its pointer
+        steps[2 * inputs + rows + 1 :] = -1  # lows and ends count from pointers that move on
         return MachineCode(
             address=self._packed,
             arguments=np.array(given, np.int64),
@@ -104,7 +105,8 @@ class LlvmKernel:
             raise ValueError("columns must have contiguous rows as long as the answer")
 
     def _function(self, rows: int, bounds: int) -> Callable[..., int]:
-        """The code, callable with so many rows and bounds; remaking it takes longer than a call with few samples."""
+        """The code as a function with this many rows and bounds; kept, because making it takes longer than a small
+        call."""
         if (rows, bounds) not in self._functions:
             count = len(self._columns)
             kinds = [ctypes.c_int64, *[ctypes.c_void_p] * count, *[ctypes.c_int64] * count,
@@ -118,12 +120,12 @@ def _suits(array: NDArray[np.generic], column: Column) -> bool:
 
 
 def _strides(columns: Sequence[NDArray[np.generic]]) -> list[int]:
-    """Items between the rows of each column."""
+    """Number of items from one row to the next, for each column."""
     return [column.strides[0] // column.itemsize for column in columns]
 
 
 def _bounds(columns: Sequence[NDArray[np.generic]], room: int) -> list[int]:
-    """Arguments of checked code: size of the answer's rows, first and end of each column in items from its pointer."""
+    """Bounds for checked code: items per row of results; then, from each column's pointer, first items and ends."""
     lasts = [(len(column) - 1) * (column.strides[0] // column.itemsize) if len(column) else 0 for column in columns]
     ends = [max(last, 0) + column.shape[1] if len(column) else 0 for last, column in zip(lasts, columns, strict=True)]
     return [room, *(min(last, 0) for last in lasts), *ends]

@@ -20,7 +20,7 @@ class ScriptParser:
         self._parser = Parser(Language(tree_sitter_javascript.language()))
 
     def __call__(self, text: str) -> SyntaxTree:
-        """The tree of the whole `program`. Raises Unsupported for what the grammar does not know."""
+        """The tree of the whole `program`. Raises Unsupported for text that the grammar does not cover."""
         root = self._parser.parse(text.encode()).root_node
         if root.has_error:
             raise Unsupported("what the parser does not understand")
@@ -51,12 +51,12 @@ def _tree(node: Node) -> SyntaxTree:
 
 
 def _refuse_misread(node: Node) -> None:
-    """Raises Unsupported for what the grammar reads otherwise than the language: a line that ends a statement, a block
-    taken for an object, and names in escapes."""
+    """Raises Unsupported where the grammar differs from JavaScript: a line end that ends a statement, a block taken for
+    an object, and names with escapes."""
     kind = node.type
     if kind in ("return_statement", "update_expression"):
         parts = [child for child in node.children if child.type not in _IGNORED]
-        # A prefix operator may stand on the line before.
+        # A prefix operator may be on the line before its operand.
         apart = len(parts) > 1 and (kind == "return_statement" or parts[0].is_named)
         if apart and _LINE_END.search(_between(node, parts[0], parts[1])):
             raise Unsupported(f"{kind} over a line's end, at which the statement may end")

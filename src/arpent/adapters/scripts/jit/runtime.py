@@ -15,13 +15,11 @@ _LEAST = 1_000_000
 
 
 class CompiledRuntime:
-    """A ScriptRuntime over an interpreter runtime, which runs setup() and what cannot be compiled, and checks the rest.
-
-    It can be pickled and used in another process, which then compiles for itself.
-    """
+    """A ScriptRuntime over an interpreter's runtime, which runs setup() and whatever cannot be compiled, and checks
+    samples of the compiled results. It can be pickled and used in another process, which then compiles for itself."""
 
     def __init__(self, interpreters: ScriptRuntime, *, least: int = _LEAST) -> None:
-        """`least`: number of input values of a script and layout before compiling pays."""
+        """`least`: number of input values of a script and layout from which compiling pays off."""
         self._interpreters = interpreters
         self._least = least
         self._kernels = KernelCache(least)

@@ -1,4 +1,4 @@
-"""Sampling policy: how many answers of a compiled script the interpreter checks, and which scripts it has seen."""
+"""Sampling policy: how many results of a compiled script to check in the interpreter, and which scripts are known."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from arpent.evalscript.layout import MemoryLayout
 REFEREED = 4096
 """Number of samples to check per session and layout, if any are checked."""
 ALWAYS = 4
-"""Number of first sessions in which samples are checked …"""
+"""Number of first sessions of a script and layout in which samples are checked."""
 SELDOM = 16
-"""… and afterwards in one of this many: whether the machine code is right depends on script and layout, not on the
-partition, and opening the interpreter takes as long as decoding some megabytes."""
+"""After these, samples are checked in one of this many sessions. Whether machine code is right depends on script and
+layout, not on the partition, and opening the interpreter takes as long as decoding some megabytes."""
 _KEPT = 256
 
 
 class SamplingPolicy:
-    """What a process knows about its scripts. Thread-safe."""
+    """What a process remembers about the scripts that it has run. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class SamplingPolicy:
                 self._declared.popitem(last=False)
 
     def samples(self, evalscript: Evalscript, layout: MemoryLayout) -> int:
-        """Number of samples of this layout to check in a session that meets it for the first time."""
+        """Number of samples to check in a session that uses this layout for the first time."""
         key = (evalscript, layout)
         with self._lock:
             before = self._sessions.pop(key, 0)

@@ -36,7 +36,7 @@ class _Compiled:
     kernel: Kernel
     """Its machine code."""
     left: int
-    """How many of its answers the interpreter still has to check."""
+    """How many of its results the interpreter still has to check."""
 
 
 class CompiledSession:
@@ -114,8 +114,8 @@ class CompiledSession:
         return [array for entry in arrays for array in entry], layout
 
     def _compiled(self, layout: MemoryLayout, count: int) -> _Compiled | None:
-        """What evaluates `count` samples as machine code; None: the interpreter has to. Script and layout are compared
-        with those of the last call first: to hash them takes longer."""
+        """The kernel for `count` samples; None: use the interpreter. Script and layout are first compared with those of
+        the last call, because hashing them takes longer."""
         last = self._last
         if not (self._trusting and self._kernels.trusts(self._current)):
             return None
@@ -131,7 +131,7 @@ class CompiledSession:
         self._last = self._known[key]
         return self._last
 
-    # ---- the referee
+    # ---- checks by the interpreter
 
     def _confirmed(
         self, inputs: Sequence[ScriptInput], values: NDArray[np.float64], low: int, compiled: _Compiled
@@ -155,7 +155,7 @@ class CompiledSession:
 
 
 def choice(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Indices of the samples of an answer (width, N) to check: the first, some from everywhere, some that are NaN."""
+    """Indices of the samples of an answer (width, N) to check: the first, some from everywhere, some not finite."""
     count = values.shape[1]
     everywhere = np.linspace(0, count - 1, min(count, _SPREAD)).astype(np.intp)
     odd = np.flatnonzero(~np.isfinite(values).all(axis=0))

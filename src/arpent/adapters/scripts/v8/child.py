@@ -33,7 +33,7 @@ _FUNCTIONS = (
 
 
 def live(link: socket.socket, zygote: int, memory_mib: int) -> None:
-    """Serve one runtime until it hangs up; never returns."""
+    """Serve one runtime until it closes the link; never returns."""
     try:
         _tie_to(zygote)
         _forget_descriptors(link.fileno())
@@ -57,7 +57,7 @@ def _tie_to(zygote: int) -> None:
 
 
 def _forget_descriptors(kept: int) -> None:
-    """Close everything but the link; what V8 prints when it dies is discarded."""
+    """Close every descriptor but the link; what V8 prints when it dies is discarded."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
@@ -73,7 +73,7 @@ def _drop_capabilities() -> None:
 
 
 def _limit(memory_mib: int) -> None:
-    """Set limits beside V8's own: ArrayBuffers are not in its heap, only RLIMIT_DATA limits them."""
+    """Set limits in addition to V8's own: ArrayBuffers lie outside its heap, and only RLIMIT_DATA limits them."""
     data = _data_bytes() + (memory_mib + _SPARE_MEBIBYTES) * _MEBIBYTE
     limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, _DESCRIPTORS)]
     if sys.platform == "linux":
@@ -93,7 +93,7 @@ def _data_bytes() -> int:
 
 
 class Interpreter:
-    """V8 with our engine in it. The methods below are the requests it answers, as plain JSON."""
+    """V8 with arpent's engine in it. load, call, buffer, attach and run answer requests, in plain JSON."""
 
     def __init__(self, interpreter: py_mini_racer.MiniRacer) -> None:
         self._v8 = interpreter
@@ -106,7 +106,7 @@ class Interpreter:
         return bool(self._v8.was_hard_memory_limit_reached())
 
     def load(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """Load a script: engine, source, parsing, program → syntax check, then names of its functions."""
+        """Load a script from engine, source, parsing and program: check its syntax, then list its functions."""
         engine: Any = self._v8.eval(str(message["engine"]), timeout_sec=seconds)
         self._post = engine["post"]
         self._functions = {name: engine[name] for name in _FUNCTIONS}
@@ -132,11 +132,11 @@ class Interpreter:
         return ""
 
     def call(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """Call one of the engine's functions with a text or nothing."""
+        """Call one of the engine's functions, with a text or without an argument."""
         return {"answer": self._ask(str(message["function"]), seconds, message.get("question"))}
 
     def buffer(self, message: Message, seconds: float, descriptor: int | None) -> Message:
-        """Map shared memory for samples and values; harnesses over an older one must not be used again."""
+        """Map shared memory for samples and values; harnesses attached to an earlier buffer must not be used again."""
         assert descriptor is not None
         size = int(str(message["size"]))
         if self._buffer is not None:
@@ -155,7 +155,7 @@ class Interpreter:
         return {}
 
     def run(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """Run a harness over the buffer's content; `into` and `out` are the byte ranges in use."""
+        """Run a harness over the buffer's content; `into` and `out` are the byte ranges of its inputs and outputs."""
         into, out = message["into"], message["out"]
         assert isinstance(into, list)
         assert isinstance(out, list)
@@ -194,6 +194,6 @@ def _answer(
 
 
 def _limit_processor(seconds: float) -> None:
-    """Limit the processor time of this call; the parent's deadline comes first."""
+    """Limit the processor time of this call, so loosely that the parent's deadline comes first."""
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + 2 * seconds) + 10, resource.RLIM_INFINITY))

@@ -1,4 +1,4 @@
-"""Client: calls to an interpreter process, with the deadline enforced on this side; answers as values or errors."""
+"""Client: calls an interpreter process, enforces the deadline from outside, and returns values or raises errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from arpent.evalscript.program import Thrown, engine, line_offset, parsing, prog
 _GRACE = 1.0
 _LEAST = 0.001
 _OUT_OF_MEMORY = {-signal.SIGTRAP, -signal.SIGILL, -signal.SIGABRT, -signal.SIGKILL, -signal.SIGBUS, 133}
-"""Signals with which V8 ends a process whose heap is full, and with which the kernel does."""
+"""Exit codes of a process that V8 or the kernel ended because memory ran out (negative: a signal; 133: SIGTRAP)."""
 _OUT_OF_TIME = {-signal.SIGXCPU}
 
 
@@ -66,7 +66,7 @@ class InterpreterClient:
         return self.value(self._parsed(answer), ScriptSetupError)
 
     def action(self, name: str, question: Mapping[str, object], descriptor: int | None = None) -> Message:
-        """The parsed answer of one of the interpreter's actions. A call other than an evaluation has the full time."""
+        """The parsed answer of an interpreter's action. A call outside of an evaluation gets the full time limit."""
         if name == "call" and question["function"] not in ("begin", "finish"):
             self.start_clock()
         return self._parsed(self._exchange({**question, "action": name}, descriptor))
@@ -81,7 +81,7 @@ class InterpreterClient:
         raise ScriptExecutionError("the interpreter gave an invalid answer")
 
     def error(self, kind: type[ScriptError], thrown: Thrown) -> ScriptError:
-        """What the script threw, with its position in the user's text."""
+        """What the script threw as an error, with its position in the user's text."""
         return script_error(kind, thrown, offset=self._offset, lines=self._lines)
 
     def _parsed(self, answer: Message) -> Message:
@@ -114,7 +114,7 @@ class InterpreterClient:
         return answer
 
     def _over(self, end: str | None, message: str = "") -> ScriptError:
-        """Why the interpreter has ended, or must end, as an error."""
+        """End the interpreter; returns the reason as an error."""
         self._alive = False
         status = self._end(self._child)
         if end == "time" or (end is None and status in _OUT_OF_TIME):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from arpent.adapters.scripts.v8.protocol import Channel, ChannelClosed
@@ -18,8 +20,8 @@ _PATIENCE = 60.0
 _LONGEST_ANSWER = 4 << 20
 """Maximum bytes of an answer: the engine limits its answers, but an interpreter taken over by an attacker does not."""
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "TMPDIR")
-"""Variables that a zygote inherits. Neither language nor time zone: a script's numbers must not depend on the
-machine."""
+"""Environment variables that a zygote inherits. Language and time zone are left out: a script's results must not depend
+on the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +31,11 @@ class ChildProcess:
     channel: Channel
     """Connection to it."""
     process: int
-    """Process id, by which the zygote knows it; the zygote reaps it only when told to."""
+    """Process id, by which the zygote knows it; the zygote reaps it only on request."""
     engine: str
     """Version of V8."""
     obstacle: str | None
-    """Why the system-call filter could not be installed; None: it is active."""
+    """Why the system-call filter could not be installed; None if it is active."""
 
 
 class Launcher:
@@ -56,7 +58,8 @@ class Launcher:
         raise EnvironmentFault("No interpreter for evalscripts can be started; the server's log has the details")
 
     def end(self, child: ChildProcess) -> int:
-        """Kill an interpreter if it still lives; returns its exit code (negative: a signal)."""
+        """Kill an interpreter if it is alive; returns its exit code (negative: a signal), or 0 if the zygote is
+        gone."""
         child.channel.close()
         with self._lock:
             if self._zygote is None or self._zygote.owner != os.getpid():
@@ -84,8 +87,8 @@ class Launcher:
 
 
 class _Zygote:
-    """The zygote process, seen from outside. Its environment holds no settings: a script could read them through a hole
-    in V8."""
+    """The zygote process, as its parent sees it. Its environment holds no settings, which a script could read through a
+    vulnerability of V8."""
 
     def __init__(self, memory_mib: int) -> None:
         ours, theirs = socket.socketpair()
@@ -98,7 +101,7 @@ class _Zygote:
             str(theirs.fileno()),
             str(memory_mib),
         ]
-        with theirs:
+        with theirs, _without_interrupts():
             process = subprocess.Popen(
                 command,
                 pass_fds=(theirs.fileno(),),
@@ -134,8 +137,18 @@ class _Zygote:
         return int(str(self._channel.receive(_PATIENCE)["status"]))
 
 
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """What is started here hears of no Ctrl-C until it says that it takes no notice: it would show a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _stop(channel: Channel, process: subprocess.Popen[bytes], owner: int) -> None:
-    """Hang up; the zygote then ends its interpreters and itself."""
+    """Close the channel, upon which the zygote ends its interpreters and itself; kill it if it does not."""
     channel.close()
     if os.getpid() != owner:
         return

@@ -1,7 +1,7 @@
-"""Mapping: V8's own buffer, laid over the shared memory, so that no byte is copied.
+"""Mapping: maps shared memory into a buffer of V8, so that no byte is copied.
 
-V8 does not accept foreign memory, but its buffer is a piece of address space: the kernel can map the shared pages
-there. Where that is not possible, data is copied instead.
+V8 does not accept foreign memory, but its buffer is ordinary address space, into which the kernel can map the shared
+pages. Where that is not possible, data is copied instead.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class MappedBuffer:
         self._copies = None if mapped else memoryview(mmap.mmap(descriptor, size))
 
     def take(self, pieces: Sequence[Sequence[int]]) -> None:
-        """Let V8 see what the other side wrote."""
+        """Make what the other side wrote visible to V8: copy the byte ranges, unless they are mapped."""
         if self._copies is not None:
             for start, end in pieces:
                 self._room[self.start + start : self.start + end] = self._copies[start:end]
 
     def give(self, pieces: Sequence[Sequence[int]]) -> None:
-        """Let the other side see what V8 wrote."""
+        """Make what V8 wrote visible to the other side: copy the byte ranges, unless they are mapped."""
         if self._copies is not None:
             for start, end in pieces:
                 self._copies[start:end] = self._room[self.start + start : self.start + end]

@@ -15,7 +15,7 @@ Message = Mapping[str, object]
 
 
 class ChannelClosed(Exception):
-    """The other side is gone."""
+    """The other side has closed the connection, or died."""
 
 
 class Channel:
@@ -47,7 +47,8 @@ class Channel:
         return _message(self._read(self._length(self._read(_HEADER.size, until)), until))
 
     def receive_with_descriptor(self) -> tuple[Message, int | None]:
-        """The next message and the descriptor sent with it, or None. Waits without limit."""
+        """The next message and the descriptor sent with it, or None; waits without limit. Raises ChannelClosed,
+        ValueError."""
         self._link.settimeout(None)
         try:
             header, descriptors, _, _ = socket.recv_fds(self._link, _HEADER.size, 1)

@@ -24,12 +24,12 @@ _UNFILTERED = "evalscripts run without the system-call filter, as ARPENT_UNFILTE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """What the sandbox of scripts consists of here."""
+    """The sandbox that scripts run in on this machine."""
 
     engine: str
     """Version of V8."""
     obstacle: str | None
-    """Why there is no system-call filter; None: there is one."""
+    """Why there is no system-call filter; None if there is one."""
 
 
 class V8Runtime:
@@ -63,7 +63,7 @@ class V8Runtime:
         return self._seconds
 
     def close(self) -> None:
-        """End all interpreters. The runtime can still be used: it starts again."""
+        """End all interpreters. The runtime can still be used: it then starts new ones."""
         self._launcher.close()
 
     @contextmanager
@@ -96,7 +96,7 @@ class V8Runtime:
 
 
 def announce(*, unfiltered: bool) -> None:
-    """Log at start whether scripts will run where there is no system-call filter; nothing if there is one."""
+    """Log at start whether scripts will run, if no system-call filter can be installed; log nothing if one can."""
     obstacle = v8_seccomp.obstacle()
     if obstacle is not None and unfiltered:
         _LOG.warning(_UNFILTERED, obstacle)

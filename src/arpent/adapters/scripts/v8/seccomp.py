@@ -1,5 +1,5 @@
-"""Seccomp: the system calls allowed to an interpreter once V8 is initialised; others answer EPERM (Linux, x86-64 and
-arm64).
+"""Seccomp: the system calls that an interpreter may use once V8 is initialised; others fail with EPERM (Linux, x86-64
+and arm64).
 
 No allowed call takes a path, creates a socket or names another process (docs/adr/0008-script-sandbox.md).
 """
@@ -32,7 +32,7 @@ MACHINES = {
     "x86_64": Machine(column=0, architecture=0xC000003E, foreign=0x40000000),
     "aarch64": Machine(column=1, architecture=0xC00000B7, foreign=None),
 }
-"""As `platform.machine()` names them."""
+"""Name that `platform.machine()` returns → architecture."""
 
 NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "poll": (7, None), "mmap": (9, 222),
@@ -58,11 +58,11 @@ class ArgumentRule(NamedTuple):
 
 
 CLOCKS = (0, 15)
-"""Clocks of the machine and of the process itself; those of other processes have negative numbers."""
+"""Range of ids of the machine's clocks and the process's own; those of other processes are negative."""
 CONDITIONS = {
     "fcntl": ArgumentRule((72, 25), 1, 1030, 1030),  # F_DUPFD_CLOEXEC: a mapping duplicates its descriptor
-    "ioctl": ArgumentRule((16, 29), 1, 0x5421, 0x5421),  # FIONBIO: the link has time limits
-    "prlimit64": ArgumentRule((302, 261), 0, 0, 0),  # of the process itself, as the next one
+    "ioctl": ArgumentRule((16, 29), 1, 0x5421, 0x5421),  # FIONBIO: for time limits on the link
+    "prlimit64": ArgumentRule((302, 261), 0, 0, 0),  # only of the process itself, as in the next row
     "sched_getaffinity": ArgumentRule((204, 123), 0, 0, 0),
     "clock_gettime": ArgumentRule((228, 113), 0, *CLOCKS),
     "clock_getres": ArgumentRule((229, 114), 0, *CLOCKS),
@@ -72,7 +72,7 @@ CONDITIONS = {
 filter."""
 
 MISSING = {"clone3": (435, 435)}
-"""Calls that answer ENOSYS, so that the C library falls back to others; a filter cannot inspect their arguments."""
+"""Calls that fail with ENOSYS, so that the C library falls back to others; a filter cannot inspect their arguments."""
 _SECCOMP = (317, 277)
 _GETPPID = (110, 173)
 _LOAD, _EQUAL, _GREATER, _AT_LEAST, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x06
@@ -106,12 +106,12 @@ def obstacle() -> str | None:
         return f"it exists for Linux on {' and '.join(MACHINES)}, and this is {platform.system()} on {name}"
     if sys.maxsize < 1 << 32:
         return f"it exists for 64-bit processes, and this Python is 32-bit on {name}"
-    result = _seccomp(machine, 0)  # a kernel that takes filters looks for the program, and there is none at 0
+    result = _seccomp(machine, 0)  # a kernel with filters tries to read one at address 0
     return None if result == (-1, EFAULT) else f"the kernel accepts none ({os.strerror(result[1])})"
 
 
 def confine() -> str | None:
-    """Install the filter in this process, for good. Returns None, or why it could not be installed."""
+    """Install the filter in this process permanently. Returns None, or why it could not be installed."""
     if (why := obstacle() or install(filter_program(MACHINES[platform.machine()]))) is not None:
         return why
     refused = _call("syscall", _GETPPID[MACHINES[platform.machine()].column])
@@ -119,7 +119,7 @@ def confine() -> str | None:
 
 
 def install(instructions: Sequence[Instruction]) -> str | None:
-    """Install a filter on all threads of this process. Returns None, or why the kernel refuses it."""
+    """Install a filter on all threads of this process. Returns None, or why that failed."""
     if _call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)[0]:
         return "the process cannot forgo new privileges"
     listed = (_Instruction * len(instructions))(*(_Instruction(*each) for each in instructions))

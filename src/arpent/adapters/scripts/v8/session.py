@@ -89,7 +89,7 @@ class V8Session:
             listed = self._listed(rows, name)
             if not all(isinstance(row, int) and 0 <= row < len(group) for row in listed):
                 raise ScriptExecutionError(f"{name} returned scenes that it was not given")
-            if len(listed) > len(group):  # memory was counted for as many as there are
+            if len(listed) > len(group):  # memory was reserved only for the given ones
                 raise ScriptExecutionError(f"{name} returned more scenes than it was given")
             chosen.append([int(str(row)) for row in listed])
         return chosen
@@ -133,7 +133,7 @@ class V8Session:
         return ScriptAnswer(values=values, failures=failures, log=log, gaps=gaps_of(evalscript, counts))
 
     def machine_code(self, inputs: Sequence[ScriptInput]) -> None:
-        """None: an interpreter has none."""
+        """None, because an interpreter has no machine code."""
 
     def _call_of(self, inputs: Sequence[ScriptInput]) -> dict[str, object]:
         factors = [entry.normalization_factor for entry in inputs]
@@ -203,7 +203,7 @@ class V8Session:
         return failures, counts
 
     def _faults_and_counts(self, answer: object, size: int) -> tuple[list[object], list[int]]:
-        """What the engine's `run` returned."""
+        """The faults and the counts that the engine's `run` returned."""
         match answer:
             case {"faults": list() as faults, "gaps": list() as counts} if len(counts) == size:
                 if all(isinstance(count, int) and count >= 0 for count in counts):
@@ -211,7 +211,7 @@ class V8Session:
         raise ScriptExecutionError("the interpreter gave an invalid answer (run)")
 
     def _fault(self, fault: object, count: int, before: Thrown | None) -> tuple[int, Thrown]:
-        """The segment that threw, and what: its own error, or that of the previous one."""
+        """(position of the segment that threw, what it threw). A fault without a text repeats the previous one."""
         match fault:
             case [int() as position, str() as message, str() as stack, str() as kind] if 0 <= position < count:
                 return position, Thrown(message=message, stack=stack, error_class=kind)
@@ -239,9 +239,9 @@ class V8Session:
 def pieces(
     offsets: NDArray[np.int64], capacity: int, skipped: Mapping[int, object]
 ) -> Iterator[tuple[int, int, NDArray[np.intp], NDArray[np.int64]]]:
-    """Passes over all segments: first and last sample, indices of the segments, their ends (n, 2).
+    """Divide all segments into passes: (first sample, end of samples, segment indices, segment bounds (n, 2)).
 
-    At most `capacity` samples and SEGMENTS segments each; `skipped` is read again before each pass.
+    Each has at most `capacity` samples and SEGMENTS segments, none of them in `skipped`, which is read before each.
     """
     low, last = int(offsets[0]), int(offsets[-1])
     while low < last:

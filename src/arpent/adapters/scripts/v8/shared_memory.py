@@ -1,4 +1,4 @@
-"""Shared memory through which samples go into an interpreter and values come back."""
+"""Shared memory: takes samples to an interpreter and brings its values back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from arpent.evalscript.layout import ITEM_SIZES, SEGMENTS, Column, MemoryLayout
 
 
 class SharedBuffer:
-    """Anonymous shared memory: it is gone when all processes that map it are gone."""
+    """Anonymous shared memory; it is freed once no process maps it any more."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -32,7 +32,8 @@ class SharedBuffer:
     def fill(
         self, layout: MemoryLayout, inputs: Sequence[Sequence[NDArray[np.generic]]], low: int, high: int
     ) -> list[tuple[int, int]]:
-        """Copy samples low … high of all columns into place; returns the byte ranges that hold them."""
+        """Copy samples `low` to `high` (exclusive) of all columns into place; returns the byte ranges that were
+        filled."""
         pieces = []
         arrays = [array for entry in inputs for array in entry]
         for column, offset, array in zip(layout.columns, layout.offsets, arrays, strict=False):
@@ -44,7 +45,7 @@ class SharedBuffer:
         return pieces
 
     def cut(self, ends: NDArray[np.int64]) -> tuple[int, int]:
-        """Write the segments' ends (n, 2); returns the byte range that holds them."""
+        """Write the segments' bounds (n, 2); returns the byte range that holds them."""
         self._ends[: len(ends)] = ends
         return 0, 8 * len(ends)
 

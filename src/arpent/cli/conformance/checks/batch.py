@@ -1,5 +1,5 @@
-"""Batch: checks of batch requests: task objects, lists, states, refused actions, and a whole life if there is a
-bucket."""
+"""Batch: checks of batch requests: task objects, lists, states, refused actions and, if there is a bucket, a complete
+run."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from arpent.cli.conformance.target import BATCH, JSON, Target
 CHECKS = Checks("batch")
 POLL_SECONDS = 1.0
 ORDER = ("CREATED", "ANALYSING", "ANALYSIS_DONE", "PROCESSING", "DONE")
-"""States of a request that is started and succeeds, in the order in which they come."""
+"""States of a request that is started and succeeds, in order."""
 NO_PLACE = "no bucket that the suite may write: give --data or --bucket"
 
 
 def never_started() -> dict[str, Any]:
-    """The body of a request whose places do not exist."""
+    """The body of a request whose features and output do not exist."""
     return batch("s3://conformance/none.gpkg", "s3://conformance/none/", NO_KEYS)
 
 
 def idle(target: Target) -> dict[str, Any]:
-    """A request that was created and is never started. Raises NotChecked if this client may create none."""
+    """A request that was created and is never started. Raises NotChecked if this client may not create one."""
     if "idle" not in target.shared:
         answer = target.call("POST", BATCH, json=never_started())
         if answer.status_code == 403:
@@ -99,7 +99,7 @@ def stop_before_start(target: Target) -> None:
 
 
 def finished(target: Target) -> dict[str, Any]:
-    """The task of a request that ran, `seen` being its states in order. Raises NotChecked without a bucket."""
+    """The task of a request that has run; `seen` lists its states in order. Raises NotChecked without a bucket."""
     if target.place is None:
         raise NotChecked(NO_PLACE)
     if "features" not in target.shared:
@@ -126,7 +126,7 @@ def _run(target: Target) -> dict[str, Any]:
 
 
 def _until(target: Target, job: str, states: tuple[str, ...]) -> list[str]:
-    """The states that were seen, until one of these. Raises Failed if another end comes, or none in time."""
+    """The states seen until one of `states`. Raises Failed if the request ends otherwise, or not in time."""
     end, seen = time.monotonic() + target.patience, []
     while time.monotonic() < end:
         found = json_of(target.call("GET", f"{BATCH}/{job}/status"))

@@ -11,11 +11,11 @@ from arpent.cli.conformance.target import CATALOG, Scene, Target
 CHECKS = Checks("catalog")
 COLLECTION = "sentinel-2-l2a"
 SIDE = 0.01
-"""Degrees of the box that is searched."""
+"""Side of the box that is searched, in degrees."""
 
 
 def search(target: Target, **fields: Any) -> dict[str, Any]:
-    """A page of acquisitions at the place that the options name."""
+    """A page of acquisitions at the place given by the options."""
     west, south = target.at[0] - SIDE / 2, target.at[1] - SIDE / 2
     body = {
         "collections": [COLLECTION],
@@ -28,7 +28,7 @@ def search(target: Target, **fields: Any) -> dict[str, Any]:
 
 
 def find_scene(target: Target) -> Scene:
-    """The first day with an acquisition there. Raises NotChecked if there is none."""
+    """The first day with an acquisition at that place. Raises NotChecked if there is none."""
     if "scene" not in target.shared:
         found = sorted(each["properties"]["datetime"] for each in search(target, limit=100)["features"])
         if not found:

@@ -1,4 +1,4 @@
-"""Images: checks of numbers over the data set that the suite makes, and that the server's catalogue is."""
+"""Images: checks of numbers that need the suite's own data set as the server's catalogue."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def ramp(target: Target) -> None:
     close("percentile 50", stats["percentiles"]["50.0"], 0.126, 1e-8)
     equal("(sampleCount, noDataCount)", (stats["sampleCount"], stats["noDataCount"]), (96, 0))
     found = [*[b["count"] for b in histogram["bins"]], histogram["underflowCount"], histogram["overflowCount"]]
-    # As floats of 32 bits 0.12 and 0.131 are a little less, and 0.125 is exact.
+    # As 32-bit floats, 0.12 and 0.131 are slightly smaller, and 0.125 is exact.
     equal("counts of bins, underflow, overflow", found, [32, 56, 8, 0])
 
 

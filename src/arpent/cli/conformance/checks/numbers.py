@@ -1,4 +1,4 @@
-"""Numbers: checks of synchronous statistics that hold over any imagery: constants, counts, edges, intervals, cost."""
+"""Numbers: checks of synchronous statistics that hold for any imagery: constants, counts, edges, intervals, cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from arpent.cli.conformance.target import STATISTICS, Target
 
 CHECKS = Checks("number")
 TENTH = 0.10000000149011612
-"""0.1 as a float of 32 bits."""
+"""0.1 as a 32-bit float."""
 
 
 def ask(target: Target, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -37,7 +37,7 @@ def only(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def standard(target: Target) -> dict[str, Any]:
-    """The interval of constants over 304 m x 197 m at 10 m, asked for once."""
+    """The interval of constants over 304 m x 197 m at 10 m; it is requested only once."""
     if "standard" not in target.shared:
         scene = find_scene(target)
         body = statistical(scene, box_at(scene, 304, 197))
@@ -55,7 +55,7 @@ def standard(target: Target) -> dict[str, Any]:
 
 
 def bands_of(target: Target, output: str, band: str = "B0") -> dict[str, Any]:
-    """Statistics and histogram of a band of the standard interval."""
+    """Statistics and histogram of a band in the standard interval."""
     found: dict[str, Any] = standard(target)["outputs"][output]["bands"][band]
     return found
 
@@ -191,7 +191,7 @@ def slanted_edges(target: Target) -> None:
 
 
 def _inside(target: Target, box: Box, ring: list[list[float]], wanted: int) -> None:
-    """Check how many of 30 x 20 samples a polygon holds."""
+    """Check how many of 30 x 20 samples are inside a polygon."""
     body = statistical(find_scene(target), box, SEEN)
     body["input"]["bounds"]["geometry"] = {"type": "Polygon", "coordinates": [ring]}
     answer = target.call("POST", STATISTICS, json=body)

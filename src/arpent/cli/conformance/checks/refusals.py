@@ -16,7 +16,7 @@ ABSENT = "00000000-0000-4000-8000-000000000000"
 
 
 def refused(target: Target, body: dict[str, Any], code: str = BAD) -> dict[str, Any]:
-    """The error that a synchronous request gets."""
+    """The error with which a synchronous request is refused."""
     return error_of(target.call("POST", STATISTICS, json=body), 400, code)
 
 

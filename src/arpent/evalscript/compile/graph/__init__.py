@@ -1,2 +1,1 @@
-"""Graph: the intermediate form of a script, pure operations in single assignment, independent of JavaScript's
-syntax."""
+"""Graph: a script's intermediate form, pure operations in single assignment, independent of JavaScript's syntax."""

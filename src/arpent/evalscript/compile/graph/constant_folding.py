@@ -1,4 +1,4 @@
-"""Constant folding: each operation on known doubles, bit for bit as JavaScript computes it."""
+"""Constant folding: computes each operation on known doubles, bit for bit as JavaScript does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _modulo(one: float, other: float) -> float:
 
 
 def _minimum(one: float, other: float) -> float:
-    """The smaller number as Math.min gives it: NaN if either is NaN; -0 is less than 0."""
+    """The smaller number, as Math.min returns it: NaN if either is NaN; -0 is less than 0."""
     if math.isnan(one) or math.isnan(other):
         return math.nan
     if one == other == 0:

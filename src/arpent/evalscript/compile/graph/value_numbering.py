@@ -74,7 +74,7 @@ class ValueGraph:
         return self._operation(opcode, operands)
 
     def _make_of_each_leaf(self, opcode: str, operands: tuple[Operation, ...]) -> Operation:
-        """`(c ? 1 : 2) + 3` as `c ? 4 : 5`: apply the operation to each constant that its operands can be."""
+        """`(c ? 1 : 2) + 3` as `c ? 4 : 5`: apply the operation to each constant that an operand may be."""
         place = next((place for place, operand in enumerate(operands) if operand.opcode == "select"), None)
         if place is None:
             return self.make(opcode, *operands)
@@ -83,7 +83,7 @@ class ValueGraph:
         return self.select(condition, *results)
 
     def as_constant_choice(self, number: Operation) -> Operation:
-        """The same double as a select among constants, if it can be only a few; otherwise the operation itself."""
+        """The double as a select among constants, if it can only be a few; otherwise the operation itself."""
         if number.opcode not in FOLDS or number.leaves or not all(one.is_number for one in number.operands):
             return number
         operands = tuple(self.as_constant_choice(operand) for operand in number.operands)
@@ -91,7 +91,7 @@ class ValueGraph:
         return self._make_of_each_leaf(number.opcode, operands) if 0 < leaves <= _MOST_LEAVES else number
 
     def _simplified(self, opcode: str, operands: tuple[Operation, ...]) -> Operation | None:
-        """What logic says about not, and, or, whatever the samples; None: nothing."""
+        """What not, and, or simplify to by the rules of logic, whatever the samples; None if they do not."""
         first = operands[0]
         if opcode == "not":
             return _negated(first)

@@ -1,1 +1,1 @@
-"""JavaScript: what each construct of the language does to values that are not known yet."""
+"""JavaScript: evaluates each construct of the language on values that are not known yet."""

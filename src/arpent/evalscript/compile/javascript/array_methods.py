@@ -1,4 +1,4 @@
-"""Array methods: the methods of arrays whose length is known."""
+"""Array methods: evaluates the methods of arrays whose length is known."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _array_unshift(evaluator: PartialEvaluator, array: ArrayObject, arguments: A
 
 
 def _calls_per_item(evaluator: PartialEvaluator, array: ArrayObject, arguments: Arguments) -> list[_ItemCall]:
-    """For each item: a call of the first argument with (item, index, array)."""
+    """For each item, a function that calls the first argument with (item, index, array)."""
     if not arguments or len(arguments) > 1 or not isinstance(arguments[0], (Closure, Intrinsic)):
         raise Unsupported("a method of an array with other than one function")
     function, items = arguments[0], evaluator.array_items(array)
@@ -86,7 +86,7 @@ def _array_filter(evaluator: PartialEvaluator, array: ArrayObject, arguments: Ar
 def _of_first_true(
     evaluator: PartialEvaluator, turns: Sequence[_ItemCall], results: Sequence[JsValue], of_none: JsValue
 ) -> JsValue:
-    """The result that belongs to the first call that gives true; later calls are not executed."""
+    """The result for the first call that returns true, or `of_none`; later calls are not executed."""
     if not turns:
         return of_none
     found = evaluator.to_boolean(turns[0]())
@@ -163,7 +163,7 @@ def _array_sort(evaluator: PartialEvaluator, array: ArrayObject, arguments: Argu
 
 
 def _only_argument(arguments: Arguments) -> JsValue:
-    """What is looked for; where to begin is not supported."""
+    """The item to look for. Raises Unsupported if a start position follows it."""
     if len(arguments) > 1:
         raise Unsupported("looking for an item from a place on")
     return first_argument(arguments)

@@ -1,4 +1,4 @@
-"""Control flow: how statements end: in sequence, one of two, or in a loop; jumps become conditions."""
+"""Control flow: runs steps in sequence, in branches and in loops, turning jumps into conditions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AbruptCompletion:
     """One way in which a statement jumps away: return, break or continue."""
 
     condition: Operation
-    """When it jumps, as seen at the start of the statement."""
+    """Condition of the jump, as of the start of the statement."""
     jump: Jump
     """Kind and target of the jump."""
     value: JsValue
@@ -32,7 +32,7 @@ class Completion:
     """All ways in which a statement ends; exactly one of the conditions holds."""
 
     normal: Operation
-    """When the next statement follows."""
+    """Condition under which the next statement follows."""
     abrupt: tuple[AbruptCompletion, ...] = ()
     """The jumps, each with its condition."""
 

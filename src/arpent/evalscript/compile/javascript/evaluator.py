@@ -38,8 +38,8 @@ _CALLABLES = (Closure, ClassObject, Intrinsic)
 class PartialEvaluator:
     """Evaluates syntax trees over numbers that are not known yet. One evaluator serves one compilation.
 
-    It finds what to do with a tree in the tables that it is given, so that the modules of the language need not import
-    one another. Every method raises Unsupported for what only the interpreter can do.
+    The tables that it is given say how to evaluate each kind of tree, so that the modules of the language need not
+    import one another. Every method raises Unsupported for what only the interpreter can do.
     """
 
     expressions: Mapping[str, Callable[[PartialEvaluator, SyntaxTree, Scope], JsValue]]
@@ -90,12 +90,12 @@ class PartialEvaluator:
             self.depth -= 1
 
     def map_phi(self, value: object, action: Callable[[object], object]) -> JsValue:
-        """Apply an action to each value this can be. As SymbolicMemory.map_phi, for actions that give a JsValue."""
+        """Apply an action to each possible value: SymbolicMemory.map_phi for actions that return a JsValue."""
         result: JsValue = self.memory.map_phi(value, action)  # type: ignore[assignment]
         return result
 
     def map_phi_pair(self, one: object, other: object, action: Callable[[object, object], object]) -> JsValue:
-        """Apply an action to each pair of values that the two can be."""
+        """Apply an action to each possible pair of values."""
         return self.map_phi(one, lambda left: self.map_phi(other, lambda right: action(left, right)))
 
     def evaluate_either(self, condition: Operation, yes: Callable[[], JsValue], no: Callable[[], JsValue]) -> JsValue:

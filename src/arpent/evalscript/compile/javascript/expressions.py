@@ -1,4 +1,4 @@
-"""Expressions: the value of each kind of expression."""
+"""Expressions: evaluates each kind of expression."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _evaluate_assignment(evaluator: PartialEvaluator, tree: SyntaxTree, scope: S
 
 
 def _evaluate_augmented(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> JsValue:
-    """`+=` and similar; those of short-circuit operators write only where the right side is evaluated."""
+    """`+=` and similar; `&&=`, `||=` and `??=` write only where the right side is evaluated."""
     sign, reference = tree["operator"].text[:-1], reference_of(evaluator, tree["left"], scope)
     old = reference.read()
 
@@ -194,7 +194,7 @@ def _refuse_private(tree: SyntaxTree) -> None:
 
 
 def _unless_nullish(tree: SyntaxTree, owner: object, action: Callable[[], JsValue]) -> JsValue:
-    """`owner?.`: undefined if the owner is null or undefined. The rest of the chain is still evaluated, which may be
+    """`owner?.`: undefined if the owner is null or undefined. The rest of the chain is still evaluated, which may raise
     Unsupported."""
     return SpecialValue.UNDEFINED if "optional_chain" in tree.fields and is_nullish(owner) else action()
 
@@ -241,8 +241,8 @@ def _evaluate_call_method(evaluator: PartialEvaluator, tree: SyntaxTree, scope: 
 
 
 def _contents(owner: object) -> list[object]:
-    """What the objects hold that the owner of a method can be: JavaScript looks the method up before it evaluates the
-    arguments."""
+    """Contents of the objects that a method's owner may be, to detect changes by the arguments: JavaScript looks the
+    method up before it evaluates them."""
     if isinstance(owner, Phi):
         return [*_contents(owner.yes), *_contents(owner.no)]
     return [owner.content] if isinstance(owner, PlainObject) else []

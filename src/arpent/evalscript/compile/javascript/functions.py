@@ -1,4 +1,4 @@
-"""Functions: calls, which are inlined, and `new`."""
+"""Functions: evaluates calls, by inlining them, and `new`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from arpent.evalscript.compile.syntax_tree import FUNCTION_KINDS, SyntaxTree, Un
 def call_function(
     evaluator: PartialEvaluator, callee: object, receiver: object, arguments: Sequence[JsValue]
 ) -> JsValue:
-    """What a call returns; the callee is not a Phi. Call it through PartialEvaluator.call, which counts depth."""
+    """What a call returns; the callee is not a Phi. PartialEvaluator.call calls this, and limits the depth."""
     if isinstance(callee, Intrinsic):
         return callee.action(arguments)
     if isinstance(callee, GlobalObject):
@@ -63,8 +63,8 @@ def _bind_parameters(
 
 
 def _check_one_scope(function: SyntaxTree) -> None:
-    """Raises Unsupported where a `var` or a function of the body has a parameter's name, and a function in the
-    parameters may see it: those are two variables."""
+    """Raises Unsupported if a `var` or function in the body has the name of a parameter, and a function among the
+    parameters may see that name: JavaScript then has two variables."""
     parameters = function.fields.get("parameters")
     if parameters is None or not any(one.kind in FUNCTION_KINDS for one in parameters.walk()):
         return
@@ -76,7 +76,7 @@ def _check_one_scope(function: SyntaxTree) -> None:
 
 
 def _run_body(evaluator: PartialEvaluator, body: SyntaxTree, scope: Scope) -> JsValue:
-    """The value of the return statements, each under its condition."""
+    """The value that the function returns: that of each return statement, under its condition."""
     completion = run_statements(evaluator, body.children, scope)
     returns = list(completion.abrupt)
     value: JsValue = SpecialValue.UNDEFINED
@@ -96,6 +96,6 @@ def construct_object(evaluator: PartialEvaluator, callee: object, arguments: Seq
     constructor = callee.methods.get("constructor")
     if constructor is not None:
         returned = evaluator.call(constructor, made, arguments)
-        if not isinstance(returned, (Operation, str, SpecialValue)):  # which `new` gives, if it is an object
+        if not isinstance(returned, (Operation, str, SpecialValue)):  # `new` would return the object instead
             raise Unsupported("a constructor that returns an object")
     return made

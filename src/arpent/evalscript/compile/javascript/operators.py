@@ -1,4 +1,4 @@
-"""Operators: what the operators of JavaScript give for values."""
+"""Operators: applies JavaScript's operators to values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EQUALITY = ("===", "!==", "==", "!=")
 
 
 def apply_binary(evaluator: PartialEvaluator, sign: str, one: object, other: object) -> JsValue:
-    """An operator that evaluates both operands. Raises Unsupported for an unknown operator."""
+    """Apply an operator that evaluates both operands. Raises Unsupported for an unknown operator."""
     if sign in _ARITHMETIC:
         return evaluator.graph.make(_ARITHMETIC[sign], evaluator.to_number(one), evaluator.to_number(other))
     if sign in _EQUALITY:
@@ -73,7 +73,7 @@ _UNARY: Mapping[str, Callable[[PartialEvaluator, JsValue], JsValue]] = {
 
 
 def apply_unary(evaluator: PartialEvaluator, sign: str, value: JsValue) -> JsValue:
-    """An operator of one operand without side effects."""
+    """Apply an operator with one operand and no side effects. Raises Unsupported for an unknown operator."""
     action = _UNARY.get(sign)
     if action is None:
         raise Unsupported(f"the operator {sign}")

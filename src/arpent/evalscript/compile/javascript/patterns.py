@@ -1,4 +1,4 @@
-"""Patterns: destructuring, and where a declared or assigned value is stored."""
+"""Patterns: destructures values, and stores what is declared or assigned."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from arpent.evalscript.compile.javascript.values import JsValue, Scope, SpecialV
 from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported
 
 _Store = Callable[[SyntaxTree, JsValue], None]
-"""(target, value) → store the value; the target is not a pattern."""
+"""Stores a value, given (target, value); the target is not a pattern."""
 _TARGETS = frozenset({
     "identifier", "shorthand_property_identifier_pattern", "shorthand_property_identifier", "undefined",
     "member_expression", "subscript_expression",
@@ -24,12 +24,12 @@ _TARGETS = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A place that is read and written: a variable, a property or an item."""
+    """Something that can be read and written: a variable, a property or an item."""
 
     read: Callable[[], JsValue]
-    """What it holds now."""
+    """Returns its current value."""
     write: Callable[[JsValue], object]
-    """Stores a value there. Raises GlobalWrite for an undeclared name."""
+    """Stores a new value. Raises GlobalWrite for an undeclared name."""
 
 
 def bind_pattern(
@@ -54,8 +54,8 @@ def assign_pattern(evaluator: PartialEvaluator, target: SyntaxTree, value: JsVal
 
 
 def reference_of(evaluator: PartialEvaluator, target: SyntaxTree, scope: Scope) -> Reference:
-    """What reads a variable, property or item, and what writes it. Owner and key are evaluated now, once: JavaScript
-    does so before it evaluates what is assigned, which may change them."""
+    """A reference to a variable, property or item. Its owner and key are evaluated now and only once: JavaScript does
+    so before it evaluates the assigned value, which may change them."""
     if target.kind == "parenthesized_expression":
         return reference_of(evaluator, target.children[0], scope)
     if target.kind == "member_expression":

@@ -1,4 +1,4 @@
-"""Properties: reads and writes of properties, items and methods."""
+"""Properties: reads and writes properties, items and methods."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _own_or_inherited(owner: PlainObject, content: object, name: str) -> JsValue
         if value is SpecialValue.OPAQUE:
             raise Unsupported(f"the property {name}")
         return value
-    if owner.made_by is not None and name in owner.made_by.methods and name != "constructor":  # which is the class
+    if owner.made_by is not None and name in owner.made_by.methods and name != "constructor":  # that is the class
         return owner.made_by.methods[name]
     if name in _INHERITED or owner.partial:
         raise Unsupported(f"the property {name}")
@@ -94,7 +94,7 @@ def read_element(evaluator: PartialEvaluator, owner: object, key: object) -> JsV
 
 
 def _element_at(evaluator: PartialEvaluator, owner: ArrayObject, place: object) -> JsValue:
-    """An item whose index is known, or one of a few."""
+    """An item whose index is known, or is one of a few constants."""
     place = evaluator.memory.resolve(place)
     if isinstance(place, str):
         return _property(evaluator, owner, place)
@@ -153,12 +153,12 @@ def write_element(evaluator: PartialEvaluator, owner: object, key: JsValue, valu
 
 
 def _as_items(content: object) -> tuple[JsValue, ...]:
-    """Content of an array that is not a Phi."""
+    """The content of an array, which must not be a Phi."""
     assert isinstance(content, tuple)
     return content
 
 
 def _as_properties(content: object) -> dict[str, JsValue]:
-    """Content of an object that is not a Phi."""
+    """The content of an object, which must not be a Phi."""
     assert isinstance(content, dict)
     return content

@@ -1,4 +1,4 @@
-"""Scopes: which variable a name stands for, and the functions and classes that a scope declares."""
+"""Scopes: finds the variable that a name refers to, and declares variables, functions and classes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def make_closure(tree: SyntaxTree, scope: Scope) -> Closure:
 
 
 def declare_class(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> ClassObject:
-    """A class without a superclass and fields; if it has a name, also a variable of the scope."""
+    """Create a class without a superclass and fields. If it has a name, it also becomes a variable of the scope."""
     if any(child.kind == "class_heritage" for child in tree.children):
         raise Unsupported("a class that extends another")
     methods: dict[str, Closure] = {}

@@ -1,4 +1,4 @@
-"""Standard library: JavaScript's functions of numbers, arrays and objects whose results are the same on every machine.
+"""Standard library: JavaScript's functions on numbers, arrays and objects whose results are equal on every machine.
 
 `Math.exp`, `log`, `pow`, `sin` and similar are not among them: their last bit differs between libraries.
 """
@@ -44,7 +44,7 @@ def _of_many_numbers(opcode: str, of_none: float) -> _Action:
 
 
 def _math_round(evaluator: PartialEvaluator, arguments: Arguments) -> JsValue:
-    """`Math.round`: halves go up."""
+    """`Math.round`: halves are rounded up."""
     make, number = evaluator.graph.make, _first_number(evaluator, arguments)
     above = make("ceil", number)
     far = make("less", number, make("subtract", above, evaluator.constant(0.5)))
@@ -76,7 +76,7 @@ def _is_nan(evaluator: PartialEvaluator, number: Operation) -> Operation:
 
 
 def _is_finite(evaluator: PartialEvaluator, number: Operation) -> Operation:
-    """`isFinite`: x - x is 0, or NaN for what is not finite."""
+    """`isFinite`: x - x is 0 if x is finite, otherwise NaN."""
     zero = evaluator.constant(0)
     return evaluator.graph.make("equal", evaluator.graph.make("subtract", number, number), zero)
 
@@ -197,7 +197,7 @@ GLOBAL_OBJECTS: Mapping[str, tuple[Mapping[str, float], Mapping[str, _Action]]] 
 }
 """Name → its constants and its functions."""
 GLOBAL_CONSTANTS = {"NaN": math.nan, "Infinity": math.inf}
-"""Names that stand for numbers."""
+"""Global names whose values are numbers."""
 
 
 def call_global_object(evaluator: PartialEvaluator, name: str, arguments: Arguments) -> JsValue:
@@ -209,5 +209,5 @@ def call_global_object(evaluator: PartialEvaluator, name: str, arguments: Argume
 
 
 def global_functions(evaluator: PartialEvaluator) -> dict[str, Intrinsic]:
-    """Functions that are found without an object: isNaN, isFinite."""
+    """The global functions isNaN and isFinite."""
     return {name: Intrinsic(name=name, action=partial(action, evaluator)) for name, action in _FUNCTIONS.items()}

@@ -1,4 +1,4 @@
-"""Statements: what each kind of statement does, and how it ends."""
+"""Statements: executes each kind of statement, and says how it ends."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def run_statements(evaluator: PartialEvaluator, trees: Sequence[SyntaxTree], sco
     hoist_functions(evaluator, trees, scope)
     for tree in trees:
         if tree.kind in ("lexical_declaration", "class_declaration"):
-            for name in declared_names(tree):  # until then the name is neither this variable nor an outer one
+            for name in declared_names(tree):  # until its declaration, the name refers to nothing
                 declare_variable(evaluator, name, SpecialValue.OPAQUE, scope)
     return run_sequence(evaluator.memory, (partial(evaluator.execute, tree, scope) for tree in trees))
 
 
 def _run_block(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> Completion:
-    """`{ … }`, a scope of its own. A function declared there is also a variable of the function around it, once the
-    block has been run: Unsupported."""
+    """`{ … }`, with a scope of its own. Raises Unsupported for a function declared in it, which would also become a
+    variable of the enclosing function."""
     if any(child.kind == "function_declaration" for child in tree.children):
         raise Unsupported("a function declared in a block")
     return run_statements(evaluator, tree.children, Scope(outer=scope))
@@ -58,7 +58,7 @@ def _run_expression(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope)
 
 
 def _run_variables(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> Completion:
-    """`var`, `let`, `const`. `var` variables exist already: the function's body declared them."""
+    """`var`, `let`, `const`. Variables of `var` exist already: they were declared when the function was entered."""
     keyword = tree.tokens[0]
     for declarator in tree.children:
         value = declarator.fields.get("value")
@@ -239,8 +239,8 @@ def _run_switch(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> 
 
 
 def _check_own_variables(cases: Sequence[SyntaxTree]) -> None:
-    """Raises Unsupported for a `let` or `const` that another case names, or the value of its own: its variable is
-    there, but was not declared, unless this case falls through."""
+    """Raises Unsupported for a `let` or `const` whose name occurs in another case, or in the value of its own case. The
+    variable exists there, but has no value unless its case falls through."""
     for case in cases:
         own = {name for one in case.children if one.kind == "lexical_declaration" for name in declared_names(one)}
         elsewhere = [other for other in cases if other is not case]

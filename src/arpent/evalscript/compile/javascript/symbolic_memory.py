@@ -1,4 +1,4 @@
-"""Symbolic memory: what cells hold under which conditions. Both sides of a branch run, then phi nodes join them."""
+"""Symbolic memory: what cells hold under which conditions. Both sides of a branch run; phi nodes then join them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 
 class GlobalWrite(Exception):
-    """A sample writes a variable that outlives it; the argument is its name."""
+    """A sample writes a variable that outlives it; the argument is the name of the variable."""
 
 
 class UndeclaredGlobal(Exception):
@@ -30,9 +30,9 @@ class Branch:
     """A condition that is assumed while one side of a branch runs."""
 
     since: int
-    """Cells created later are the branch's own; writes to them need not be undone."""
+    """Number of cells at its start. Newer cells are its own: writes to them need not be undone."""
     overwritten: dict[Cell, object] = field(default_factory=dict)
-    """Older cells that it wrote → what they held before."""
+    """Older cells that it wrote → their content before."""
     assumed: list[Operation] = field(default_factory=list)
     """Operations whose truth is known inside the branch."""
 
@@ -48,7 +48,7 @@ class SymbolicMemory:
     known: dict[Operation, bool] = field(default_factory=dict)
     """Truth values that the branches assume."""
     created: int = 0
-    """Cells created so far."""
+    """Number of cells created so far."""
     frozen: int = 0
     """Cells created up to this number outlive a sample and cannot be written."""
 
@@ -86,7 +86,7 @@ class SymbolicMemory:
         cell.content = content
 
     def at_program_start(self, action: Callable[[], None]) -> None:
-        """Run an action as if before everything else; what it creates cannot be changed later."""
+        """Run an action as if it came before everything else; what it creates cannot be changed later."""
         before = self.created, self.frozen, self.branches
         self.created, self.frozen, self.branches = _PROGRAM_START, 2 * _PROGRAM_START, []
         try:
@@ -97,7 +97,7 @@ class SymbolicMemory:
     # ---- branches
 
     def enter_branch(self, condition: Operation, truth: bool) -> None:
-        """Assume until the branch is left that the condition has this truth."""
+        """Assume that the condition has this truth value until the branch is left."""
         branch = Branch(since=self.created)
         self._assume(condition, truth, branch)
         self.branches.append(branch)
@@ -124,7 +124,7 @@ class SymbolicMemory:
         return written
 
     def close_branch(self, condition: Operation) -> None:
-        """Leave a branch without another side, and keep its writes under its condition."""
+        """Leave a branch that has no other side, and keep its writes under its condition."""
         self.join_branches(condition, self.leave_branch(), {})
 
     def join_branches(self, condition: Operation, yes: dict[Cell, object], no: dict[Cell, object]) -> None:
@@ -157,7 +157,7 @@ class SymbolicMemory:
         return self.known.get(condition)
 
     def resolve(self, value: object) -> object:
-        """The value without the choices that are decided on the current path."""
+        """The value, with every choice resolved that is decided on the current path."""
         while True:
             if isinstance(value, Phi):
                 truth, sides = self.known_truth(value.condition), (value.no, value.yes)
@@ -188,7 +188,7 @@ class SymbolicMemory:
         return Phi(condition=condition, yes=yes, no=no, size=size)
 
     def map_phi(self, value: object, action: Callable[[object], object]) -> object:
-        """Apply an action to each value this can be, under its condition; returns the merged results."""
+        """Apply an action to each possible value, under its condition; returns the merged results."""
         value = self.resolve(value)
         if not isinstance(value, Phi):
             return action(value)
