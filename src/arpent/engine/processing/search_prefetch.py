@@ -13,6 +13,9 @@ from arpent.domain.ports.imagery import Catalog
 
 AHEAD = timedelta(days=92)
 """Time span of one search; it bounds the number of items in memory."""
+APART = timedelta(hours=1)
+"""Longest time between the sensing times that two processings of one acquisition tell, generously. A search covers this
+time on both sides, too; otherwise an older processing would count where the newer one lies across the edge."""
 
 Box = tuple[float, float, float, float]
 
@@ -22,7 +25,7 @@ class _Answer:
     """The result of one search."""
 
     window: Interval
-    """Time span of the search."""
+    """Time span for which it tells what counts."""
     box: Box
     """Box of the search."""
     items: tuple[Item, ...]
@@ -36,7 +39,7 @@ class SearchPrefetch:
     catalog: Catalog
     """The catalogue that is searched."""
     end: datetime
-    """End of the last interval: nothing after it is searched."""
+    """End of the last interval: nothing later than `APART` behind it is searched."""
     _answers: dict[tuple[object, ...], _Answer] = field(default_factory=dict)
     """Latest result per collection, choice of its items, and joins."""
 
@@ -46,8 +49,9 @@ class SearchPrefetch:
         answer = self._answers.get(key)
         if answer is None or answer.box != box or answer.window.intersection(interval) != interval:
             window = Interval(start=interval.start, end=max(interval.end, min(self.end, interval.start + AHEAD)))
+            wider = Interval(start=window.start - APART, end=window.end + APART)
             with spanned("search", current_trace(), **{"arpent.collection": collection.id}):
-                answer = _Answer(window=window, box=box, items=self.catalog.search(collection, window, box))
+                answer = _Answer(window=window, box=box, items=self.catalog.search(collection, wider, box))
             self._answers[key] = answer
         if collection.timeless:
             return answer.items

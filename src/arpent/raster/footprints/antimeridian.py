@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import radians
 
 import numpy as np
 import shapely
@@ -85,10 +86,10 @@ def nearby(x: NDArray[np.float64], middle: NDArray[np.float64], turn: float = TU
 
 
 def period(crs: CRS) -> float | None:
-    """What can be added to x without changing the place: 360 degrees, or the length of the equator; None for
-    other CRS."""
+    """What can be added to x without changing the place, in units of the CRS: 360 degrees, 400 grads, or the length of
+    the equator; None for other CRSs."""
     if crs.is_geographic:
-        return TURN
+        return radians(1) / crs.axis_info[0].unit_conversion_factor * TURN
     return 2 * _HALF_EQUATOR if crs.to_epsg() == 3857 else None
 
 
