@@ -25,7 +25,7 @@ def check_calculations(evalscript: Evalscript, calculations: Calculations, *, le
     for output in evalscript.outputs:
         for band in output.bands:
             wish = calculations.of(output.id, band)
-            # `default` may ask for shares if at least one output has classes: it is meant for that one.
+            # Shares under `default` are meant for outputs that have classes, if there are any.
             own = output.id in calculations.outputs
             if wish.shares and not output.sample_type.integer and (own or not some):
                 raise InvalidRequest.at(

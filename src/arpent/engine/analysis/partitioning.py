@@ -155,7 +155,7 @@ def partition_size(
     elif scenes:
         budgets, least = SCENE_BUDGETS, 1
     most = budgets * pixel_budget
-    if kept:  # plain features that fit into memory at once need not be kept
+    if kept:  # for plain features that fit into memory at once, none are kept
         most = max(least, min(most, pixel_budget * KEPT_PER_SAMPLE // kept))
     results = numbers_as_samples(numbers, -(-most // pixel_budget))
     return PartitionSize(samples=most, per_worker=per_worker, results=results)

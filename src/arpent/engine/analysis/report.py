@@ -107,7 +107,7 @@ def outside(
     complete: bool,
 ) -> list[Finding]:
     """Findings about features that no item reaches in any interval, possibly because filters exclude all items, and
-    about features that only items without a needed band reach. `complete`: all features were searched for."""
+    about features that only items without a needed band reach. `complete`: imagery was searched for all features."""
     if not intervals:
         return [_finding(sample, row, Verdict.WARNING, "no-interval", NO_INTERVAL) for row in range(len(sample))]
     late = [outside_time(binding, intervals) for binding in bindings]
