@@ -87,7 +87,7 @@ class Evalscript:
 
 
 class GapKind(Enum):
-    """Kind of omission by evaluatePixel; the value is a message for users, a template with `{output}` and `{samples}`."""
+    """Kinds of omission by evaluatePixel; the value is a message template with `{output}` and `{samples}`."""
 
     MISSING_OUTPUT = "output {output} was missing in what evaluatePixel returned for {samples} samples"
     NOTHING = "evaluatePixel returned nothing for {samples} samples"

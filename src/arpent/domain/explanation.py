@@ -61,7 +61,7 @@ class SeenInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenOutput:
-    """One output of the script: the N samples inside the polygon, and a last one that represents all samples outside."""
+    """One output of the script: the N samples inside the polygon, then one that represents all samples outside."""
 
     id: str
     """Id of the output."""

@@ -115,7 +115,7 @@ class Features:
         return self._with(valid=valid, flaws={**self.flaws, **faults} if faults else self.flaws)
 
     def reshaped(self, geometries: NDArray[np.object_], crs: CRS | None = None) -> Features:
-        """The features with other geometries (n,), in another CRS if one is given. Validity and measures are not kept."""
+        """The features with other geometries (n,), and another CRS if given. Validity and measures are not kept."""
         return Features(
             crs=self.crs if crs is None else crs,
             ids=self.ids,
