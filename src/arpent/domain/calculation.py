@@ -78,7 +78,7 @@ class Calculation:
     """What to report for one band of one output."""
 
     histogram: Histogram | None = None
-    """The histogram; None if none is asked for."""
+    """The histogram; None if none is requested."""
     percentiles: tuple[float, ...] = ()
     """The k of each percentile, 0 to 100, in the order requested."""
     more: tuple[str, ...] = ()

@@ -165,7 +165,7 @@ class Job:
     user_action: UserAction = UserAction.NONE
     """The user's last action."""
     user_action_updated: datetime | None = None
-    """When the user asked for it; aware, UTC."""
+    """When the user asked for that action; aware, UTC."""
     created: datetime
     """When the job was created; aware, UTC."""
     last_updated: datetime | None = None

@@ -11,7 +11,7 @@ from arpent.domain.errors import InvalidRequest
 from arpent.wire.request.schema import CalculationsEntry, HistogramEntry, StatisticsEntry
 
 LARGEST_CLASS = 2**24
-"""Largest value of a class: up to here, float32 represents every integer exactly."""
+"""Largest absolute value of a class: up to here, float32 represents every integer exactly."""
 
 
 def calculations(entries: Mapping[str, CalculationsEntry | None] | None) -> Calculations:
