@@ -409,7 +409,7 @@ class TestFolder:
         assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == names
         with _written_slowly(place, text[: len(text) // 2]):
             assert [one.id for one in catalog.search(COLLECTION, JUNE, BOX)] == names
-            with pytest.raises(CatalogUnavailable, match="is just being written") as refused:
+            with pytest.raises(CatalogUnavailable, match="is still being written") as refused:
                 FolderCatalog(tmp_path).search(COLLECTION, JUNE, BOX)
         assert refused.value.transient
         assert str(tmp_path) not in str(refused.value)
@@ -424,7 +424,7 @@ class TestFolder:
             far = (BOX[0] + 90, BOX[1], BOX[2] + 90, BOX[3])
             assert catalog.search(COLLECTION, JUNE, far) == ()  # it is found, but not read
             (tmp_path / "a.json").write_text(half)
-            with pytest.raises(CatalogUnavailable, match="is just being written"):
+            with pytest.raises(CatalogUnavailable, match="is still being written"):
                 catalog.search(COLLECTION, JUNE, BOX)
 
     def test_a_file_that_may_be_read_again_is_seen(
@@ -460,7 +460,7 @@ class TestFolder:
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(Path, "read_bytes", refused)
-        with pytest.raises(CatalogUnavailable, match="may not be read any more") as told:
+        with pytest.raises(CatalogUnavailable, match="can no longer be read") as told:
             catalog.search(COLLECTION, JUNE, BOX)
         assert told.value.transient
 
@@ -483,7 +483,7 @@ class TestFolder:
         write(".", "above")
         found = open_catalog(str(tmp_path / "catalog")).search(COLLECTION, JUNE, BOX)
         assert [entry.id for entry in found] == ["linked", "own"]
-        assert kind == "parquet" or "catalog/gone is left out of the catalogue: it is a link" in caplog.text
+        assert kind == "parquet" or "catalog/gone is left out of the catalogue: it is a broken link" in caplog.text
 
     @pytest.mark.parametrize("stays", [False, True], ids=["folder", "mount point"])
     def test_a_folder_that_is_away_for_a_moment_loses_nothing(self, tmp_path: Path, stays: bool) -> None:
@@ -498,7 +498,7 @@ class TestFolder:
         place.rename(aside)
         if stays:
             place.mkdir()
-        with pytest.raises(CatalogUnavailable, match="is away") as refused:
+        with pytest.raises(CatalogUnavailable, match="is not available") as refused:
             catalog.search(COLLECTION, JUNE, BOX)
         assert refused.value.transient
         if stays:

@@ -33,7 +33,7 @@ def calibration_of(requested: BandRequest, item: Item, tell: Tell) -> Calibratio
         return None
     asset = item.assets[requested.band.name]
     found = asset.calibrations.get(rule)
-    reason: object = found or "its item does not tell how"
+    reason: object = found or "its item does not say how"
     transient = False
     if isinstance(found, CalibrationFile):
         try:

@@ -94,7 +94,7 @@ def earth_sun_distance(instant: datetime) -> float:
 
 def _item_scale(_: _Constants, __: Document, fields: Document, ___: datetime) -> Calibration | str:
     linear = _linear(fields)
-    return linear or "its item does not tell raster:bands scale and offset"
+    return linear or "its item has no raster:bands scale and offset"
 
 
 def _toa_reflectance(constants: _Constants, item: Document, fields: Document, instant: datetime) -> Calibration | str:
@@ -103,21 +103,21 @@ def _toa_reflectance(constants: _Constants, item: Document, fields: Document, in
     own = properties(item)
     elevation = next((number for name in SUN if (number := number_of(own.get(name))) is not None), None)
     if elevation is None or not 0 < elevation <= 90:
-        return "its item does not tell view:sun_elevation, or the sun is below the horizon"
+        return "its item has no view:sun_elevation, or the sun is below the horizon"
     height = math.sin(math.radians(elevation))
     declared = _linear(fields)
     if declared is not None and _is_radiance(fields):
         platform = platform_of(item)
         irradiance = number_of(_by_platform(constants, "irradiance", platform))
         if irradiance is None:
-            return f"its item tells a radiance, and the irradiance of platform '{platform}' is not known"
+            return f"its item states a radiance, but the irradiance of platform '{platform}' is not known"
         factor = math.pi * earth_sun_distance(instant) ** 2 / (irradiance * height)
         return Calibration(scale=declared.scale * factor, offset=declared.offset * factor)
     pair = _pair(constants.get("reflectance"))
     declared = declared or (Calibration(scale=pair[0], offset=pair[1]) if pair else None)
     if declared is None:
         return (
-            "its item does not tell raster:bands scale and offset, and has no asset of its MTL file, which has "
+            "its item has no raster:bands scale and offset, and has no asset of its MTL file, which has "
             "REFLECTANCE_MULT and _ADD"
         )
     return Calibration(scale=declared.scale / height, offset=declared.offset / height)
@@ -133,7 +133,7 @@ def _brightness_temperature(constants: _Constants, item: Document, fields: Docum
     elif not _is_radiance(fields):  # kelvin already
         return declared
     if planck is None or declared is None:
-        return f"the thermal constants of platform '{platform}' are not known, and its item does not tell them"
+        return f"the thermal constants of platform '{platform}' are not known, and its item does not state them"
     return Calibration(scale=declared.scale, offset=declared.offset, planck=planck)
 
 

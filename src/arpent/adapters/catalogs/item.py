@@ -82,7 +82,7 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
         or product_of(document) in words(collection, "products")
     )
     if not (folder or named or document.get("collection")):
-        raise CatalogUnavailable(f"Item {document.get('id')!r} does not tell its `collection`.")
+        raise CatalogUnavailable(f"Item {document.get('id')!r} has no `collection`.")
     variant = variant_of(document, collection)
     if not (
         (named or related)

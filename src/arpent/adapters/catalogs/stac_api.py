@@ -297,12 +297,10 @@ class ApiCatalog:
         refused = _refusal(error)
         if isinstance(refused, AccessFailed):
             return CatalogUnavailable(
-                f"The catalogue {self._name} may not be asked: {refused}.", transient=refused.transient
+                f"The catalogue {self._name} cannot be queried: {refused}.", transient=refused.transient
             )
         if refused is not None:
-            return CatalogUnavailable(
-                f"The catalogue {self._name} leads to an address that may not be reached: {refused}."
-            )
+            return CatalogUnavailable(f"The catalogue {self._name} leads to an address that is not allowed: {refused}.")
         if any(isinstance(one, NameResolutionError) for one in causes_of(error)):
             return CatalogUnknown(
                 f"The catalogue {self._name} cannot be found: its name does not resolve. Set `catalog` to a host that"
@@ -319,7 +317,7 @@ class ApiCatalog:
         if isinstance(error, NotJson) and error.page and not deadline.passed:
             advice, title = self._access.advice(self._url, "login"), f" ({error})" if str(error) else ""
             return CatalogUnavailable(
-                f"The catalogue {self._name} shows a web page{title} in place of an answer, such as one to log in"
+                f"The catalogue {self._name} returns a web page{title}, perhaps to log in, instead of an answer"
                 + (f": {advice}." if advice else ".")
             )
         reason = f"no complete answer within {deadline.seconds:g} s" if deadline.passed else _why(error)
@@ -329,19 +327,19 @@ class ApiCatalog:
 def _why(error: Exception) -> str:
     """The reason, without the client's own text, which repeats addresses."""
     if isinstance(error, NotItems):
-        return f"what comes is no item collection{f': {error}' if str(error) else ''}"
+        return f"what it sends is not an item collection{f': {error}' if str(error) else ''}"
     if isinstance(error, NotJson):
-        return f"what comes is no JSON{f': {error}' if str(error) else ''}"
+        return f"what it sends is not JSON{f': {error}' if str(error) else ''}"
     kinds = (
         (requests.exceptions.SSLError, "its certificate is not accepted"),
         (requests.ConnectTimeout, "no connection"),
-        (requests.Timeout, "its answer stops coming"),
+        (requests.Timeout, "its answer stalls"),
         (requests.exceptions.ContentDecodingError, "its answer cannot be unpacked, or is too long"),
-        (requests.exceptions.ChunkedEncodingError, "its answer breaks off"),
+        (requests.exceptions.ChunkedEncodingError, "its answer is cut off"),
     )
     found = next((words for kind, words in kinds if isinstance(error, kind)), None)
     refused = any(isinstance(one, ConnectionRefusedError) for one in causes_of(error))
-    return found or ("the connection is refused" if refused else "the connection breaks")
+    return found or ("the connection is refused" if refused else "the connection was lost")
 
 
 def _range(interval: Interval) -> str:

@@ -155,7 +155,7 @@ def _read_entry(entry: Entry, collection: Collection, access: SourceAccess | Non
         raise being_written(entry.path) from None
     except PermissionError as error:
         name = public_name(entry.path)
-        raise CatalogUnavailable(f"{name} of the catalogue may not be read any more.", transient=True) from error
+        raise CatalogUnavailable(f"{name} of the catalogue can no longer be read.", transient=True) from error
     document = document_of(entry, own)
     if document is None and own:
         raise being_written(entry.path)

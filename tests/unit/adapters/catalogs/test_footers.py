@@ -98,9 +98,9 @@ def test_a_damaged_footer_ends_nobody(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("trial", "words", "transient"),
     [
-        ("import time; time.sleep(60)", "could not be tried within 1 s", True),
+        ("import time; time.sleep(60)", "could not be checked within 1 s", True),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "was killed", True),
-        ("import no_such_module", "could not be tried: ModuleNotFoundError: .*no_such_module", False),
+        ("import no_such_module", "could not be checked: ModuleNotFoundError: .*no_such_module", False),
     ],
 )
 def test_a_trial_that_fails_says_nothing_of_the_file(

@@ -75,7 +75,7 @@ def processes() -> Iterator[ProcessBulkhead]:
 def test_what_ends_its_process_ends_one_search(processes: ProcessBulkhead) -> None:
     submit = partial(processes.submit, "searches")
     faults: list[tuple[Callable[[Search], tuple[Item, ...]], str]] = [
-        (abort, "ends the process that reads it: A worker process died"),
+        (abort, "crashes the process that reads it: A worker process died"),
         (fill_the_memory, "more than the allowed 2048 MiB"),
         (refuse, "It may not be read"),
     ]

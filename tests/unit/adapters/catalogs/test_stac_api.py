@@ -113,8 +113,8 @@ def test_no_page_is_skipped_where_the_server_has_a_smaller_maximum(
 
 NO_ITEMS: dict[str, Callable[[Document], Document]] = {
     "Task timed out": lambda _: {"errorMessage": "Task timed out after 30.03 seconds"},
-    "no item collection": lambda page: {**page, "features": {"0": page["features"][0]}},
-    "are no list": lambda page: {**page, "links": {"next": page["links"]}},
+    "not an item collection": lambda page: {**page, "features": {"0": page["features"][0]}},
+    "is not a list": lambda page: {**page, "links": {"next": page["links"]}},
     "no address": lambda page: {**page, "links": [{"rel": "next", "href": 7}]},
 }
 
@@ -200,7 +200,7 @@ def test_pages_that_overlap_and_lack_items_are_told(api: Api, caplog: pytest.Log
 def test_items_that_tell_no_collection_are_named(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     counted(api, lambda page: {**page, "features": [{**each, "collection": None} for each in page["features"]]})
     assert found(api) == []
-    assert "Item 'item 00' does not tell its `collection`. It is left out." in caplog.text
+    assert "Item 'item 00' has no `collection`. It is left out." in caplog.text
 
 
 def test_a_server_that_refuses_any_page_says_why(api: Api) -> None:
@@ -300,7 +300,7 @@ class TestPoorApis:
 
     def test_pages_in_a_circle(self, api: Api) -> None:
         api.paging = "circle"
-        assert "lead in a circle" in str(failing(api))
+        assert "loop: " in str(failing(api))
         assert len(api.requests) < 10
 
     def test_many_pages_without_items_on_the_way(self, api: Api) -> None:
@@ -344,7 +344,7 @@ class TestNoApi:
             ({"type": "Catalog", "links": [{"rel": "child", "href": "./a/catalog.json"}]}, "static STAC catalog"),
             ({"type": "Collection", "links": [{"rel": "item", "href": "./a.json"}]}, "static STAC collection"),
             ({"type": "FeatureCollection", "features": []}, "is a file of items"),
-            ("<html><title>Please sign in</title></html>", "is no STAC API.*Please sign in"),
+            ("<html><title>Please sign in</title></html>", "is not a STAC API.*Please sign in"),
         ],
     )
     def test_what_is_no_api_is_refused_in_words(self, api: Api, page: Document | str, told: str) -> None:

@@ -90,7 +90,7 @@ def test_an_item_of_an_api_that_names_no_collection_is_refused_by_name(shared_da
     nameless = [document for _, document in documents(shared_data) if document.get("collection") is None]
     assert nameless
     for document in nameless:
-        with pytest.raises(CatalogUnavailable, match="does not tell its `collection`"):
+        with pytest.raises(CatalogUnavailable, match="has no `collection`"):
             belongs(document, COLLECTIONS["sentinel-2-l2a"], folder=False)
 
 

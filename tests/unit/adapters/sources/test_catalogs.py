@@ -109,7 +109,7 @@ def test_a_login_that_is_refused(guard: Guard) -> None:
 
 def test_a_secret_that_is_not_there(guard: Guard) -> None:
     with pytest.raises(
-        CatalogUnavailable, match="may not be asked: its source mine cannot log in: set the variable NO"
+        CatalogUnavailable, match="cannot be queried: its source mine cannot log in: set the variable NO"
     ):
         search(guard.url, keys(mine=oidc(guard, client_secret="env:NO")))
     assert guard.refusals == 0
@@ -117,9 +117,7 @@ def test_a_secret_that_is_not_there(guard: Guard) -> None:
 
 def test_a_page_to_log_in_in_place_of_an_answer(guard: Guard) -> None:
     guard.page = True
-    with pytest.raises(
-        CatalogUnavailable, match=r"its answer is no JSON.*if it is a page to log in at: set a source for"
-    ):
+    with pytest.raises(CatalogUnavailable, match=r"its answer is not JSON.*if it is a login page: set a source for"):
         search(guard.url, keys())
 
 

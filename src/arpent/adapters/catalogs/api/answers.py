@@ -176,7 +176,7 @@ class Server:
             if not is_web_address(following):
                 raise EgressRefused("it leads to an address that is not https or http")
             url = following
-        raise EgressRefused(f"it leads on and on, over more than {MOST_HOPS} redirects")
+        raise EgressRefused(f"it redirects more than {MOST_HOPS} times")
 
     def _once(self, request: PageRequest, url: str) -> requests.Response:
         split = urlsplit(url)

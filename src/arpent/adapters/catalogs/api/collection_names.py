@@ -39,8 +39,8 @@ def served_names(
     denied = [each for group, answer in found.items() if not answer for each in group]
     if served and denied and listed is None:
         raise CatalogUnavailable(
-            f"{name} has {', '.join(served)} of {collection.id}, but denies {', '.join(denied)}, and does not list what"
-            " it has. If it lacks them, name in a TOML file of your own (ARPENT_COLLECTIONS) what it has.",
+            f"{name} has {', '.join(served)} of {collection.id}, but not {', '.join(denied)}, and does not list its"
+            " collections. If it lacks them, name those it has in a TOML file of your own (ARPENT_COLLECTIONS).",
             transient=True,
         )
     if served:

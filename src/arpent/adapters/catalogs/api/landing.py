@@ -47,9 +47,9 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
             raise
         title = f" but a page ({error})" if str(error) else ""
         raise CatalogUnavailable(
-            f"{name} is no STAC API: its answer is no JSON{title}. Set `catalog` to the address of the API's landing "
-            "page, to a folder of items, or to a stac-geoparquet file"
-            + (f"; if it is a page to log in at: {advice}." if advice else ".")
+            f"{name} is not a STAC API: its answer is not JSON{title}. Set `catalog` to the address of the API's "
+            "landing page, to a folder of items, or to a stac-geoparquet file"
+            + (f"; if it is a login page: {advice}." if advice else ".")
         ) from error
     links = [link for link in _listed(page.get("links")) if isinstance(link.get("href"), str)]
     searches = [link for link in links if link.get("rel") == "search"]

@@ -92,7 +92,7 @@ class Pages:
                 self._check_last(request, page, len(seen))
             if following is not None and idle >= (IDLE_PAGES if found else EMPTY_PAGES):
                 raise CatalogUnavailable(
-                    f"The pages of the catalogue {self.name} lead in a circle: {idle} of them bring nothing new."
+                    f"The pages of the catalogue {self.name} loop: {idle} of them bring nothing new."
                 )
             if self.answered == 0 and following is not None:
                 self._first_page = _counted(following, 2) - 1
@@ -191,7 +191,7 @@ def check_items(page: Document) -> None:
         raise NotItems(reason_in(page))
     links = page.get("links")
     if not isinstance(links, list | None):
-        raise NotItems("its `links` are no list")
+        raise NotItems("its `links` is not a list")
     link = next_link(links)
     if link is not None and not isinstance(link.get("href"), str | None):
         raise NotItems("its link to the next page has no address")

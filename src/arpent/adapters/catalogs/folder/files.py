@@ -62,7 +62,7 @@ def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator
                 elif entry.name.endswith((".json", ".geojson")) and _is_file(entry):
                     yield entry.path, _stamp(entry.stat())
                 elif entry.is_symlink() and not os.path.exists(entry.path):
-                    _tell_once(entry.path, "it is a link that leads nowhere")
+                    _tell_once(entry.path, "it is a broken link")
     except (PermissionError, FileNotFoundError) as error:
         if whole:
             raise
@@ -118,13 +118,13 @@ def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...] | Non
 
 def left_out(name: str, error: object) -> tuple[Document, ...]:
     """No items, and a line in the log that says why."""
-    log.warning("%s is no JSON (%s) and is left out of the catalogue", name, error)
+    log.warning("%s is not JSON (%s) and is left out of the catalogue", name, error)
     return ()
 
 
 def being_written(name: str) -> CatalogUnavailable:
     """The error of a search that needs a file which is incomplete now: another try may help."""
-    return CatalogUnavailable(f"{public_name(name)} of the catalogue is just being written.", transient=True)
+    return CatalogUnavailable(f"{public_name(name)} of the catalogue is still being written.", transient=True)
 
 
 @lru_cache(MOST_TOLD)
@@ -148,7 +148,7 @@ def check_there(path: Path) -> None:
     except OSError:
         there = path.is_file()
     if not there:
-        raise CatalogUnavailable(f"The catalogue {public_name(str(path))} is away.", transient=True)
+        raise CatalogUnavailable(f"The catalogue {public_name(str(path))} is not available.", transient=True)
 
 
 def documents(name: str) -> tuple[Document, ...]:

@@ -177,7 +177,7 @@ class Index:
                 unfinished.append(path)
                 continue
             self._unfinished.pop(path, None)
-            documents = left_out(path, "it has been incomplete for long") if found is None else found
+            documents = left_out(path, "it has been incomplete for too long") if found is None else found
             single = len(documents) == 1
             rows.extend((path, single, document) for document in documents)
         with self._transaction():
@@ -232,7 +232,7 @@ class Index:
             while not (held := _is_locked(lock.fileno())) and not (stuck := self._is_stuck(lock.fileno())) and wait:
                 time.sleep(LOOK_SECONDS)
             if not held and stuck:
-                log.warning("A process that builds the index %s stands still; it is kept in memory here.", self._place)
+                log.warning("The process that builds the index %s has stalled; it is kept in memory here.", self._place)
                 self._go_on_in_memory()
             yield held or stuck
 
@@ -322,7 +322,7 @@ def open_index(folder: Path, found: Iterator[tuple[str, Stamp]]) -> tuple[Index,
     except sqlite3.DatabaseError as error:
         if place is None:
             raise
-        log.warning("The index %s is broken (%s) and is made anew", place, error)
+        log.warning("The index %s is damaged (%s) and is rebuilt", place, error)
         place.unlink(missing_ok=True)
         index = Index(place)
     return index, chain(first, found)
@@ -339,7 +339,7 @@ def index_file(folder: Path) -> Path | None:
             status = place.stat()
             if status.st_uid == os.geteuid() and not status.st_mode & 0o022 and os.access(place, os.W_OK):
                 return place / name
-    log.warning("There is no place for an index of %s: set XDG_CACHE_HOME. It is kept in memory.", folder)
+    log.warning("There is no folder for an index of %s: set XDG_CACHE_HOME. It is kept in memory.", folder)
     return None
 
 

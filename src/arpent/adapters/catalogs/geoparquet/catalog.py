@@ -259,7 +259,7 @@ class GeoParquetCatalog:
             if missing:
                 lacks = " and no column ".join(missing)
                 raise CatalogUnavailable(
-                    f"{public_name(file.href)} is no stac-geoparquet file: it has no column {lacks}.",
+                    f"{public_name(file.href)} is not a stac-geoparquet file: it has no column {lacks}.",
                     transient=self._is_changing(),
                 )
             if pa.types.is_list(opened.schema_arrow.field("geometry").type):  # coordinates, as GeoArrow has them
@@ -325,11 +325,11 @@ class GeoParquetCatalog:
             told = f"{name} does not exist: set `catalog` to a stac-geoparquet file or a folder of them."
             raise CatalogUnavailable(told, transient=there) from error
         except AccessFailed as error:
-            raise CatalogUnavailable(f"{name} may not be asked: {error}.", transient=error.transient) from error
+            raise CatalogUnavailable(f"{name} cannot be queried: {error}.", transient=error.transient) from error
         except PermissionError as error:
             raise CatalogUnavailable(f"{name} may not be read{self._advice(error)}.") from error
         except NoRanges as error:
-            raise CatalogUnavailable(f"{name} cannot be read in parts: its server does not answer ranges.") from error
+            raise CatalogUnavailable(f"{name} cannot be read in parts: its server has no range requests.") from error
         except NoAnswer as error:
             raise CatalogUnavailable(f"{name} does not answer ({error}).", transient=error.passing) from error
         except pa.ArrowException as error:

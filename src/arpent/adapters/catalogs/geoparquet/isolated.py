@@ -41,7 +41,7 @@ class IsolatedCatalog:
             raise CatalogUnavailable(f"The catalogue of {collection.id} cannot be read. {error}") from error
         except WorkerDied as error:
             raise CatalogUnavailable(
-                f"The catalogue of {collection.id} ends the process that reads it: {error}. Write its files again, "
+                f"The catalogue of {collection.id} crashes the process that reads it: {error}. Write its files again, "
                 "with rustac or stac-geoparquet."
             ) from error
         except CancelledError as error:

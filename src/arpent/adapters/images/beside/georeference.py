@@ -52,23 +52,23 @@ def georeferenced(raster: Raster, place: Georeference | None) -> Raster:
     name = public_name(raster.href)
     crs = place.crs if raster.crs.is_engineering and place is not None else raster.crs
     if crs is None or crs.is_engineering:
-        raise _refused(raster, f"image {name} has no coordinate reference system, and its item tells no proj:code")
+        raise _refused(raster, f"image {name} has no coordinate reference system, and its item has no proj:code")
     if raster.transform != Affine.identity():
         found = replace(raster, crs=crs)
         if place is not None and _is_apart(found, place, unknown=False):
             raise _refused(
-                raster, f"image {name} has no coordinate reference system, and the one that its item tells cannot be "
+                raster, f"image {name} has no coordinate reference system, and the one in its item cannot be "
                 "right: in it, the image does not lie where the item's geometry says",
             )  # fmt: skip
         return found
     if place is None or place.transform is None:
         raise _refused(
-            raster, f"image {name} is not georeferenced: it does not say where its pixels lie, and its item tells no "
+            raster, f"image {name} is not georeferenced: it does not say where its pixels lie, and its item has no "
             "proj:transform with the proj:shape it is for",
         )  # fmt: skip
     found = replace(raster, crs=crs, transform=place.transform)
     if (fault := _fault(found, place)) is not None:
-        raise _refused(raster, f"image {name} is not georeferenced, and what its item tells cannot be right: {fault}")
+        raise _refused(raster, f"image {name} is not georeferenced, and what its item states cannot be right: {fault}")
     return found
 
 
