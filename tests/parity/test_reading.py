@@ -299,9 +299,9 @@ REFUSED = {
     "complex64": "complex numbers",
     "complex128": "complex numbers",
     "complex_int16": "complex numbers",
-    "int64": "64 bits",
-    "uint64": "64 bits",
-    "float16": "16 bits with a fraction",
+    "int64": "64-bit",
+    "uint64": "64-bit",
+    "float16": "16-bit floating-point",
 }
 
 

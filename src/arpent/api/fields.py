@@ -153,7 +153,7 @@ def _of_columns(geometries: Any, arrays: Mapping[str, pa.Array], crs: CRS, colum
 def _json_of(text: str) -> Any:
     with suppress(ValueError):
         return json.loads(text)
-    raise InvalidRequest("The text begins as GeoJSON does, but is no JSON")
+    raise InvalidRequest("The text begins as GeoJSON does, but is not JSON")
 
 
 def _collection(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -113,7 +113,7 @@ def test_a_page_in_place_of_an_image(world: Path) -> None:
     with archive(world, wants="bearer", page=True) as at:
         done = call(["check"], at, world, mine={"match": at.url})
     words = steps(done.output)["stac header"]
-    assert "its server shows a web page to log in" in words
+    assert "its server returns a login page" in words
     assert "give source mine a `token`, or `user` and `password`" in words
 
 

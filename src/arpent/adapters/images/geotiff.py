@@ -122,7 +122,7 @@ def _header(href: str, origins: ByteSources, file: HeaderBytes) -> Header:
     has no mask, since each look takes a request."""
     path = local_path(href)
     if path is not None and has_auxiliary_metadata(path):
-        raise NeedsGdal("a file beside it says more of its bands")
+        raise NeedsGdal("a file next to it describes its bands")
     header = parse_header(href, file)
     silent = header.raster.no_data is None and not header.masks
     beside = mask_file(origins, href) if silent or path is not None else None

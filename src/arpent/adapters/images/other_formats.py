@@ -54,7 +54,8 @@ class IsolatedHeader:
         except AssetUnreadable:
             raise
         except Exception as error:
-            raise AssetUnreadable(f"image {public_name(href)} ends whoever reads it: {error}", href=href) from None
+            words = f"image {public_name(href)} crashes the process that reads it: {error}"
+            raise AssetUnreadable(words, href=href) from None
 
     def packed_bytes(self, block: Block, band: int) -> int:
         return 0

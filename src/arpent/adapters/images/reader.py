@@ -236,7 +236,7 @@ class CogReader:
                 continue
             if not 0 <= band < image.raster.band_count:
                 raise AssetUnreadable(
-                    f"image {public_name(href)} has {image.raster.band_count} bands, but band {band + 1} is asked for",
+                    f"image {public_name(href)} has {image.raster.band_count} bands, but band {band + 1} is requested",
                     href=href,
                 )
             if not all(_holds(image.raster, block) for block in blocks):

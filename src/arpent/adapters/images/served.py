@@ -12,9 +12,9 @@ SERVED = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "flo
 images give the palette's index, not colours (docs/collections.md)."""
 
 ODD = {
-    "int64": "whole numbers of 64 bits, which evalscripts cannot hold",
-    "uint64": "whole numbers of 64 bits, which evalscripts cannot hold",
-    "float16": "numbers of 16 bits with a fraction",
+    "int64": "64-bit integers, which evalscripts cannot hold",
+    "uint64": "64-bit integers, which evalscripts cannot hold",
+    "float16": "16-bit floating-point numbers",
 }
 """Pixel type → its description in messages."""
 
@@ -30,7 +30,7 @@ def refuse(href: str, *types: str) -> None:
     if odd:
         what = "complex numbers" if "complex" in odd[0] else ODD.get(odd[0], "pixels of an unusual type")
         raise AssetUnreadable(
-            f"image {public_name(href)} has {what} ({odd[0]}); supported are {', '.join(SERVED)}. Convert it, with "
-            "gdal_translate -ot Float32, for example",
+            f"image {public_name(href)} has {what} ({odd[0]}); supported are {', '.join(SERVED)}. Convert it, for "
+            "example with gdal_translate -ot Float32",
             href=href,
         )

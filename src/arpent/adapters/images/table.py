@@ -75,9 +75,9 @@ def block_table(page: TiffPage, order: str, *, mask: bool = False) -> Table:
     single = mask and dtype is not None and dtype.kind == "b" and bits == _BIT
     whole = dtype is not None and dtype.kind in "uif" and bits == dtype.itemsize * 8
     if dtype is None or not (single or whole) or page.fillorder != 1:
-        raise NeedsGdal("pixels are not whole numbers of bytes")
+        raise NeedsGdal("its pixels do not fill whole bytes")
     if int(page.photometric) == _YCBCR:
-        raise NeedsGdal("its colours are brightness and two differences, which need not be of one size")
+        raise NeedsGdal("its colours are YCbCr, whose components may differ in size")
     compression = int(page.compression)
     predictor = 1 if compression in _UNPREDICTED else int(page.predictor)
     if compression not in CODECS or predictor not in _PREDICTORS[dtype.kind]:

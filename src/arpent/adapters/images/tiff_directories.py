@@ -99,7 +99,7 @@ def _walk(file: BinaryIO) -> None:
     held = 0
     while at:
         if at in seen:
-            raise Oversized("its directories form a circle")
+            raise Oversized("its directories form a loop")
         if len(seen) >= MOST_DIRECTORIES:
             raise Oversized(f"it has more than {MOST_DIRECTORIES} directories")
         seen.add(at)

@@ -145,7 +145,7 @@ def _json(name: str, text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise InvalidRequest.at(name, "is no JSON") from None
+        raise InvalidRequest.at(name, "is not JSON") from None
 
 
 def _unknown(name: str) -> None:

@@ -566,7 +566,7 @@ def test_a_row_that_is_no_json_costs_itself(tmp_path: Path, column: str, caplog:
     pq.write_table(texts, path)
     found = GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)
     assert [each.id for each in found] == ["item 00000", "item 00002"]
-    assert f"The {column} of item 'item 00001' is not JSON" in caplog.text
+    assert f"Column {column} of item 'item 00001' is not JSON" in caplog.text
 
 
 @pytest.mark.parametrize("values", [[{"a": 1}], [["a"]], [b"\xff"]], ids=["structs", "lists", "bytes"])

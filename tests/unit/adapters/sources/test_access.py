@@ -347,7 +347,7 @@ def test_a_page_to_log_in_is_no_image(kind: str, opened: Opened, monkeypatch: py
     assert "set a source for https://127.0.0.1 with a `token`" in refused(access(), href)
     monkeypatch.setenv("TOKEN", "expired")
     monkeypatch.setenv("PASS", "wrong")
-    assert "web page to log in" in (text := refused(access(mine=entry), href))
+    assert "login page" in (text := refused(access(mine=entry), href))
     assert "the login of source mine is refused" in text
 
 

@@ -72,5 +72,5 @@ def _json(text: str, column: str, name: object) -> object:
     try:
         return orjson.loads(text)
     except ValueError:
-        log.warning("The %s of item %.200r is not JSON. It is left out.", column, name)
+        log.warning("Column %s of item %.200r is not JSON. It is left out.", column, name)
         return None

@@ -37,8 +37,7 @@ def crs_of_dataset(href: str, dataset: Any) -> CRS:
     if dataset.transform == Affine.identity() and (dataset.gcps[0] or dataset.rpcs is not None):
         raise AssetUnreadable(
             f"image {public_name(href)} has no coordinate reference system: it has ground control points or rational "
-            "polynomials, as images have that still lie as the sensor saw them. Give it a grid, with gdalwarp, for "
-            "example",
+            "polynomials, as images in sensor geometry have. Put it on a grid, for example with gdalwarp",
             href=href,
         )
     return COLUMNS_AND_ROWS
@@ -93,7 +92,7 @@ def _fault(raster: Raster, place: Georeference) -> str | None:
             f"by proj:transform it reaches from {edges[:2]} to {edges[2:]} degrees: its numbers may be in GDAL's order"
         )
     if place.crs is not None and _differs(place.crs, raster.crs, corners, near):
-        return f"it tells {place.crs.name} as coordinate reference system, and the file {raster.crs.name}"
+        return f"its coordinate reference system is {place.crs.name}, and that of the file {raster.crs.name}"
     return (
         "by proj:transform it does not lie where the item's geometry says"
         if _is_apart(raster, place, unknown=True)

@@ -38,7 +38,7 @@ def read_metadata(href: str, origins: ByteSources) -> Metadata:
             f"its file {words}", transient=error.transient, href=href, passing=error.passing
         ) from None
     if not any(name.endswith("RADIOMETRIC_RESCALING") for name in found):
-        raise AssetUnreadable(f"its file {public_name(href)} is no MTL file of Landsat Level 1", href=href)
+        raise AssetUnreadable(f"its file {public_name(href)} is not a Landsat Level 1 MTL file", href=href)
     return found
 
 
@@ -52,7 +52,7 @@ def calibration_by(file: CalibrationFile, metadata: Metadata) -> Calibration:
     try:
         return _RULES[file.rule](metadata, band)
     except KeyError as missing:
-        text = f"its file {public_name(file.href)} does not tell {missing.args[0]}"
+        text = f"its file {public_name(file.href)} has no {missing.args[0]}"
         raise AssetUnreadable(text, href=file.href) from None
 
 
@@ -113,7 +113,7 @@ def _band(file: CalibrationFile, metadata: Metadata) -> str | None:
     for band, name in listed:
         if band == found[1].upper() and _are_of_two_scenes(name, file.image):
             raise AssetUnreadable(
-                f"its file {public_name(file.href)} is of another scene: its band {band} is {name}", href=file.href
+                f"its file {public_name(file.href)} is for another scene: its band {band} is {name}", href=file.href
             )
     return found[1].upper()
 

@@ -52,7 +52,7 @@ class Jp2Image:
             self._layout = read_layout(file, file.size)  # type: ignore[arg-type]
             try:
                 if path is not None and (has_auxiliary_metadata(path) or os.path.lexists(mask_beside(str(path)))):
-                    raise NeedsGdal("a file beside it says more of its bands")
+                    raise NeedsGdal("a file next to it describes its bands")
                 if self._layout.unusual is not None:
                     raise NeedsGdal(self._layout.unusual)
                 raster = _raster(href, self._layout)
@@ -115,7 +115,7 @@ class Jp2Image:
         except (RasterioError, MemoryError, IndexError):
             raise ValueError("its bytes are damaged") from None
         if pixels.shape != (window.height, window.width) or pixels.dtype != self.raster.dtype:
-            raise ValueError("it is of another size or type than its file says")
+            raise ValueError("its size or type is not what its file says")
         missing = ((0, size[1] - window.height), (0, size[0] - window.width))
         return pixels if not any(after for _, after in missing) else np.pad(pixels, missing)
 

@@ -95,7 +95,7 @@ def main_header(segments: tuple[tuple[int, bytes], ...]) -> bytes:
 
 
 def read_layout(file: BinaryIO, size: int) -> Layout:
-    """The layout of a file of that many bytes. Raises NeedsGdal if it is no JPEG 2000; ValueError, in words, where
+    """The layout of a file of that many bytes. Raises NeedsGdal if it is not JPEG 2000; ValueError, in words, where
     nobody should try, GDAL neither."""
     boxes, start, end = _boxes(file, size)
     segments, first = _segments(file, start, end)
@@ -135,7 +135,7 @@ def _boxes(file: BinaryIO, size: int) -> tuple[bytes, int, int]:
     if _at(file, 0, 4) == CODESTREAM:
         return b"", 0, size
     if _at(file, 0, len(JP2_SIGNATURE)) != JP2_SIGNATURE:
-        raise NeedsGdal("it is no JPEG 2000")
+        raise NeedsGdal("it is not JPEG 2000")
     kept: list[bytes] = []
     span: tuple[int, int] | None = None
     at, held = len(JP2_SIGNATURE), 0
@@ -206,7 +206,7 @@ def _checked(
     check_coding(coding, (min(width, right), min(height, bottom)), components)
     unusual = None
     if _PPM in found or _POC in found or _CAP in found:
-        unusual = "its tiles cannot be taken apart, or are not of JPEG 2000 part 1"
+        unusual = "its tiles cannot be separated, or are not of JPEG 2000 part 1"
     elif (left, top, tile_left, tile_top) != (0, 0, 0, 0):
         unusual = "it does not begin at the origin of its grid"
     elif len(depths) != 1 or next(iter(depths))[1:] != b"\1\1":

@@ -75,7 +75,7 @@ def check_parts(layout: Layout, file: BinaryIO) -> None:
         coding = _coding_in(file, at + HEAD, part.end)
         blocks[part.tile] = check_coding(coding, layout.sides, layout.components, blocks.get(part.tile, 0))
         at = part.end
-    raise ValueError(f"it has more than {MOST_TILE_PARTS:,} parts of tiles")
+    raise ValueError(f"it has more than {MOST_TILE_PARTS:,} tile parts")
 
 
 def _coding_in(file: BinaryIO, at: int, end: int) -> Iterator[tuple[int, bytes]]:

@@ -281,7 +281,7 @@ class TileParts:
             if not start <= position <= start + len(piece) - HEAD:
                 steps += 1
                 if steps > MOST_STEPS and self._far:
-                    raise ValueError(f"its tiles are found in more than {MOST_STEPS:,} requests only")
+                    raise ValueError(f"finding its tiles takes more than {MOST_STEPS:,} requests")
                 start, piece = position, bytes(self._read([(position, min(length, self._end - position))])[0])
                 if len(piece) < HEAD:
                     break
@@ -290,7 +290,7 @@ class TileParts:
                 break
             parts += 1
             if parts > MOST_TILE_PARTS:
-                raise ValueError(f"it has more than {MOST_TILE_PARTS:,} parts of tiles")
+                raise ValueError(f"it has more than {MOST_TILE_PARTS:,} tile parts")
             if part.tile < self._tiles:
                 found.setdefault(part.tile, []).append(part)
             position, length = part.end, _THROUGH if part.length < _THROUGH else HEAD

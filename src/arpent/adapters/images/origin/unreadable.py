@@ -46,7 +46,7 @@ def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, 
         (isinstance(error, EgressRefused), f"may not be read: {error}", False),
         (isinstance(error, AccessFailed), f"may not be read: {error}", getattr(error, "transient", False)),
         (isinstance(error, FileNotFoundError) and answer != "NoSuchBucket", f"does not exist{more}", False),
-        (answer == "login", f"may not be read: its server shows a web page to log in in its place{more}", False),
+        (answer == "login", f"may not be read: its server returns a login page instead{more}", False),
         (refused, f"{credentials}{shown}: {advice or 'see `sources` and the AWS_* variables'}", False),
         (
             isinstance(error, NotSupportedError | NoRanges),

@@ -68,7 +68,7 @@ def step_of(name: str) -> Unpack:
     none that is served."""
     found = STEPS.get(name.removeprefix("numcodecs."))
     if found is None:
-        raise ValueError(f"it is packed by {name[:40]!r}; served are {', '.join(STEPS)}")
+        raise ValueError(f"it is compressed by {name[:40]!r}; supported are {', '.join(STEPS)}")
     return found
 
 
@@ -76,7 +76,7 @@ def unshuffled(settings: Mapping[str, Any]) -> Unpack:
     """The filter that writes the first bytes of all numbers, then the second ones … Raises ValueError."""
     width = settings.get("elementsize", 4)
     if not isinstance(width, int) or not 1 <= width <= 16:
-        raise ValueError("the width of its shuffle is odd")
+        raise ValueError("the width of its shuffle is invalid")
 
     def undo(packed: Buffer, most: int) -> Buffer:
         rows = np.frombuffer(packed, np.uint8)
@@ -92,7 +92,7 @@ def without_sum(packed: Buffer, most: int) -> Buffer:
         raise ValueError("it is too short")
     body, (wanted,) = memoryview(packed)[:-_CRC_BYTES], struct.unpack("<I", bytes(packed[-_CRC_BYTES:]))
     if google_crc32c.value(bytes(body)) != wanted:
-        raise ValueError("its bytes are damaged: their sum is another one")
+        raise ValueError("its bytes are damaged: their checksum differs")
     return body
 
 
@@ -101,9 +101,9 @@ def _blosc(packed: Buffer, most: int) -> Buffer:
         raise ValueError("it is too short")
     size, block, whole = struct.unpack_from("<III", packed, 4)
     if size > most:
-        raise ValueError(f"it says that it gives {size:,} bytes, more than the {most:,} of a chunk")
+        raise ValueError(f"it says that it unpacks to {size:,} bytes, more than the {most:,} of a chunk")
     if whole > len(packed) or block > max(size, 1):
-        raise ValueError("it is cut, or its head is damaged")
+        raise ValueError("it is cut short, or its header is damaged")
     return _bytes(imagecodecs.blosc_decode(packed, numthreads=1))  # type: ignore[arg-type]
 
 
@@ -136,4 +136,4 @@ def order_of(setting: object, dimensions: int) -> tuple[int, ...] | None:
         return tuple(range(dimensions))[::-1]
     if isinstance(setting, Sequence) and sorted(setting) == list(range(dimensions)):
         return tuple(setting)
-    raise ValueError("the order of its axes is odd")
+    raise ValueError("the order of its axes is invalid")

@@ -99,7 +99,7 @@ def _numbers(value: object) -> list[float] | None:
 def _start(centres: NDArray[np.float64], name: str) -> tuple[float, float]:
     """The first centre and the step. Raises ValueError where they are not evenly spaced."""
     if len(centres) < 2:
-        raise ValueError(f"its coordinate {name[:40]} has one value, which tells no size of a pixel")
+        raise ValueError(f"its coordinate {name[:40]} has one value, which gives no pixel size")
     step = float(centres[-1] - centres[0]) / (len(centres) - 1)
     places = centres[0] + step * np.arange(len(centres))
     if not math.isfinite(step) or not step or not (np.abs(centres - places) <= _UNEVEN * abs(step)).all():

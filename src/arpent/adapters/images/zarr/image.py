@@ -63,7 +63,7 @@ class ZarrImage:
         except ValueError as error:
             raise self._unreadable(str(error)) from None
         except _DAMAGED as error:
-            raise self._unreadable(f"its metadata is not what Zarr's is ({type(error).__name__})") from None
+            raise self._unreadable(f"its metadata is not that of Zarr ({type(error).__name__})") from None
         if fault is not None:
             raise self._unreadable(fault)
 
@@ -137,7 +137,7 @@ def _layout(store: Store, path: str) -> ArrayLayout:
         there = store.arrays()
         what = "is a group of arrays" if node is not None else "is not in the store"
         hint = f"; there are {there}" if there else ""
-        raise ValueError(f"{path[:200] or 'its root'} {what}: the asset must lead to one array{hint}")
+        raise ValueError(f"{path[:200] or 'its root'} {what}: the asset must point to one array{hint}")
     return parse_array(node.document, node.attributes)
 
 
@@ -151,10 +151,10 @@ def _band_axis(layout: ArrayLayout) -> int | None:
     long = [axis for axis, side in enumerate(layout.shape[:-2]) if side > 1]
     if len(long) > 1:
         raise ValueError(
-            f"it has {len(layout.shape)} axes of more than one value; served are y, x, and bands before them"
+            f"it has {len(layout.shape)} axes of more than one value; supported are y, x, and bands before them"
         )
     if long and names[long[0]].lower() in _TIMES:
-        raise ValueError(f"it holds {layout.shape[long[0]]:,} dates; an item's array must be of one")
+        raise ValueError(f"it holds {layout.shape[long[0]]:,} dates; an item's array must have one")
     return long[0] if long else None
 
 
@@ -196,7 +196,7 @@ def _is_along(name: str, words: set[str]) -> bool:
 
 
 def _turned(names: Sequence[str]) -> ValueError:
-    return ValueError(f"its axes end with {names[-2][:80]}, {names[-1][:80]}; served is y, x")
+    return ValueError(f"its axes end with {names[-2][:80]}, {names[-1][:80]}; supported is y, x")
 
 
 def _coordinates(
@@ -212,7 +212,7 @@ def _coordinates(
         if _is_along(str(layout.attributes.get(told)), _DOWN if across else _ACROSS):
             raise _turned(names)
     if layout.shape != (length,) or max(length, *layout.chunks) > _MOST_COORDINATES:
-        raise ValueError(f"its coordinates {path[:80]} are not of its size")
+        raise ValueError(f"its coordinates {path[:80]} are not of its length")
     count = -(-length // layout.chunks[0])
     if count > _MOST_COORDINATE_CHUNKS:
         raise ValueError(f"its coordinates {path[:80]} are cut into {count:,} chunks")

@@ -83,7 +83,7 @@ def parse_array(document: Document, attributes: Document | None) -> ArrayLayout:
         return _third(document)
     if document.get("zarr_format") == 2:
         return _second(document, attributes or {})
-    raise ValueError(f"it is of Zarr version {str(document.get('zarr_format'))[:20]}; served are 2 and 3")
+    raise ValueError(f"its Zarr version is {str(document.get('zarr_format'))[:20]}; supported are 2 and 3")
 
 
 def _second(document: Document, attributes: Document) -> ArrayLayout:
@@ -91,7 +91,7 @@ def _second(document: Document, attributes: Document) -> ArrayLayout:
     chunks = _sides(document.get("chunks"), "chunks")
     name = document.get("dtype")
     if not isinstance(name, str) or len(name) > 8:
-        raise ValueError("its pixels are no single numbers")
+        raise ValueError("its pixels are not single numbers")
     try:
         stored = np.dtype(name)
     except TypeError:
@@ -101,12 +101,12 @@ def _second(document: Document, attributes: Document) -> ArrayLayout:
     steps = [step_of(str(one.get("id"))) for one in _tables(packing, "compressor")]
     for one in reversed(_tables(document.get("filters") or [], "filters")):
         if one.get("id") != "shuffle":
-            raise ValueError(f"it is filtered by {str(one.get('id'))[:40]!r}, which is not served")
+            raise ValueError(f"it is filtered by {str(one.get('id'))[:40]!r}, which is not supported")
         steps.append(unshuffled(one))
     order = order_of(document.get("order", "C"), len(shape))
     separator = document.get("dimension_separator", ".")
     if separator not in (".", "/"):
-        raise ValueError("the separator of its chunks is odd")
+        raise ValueError("the separator of its chunk keys is invalid")
     return _checked(
         ArrayLayout(
             shape=shape, chunks=chunks, dtype=dtype, fill=_number(document.get("fill_value")),
@@ -121,7 +121,7 @@ def _third(document: Document) -> ArrayLayout:
     if document.get("node_type") != "array":
         raise ValueError("it is a group")
     if document.get("storage_transformers"):
-        raise ValueError("its storage is transformed, which is not served")
+        raise ValueError("its storage is transformed, which is not supported")
     shape = _sides(document.get("shape"), "shape")
     grid = _table(document.get("chunk_grid"), "chunk_grid")
     if grid.get("name") != "regular":
@@ -138,11 +138,11 @@ def _third(document: Document) -> ArrayLayout:
     keys = document.get("chunk_key_encoding")
     keys = {"name": keys} if isinstance(keys, str) else _table(keys, "chunk_key_encoding")
     if keys.get("name") not in ("default", "v2"):
-        raise ValueError("the keys of its chunks are odd")
+        raise ValueError("its chunk_key_encoding is not supported")
     plain = keys["name"] == "v2"
     separator = (keys.get("configuration") or {}).get("separator", "." if plain else "/")
     if separator not in (".", "/"):
-        raise ValueError("the separator of its chunks is odd")
+        raise ValueError("the separator of its chunk keys is invalid")
     attributes = document.get("attributes") or {}
     names = document.get("dimension_names") or _table(attributes, "attributes").get("_ARRAY_DIMENSIONS")
     return _checked(
@@ -157,16 +157,16 @@ def _third(document: Document) -> ArrayLayout:
 
 def _shards(settings: Document, outer: tuple[int, ...], chunks: tuple[int, ...]) -> Shards:
     if len(outer) != len(chunks) or any(whole % part for whole, part in zip(outer, chunks, strict=True)):
-        raise ValueError("its shards are no whole chunks")
+        raise ValueError("its shards are not whole chunks")
     count = math.prod(whole // part for whole, part in zip(outer, chunks, strict=True))
     if count > MOST_INNER_CHUNKS:
         raise ValueError(f"its shards have {count:,} chunks, more than {MOST_INNER_CHUNKS:,}")
     codecs = _tables(settings.get("index_codecs"), "index_codecs")
     if not all(one.get("name") in ("bytes", "crc32c") for one in codecs):
-        raise ValueError("the index of its shards is packed")
+        raise ValueError("the index of its shards is compressed")
     location = settings.get("index_location", "end")
     if location not in ("start", "end"):
-        raise ValueError("its shards keep their index at an odd place")
+        raise ValueError("the index_location of its shards is invalid")
     sums = sum(one.get("name") == "crc32c" for one in codecs)
     return Shards(
         shape=outer, index=_chain(codecs, np.dtype(np.uint64), 2), packed=16 * count + 4 * sums,
@@ -179,16 +179,16 @@ def _chain(codecs: Sequence[Document], dtype: np.dtype[np.generic], dimensions: 
     order, rest = None, list(codecs)
     while rest and rest[0].get("name") == "transpose":
         if order is not None:
-            raise ValueError("it is transposed twice, which is not served")
+            raise ValueError("it is transposed twice, which is not supported")
         order = order_of(_table(rest.pop(0).get("configuration"), "transpose").get("order"), dimensions)
     if not rest or rest[0].get("name") not in ("bytes", "endian"):
         name = rest[0].get("name") if rest else None
         raise ValueError(
-            f"it is packed by {str(name)[:40]!r}; served are bytes, and sharding_indexed around the others"
+            f"its codec is {str(name)[:40]!r}; supported are bytes, and sharding_indexed around the others"
         )
     endian = (rest.pop(0).get("configuration") or {}).get("endian", "little")
     if endian not in ("little", "big"):
-        raise ValueError("its byte order is odd")
+        raise ValueError("its byte order is invalid")
     steps = tuple(step_of(str(one.get("name"))) for one in reversed(rest))
     return Chain(steps=steps, dtype=dtype.newbyteorder("<" if endian == "little" else ">"), order=order)
 
@@ -206,7 +206,7 @@ def _checked(layout: ArrayLayout) -> ArrayLayout:
 
 def _sides(value: object, name: str) -> tuple[int, ...]:
     if not isinstance(value, list) or not all(type(one) is int and 0 < one < _MOST_LENGTH for one in value):
-        raise ValueError(f"its `{name}` is no list of lengths")
+        raise ValueError(f"its `{name}` is not a list of lengths")
     return tuple(value)
 
 
@@ -224,7 +224,7 @@ def _number(value: object) -> float:
             raise ValueError(f"its fill value is {value[:40]!r}")
         return found
     if value is not None and not isinstance(value, int | float | list):  # lists are of complex numbers
-        raise ValueError("its fill value is no number")
+        raise ValueError("its fill value is not a number")
     return float(value) if isinstance(value, int | float) else 0.0
 
 
@@ -235,7 +235,7 @@ def _names(value: object, dimensions: int) -> tuple[str, ...]:
 
 def _table(value: object, name: str) -> Document:
     if not isinstance(value, dict):
-        raise ValueError(f"its `{name}` is no table")
+        raise ValueError(f"its `{name}` is not an object")
     return value
 
 
@@ -243,5 +243,5 @@ def _tables(value: object, name: str) -> list[Document]:
     """Codecs may be told by their names alone."""
     found = [{"name": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else None
     if found is None or not all(isinstance(one, dict) for one in found):
-        raise ValueError(f"its `{name}` are no list of tables")
+        raise ValueError(f"its `{name}` is not a list of objects")
     return found

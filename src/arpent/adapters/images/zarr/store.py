@@ -132,7 +132,7 @@ class Store:
         try:
             return _table(json.loads(bytes(content), parse_int=json_whole))
         except (ValueError, RecursionError):
-            raise ValueError(f"its {keys[-1]} is no JSON") from None
+            raise ValueError(f"its {keys[-1]} is not JSON") from None
 
 
 Nodes = Mapping[str, Node] | None
@@ -187,5 +187,5 @@ def _table(value: object) -> Document:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ValueError("its metadata is no table")
+        raise ValueError("its metadata is not an object")
     return value

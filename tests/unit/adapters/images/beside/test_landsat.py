@@ -69,7 +69,7 @@ def test_the_file_of_another_scene(tmp_path: Path) -> None:
     """Path and row or day differ. One that was processed again is of the same scene."""
     href = written(tmp_path, level_1())
     for other in ("LT05_L1TP_191028_20100601_20200823_02_T1", "LT05_L1TP_190028_20100617_20200823_02_T1"):
-        with pytest.raises(AssetUnreadable, match=rf"^its file .* is of another scene: its band 4 is {PRODUCT}_B4"):
+        with pytest.raises(AssetUnreadable, match=rf"^its file .* is for another scene: its band 4 is {PRODUCT}_B4"):
             told(href, f"{other}_B4.TIF")
     again = "LT05_L1TP_190028_20100601_20210101_02_T1"
     assert told(href, f"{again}_B4.TIF") == told(href, f"{PRODUCT}_B4.TIF")
@@ -86,14 +86,14 @@ def said(group: str, **fields: str) -> Callable[[Groups], Groups]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (without("IMAGE_ATTRIBUTES", "SUN_ELEVATION"), "does not tell SUN_ELEVATION"),
-        (said("IMAGE_ATTRIBUTES", SUN_ELEVATION="-3.5"), "does not tell SUN_ELEVATION above the horizon"),
-        (said("IMAGE_ATTRIBUTES", SUN_ELEVATION="high"), "does not tell SUN_ELEVATION"),
-        (without("LEVEL1_RADIOMETRIC_RESCALING", "REFLECTANCE_MULT_BAND_3"), "not tell REFLECTANCE_MULT_BAND_3"),
-        (without("LEVEL1_RADIOMETRIC_RESCALING", "REFLECTANCE_ADD_BAND_3"), "not tell REFLECTANCE_ADD_BAND_3"),
-        (said("LEVEL1_RADIOMETRIC_RESCALING", REFLECTANCE_MULT_BAND_3="nan"), "not tell REFLECTANCE_MULT_BAND_3"),
+        (without("IMAGE_ATTRIBUTES", "SUN_ELEVATION"), "has no SUN_ELEVATION"),
+        (said("IMAGE_ATTRIBUTES", SUN_ELEVATION="-3.5"), "has no SUN_ELEVATION above the horizon"),
+        (said("IMAGE_ATTRIBUTES", SUN_ELEVATION="high"), "has no SUN_ELEVATION"),
+        (without("LEVEL1_RADIOMETRIC_RESCALING", "REFLECTANCE_MULT_BAND_3"), "has no REFLECTANCE_MULT_BAND_3"),
+        (without("LEVEL1_RADIOMETRIC_RESCALING", "REFLECTANCE_ADD_BAND_3"), "has no REFLECTANCE_ADD_BAND_3"),
+        (said("LEVEL1_RADIOMETRIC_RESCALING", REFLECTANCE_MULT_BAND_3="nan"), "has no REFLECTANCE_MULT_BAND_3"),
         (said("LEVEL1_RADIOMETRIC_RESCALING", REFLECTANCE_MULT_BAND_3="0.0"), "REFLECTANCE_MULT_BAND_3 other than 0"),
-        (lambda groups: {"PRODUCT_CONTENTS": groups["PRODUCT_CONTENTS"]}, "is no MTL file of Landsat Level 1"),
+        (lambda groups: {"PRODUCT_CONTENTS": groups["PRODUCT_CONTENTS"]}, "is not a Landsat Level 1 MTL file"),
     ],
 )
 @pytest.mark.parametrize("form", FORMS)
@@ -114,7 +114,7 @@ def test_what_is_missing_is_named(tmp_path: Path, form: str, change: Callable[[G
 )  # fmt: skip
 def test_what_is_no_such_file(tmp_path: Path, content: str) -> None:
     (tmp_path / "a_MTL.json").write_text(content)
-    with pytest.raises(AssetUnreadable, match=r"a_MTL\.json (cannot be read|is no MTL file)"):
+    with pytest.raises(AssetUnreadable, match=r"a_MTL\.json (cannot be read|is not a Landsat Level 1 MTL file)"):
         told(str(tmp_path / "a_MTL.json"), f"{PRODUCT}_B3.TIF")
 
 
