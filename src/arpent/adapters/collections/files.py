@@ -155,7 +155,7 @@ def _check(name: str, file: CollectionFile) -> None:
             known = ", ".join(file.units) or "none"
             raise CollectionFileError(f"{name}: `bands.{band}.units` is {entry.units!r}; [units] has: {known}.")
         if entry.no_data is not None and entry.fallback_no_data is not None:
-            raise CollectionFileError(f"{name}: `bands.{band}` has no_data and fallback_no_data; leave one of them.")
+            raise CollectionFileError(f"{name}: `bands.{band}` has no_data and fallback_no_data; keep one of them.")
         if entry.join and entry.join not in file.joins:
             raise CollectionFileError(f"{name}: `bands.{band}.join` is {entry.join!r}, which is not in [joins].")
         if isinstance(entry.assets, dict) and not entry.assets.keys() <= file.variants.keys():

@@ -67,7 +67,7 @@ class DirectFeatures:
                 count += len(batch)
                 if count > limit:
                     raise FeaturesUnreadable(
-                        f"The file {file.url} holds more than the {limit} features that this server takes "
+                        f"The file {file.url} holds more than the {limit} features that this server accepts "
                         "at once; split it into several requests"
                     )
                 yield batch
@@ -101,9 +101,9 @@ def _faults(file: FeatureFile) -> Iterator[None]:
     except (ArpentError, MemoryError):
         raise
     except Exception as error:
-        log.exception("A file of features broke its reader")
+        log.exception("A file of features made its reader fail")
         fault = environment_fault(error)
-        raise fault or FeaturesUnreadable(sentence(error, f"The file {file.url} breaks its reader")) from error
+        raise fault or FeaturesUnreadable(sentence(error, f"The file {file.url} makes its reader fail")) from error
 
 
 def load_readers(configure: Callable[[], None], load: Callable[[], None], *_used: object) -> None:

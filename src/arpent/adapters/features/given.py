@@ -21,7 +21,7 @@ class GivenFeatures:
     def features(self, file: FeatureFile, most: int | None = None) -> Features:
         """All of them. Raises FeaturesUnreadable if there are more than `most`."""
         if most is not None and len(self.given) > most:
-            raise FeaturesUnreadable(f"There are more than the {most} features that are taken at once")
+            raise FeaturesUnreadable(f"There are more than the {most} features that are accepted at once")
         return self.given
 
     def feature(self, file: FeatureFile, feature: int) -> Features | None:

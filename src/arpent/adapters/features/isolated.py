@@ -105,7 +105,7 @@ class IsolatedFeatures:
         except LimitExceeded as error:
             raise FeaturesUnreadable(f"The file {location.url} cannot be read. {error}") from error
         except CancelledError as error:
-            raise WorldError("The reading of the features was cancelled", transient=True) from error
+            raise WorldError("Reading the features was cancelled", transient=True) from error
         finally:
             call.cancel()
 

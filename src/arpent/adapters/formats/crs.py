@@ -24,7 +24,7 @@ def crs_of_features(text: str | None, what: str, *, local: bool = False) -> CRS:
     if found is not None and local and (found.is_geographic or found.is_projected or found.is_compound):
         return found
     if not text:
-        raise FeaturesUnreadable(f"The CRS of {what} is not told: write it into the file (of a Shapefile, its .prj).")
+        raise FeaturesUnreadable(f"The CRS of {what} is not given: write it into the file (for a Shapefile, its .prj).")
     named = text.split("\n", 1)[0][:120]
     if found is not None and len(text) > NAME_LETTERS:
         named = found.name

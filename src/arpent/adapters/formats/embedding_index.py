@@ -34,7 +34,7 @@ def items_of_index(path: Path, box: Box | None, years: frozenset[int]) -> Iterat
         except (TypeError, ValueError):
             raise InvalidRequest(f"{path}: row {number} has no numbers in {', '.join(COLUMNS[1:])}") from None
         if not all(map(math.isfinite, bounds)):
-            raise InvalidRequest(f"{path}: row {number} has bounds that are no numbers")
+            raise InvalidRequest(f"{path}: row {number} has bounds that are not numbers")
         if (not years or year in years) and (box is None or _meet(bounds, box)):
             yield _item(href, year, bounds, str(row.get("utm_zone") or ""))
 

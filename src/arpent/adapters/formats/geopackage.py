@@ -125,7 +125,7 @@ def only_layer(path: Path, file: FeatureFile = ANY) -> str:
         raise FeaturesUnreadable("The GeoPackage has no feature table (a table with geometries).")
     if len(layers) > 1:
         raise FeaturesUnreadable(
-            f"The GeoPackage has {len(layers)} feature tables ({', '.join(layers)}); leave exactly one."
+            f"The GeoPackage has {len(layers)} feature tables ({', '.join(layers)}); keep exactly one."
         )
     return layers[0]
 
@@ -135,8 +135,8 @@ def _check_log(path: Path) -> None:
     log = path.with_name(f"{path.name}-wal")
     if log.is_file() and log.stat().st_size > _LOG_HEAD:
         raise FeaturesUnreadable(
-            f"The GeoPackage is open in another program, whose changes lie in {log.name} beside it: close it there, in "
-            "QGIS for example, and try again."
+            f"The GeoPackage is open in another program, whose changes are in {log.name} next to it: close it there, "
+            "in QGIS for example, and try again."
         )
 
 

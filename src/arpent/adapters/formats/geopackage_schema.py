@@ -88,11 +88,12 @@ def _check_table(database: sqlite3.Connection, table: str, columns: frozenset[st
     """`columns`: names of the columns that are read, in lower case; None: any, because a view may read them under other
     names."""
     if _is_virtual(text):
-        raise FeaturesUnreadable(f"The table {table!r} is a virtual table, which is not read. {WAY_OUT}")
+        raise FeaturesUnreadable(f"The table {table!r} is a virtual table, which is not supported. {WAY_OUT}")
     for row in database.execute(f"PRAGMA table_xinfo({_quoted(table)})"):
         if row[6] in GENERATED and (columns is None or str(row[1]).lower() in columns):
             raise FeaturesUnreadable(
-                f"The column {row[1]!r} of the table {table!r} is computed (GENERATED), which is not read. {WAY_OUT}"
+                f"The column {row[1]!r} of the table {table!r} is computed (GENERATED), which is not supported. "
+                f"{WAY_OUT}"
             )
 
 
@@ -123,7 +124,7 @@ def _check_view(database: sqlite3.Connection, view: str, kinds: dict[str, tuple[
     if faults:
         raise FeaturesUnreadable(
             f"The feature table {view!r} is a view that {faults[0]}; only views that select rows of one table are "
-            f"read. {WAY_OUT}"
+            f"supported. {WAY_OUT}"
         )
     for table in sorted(tables - {view}):
         if kinds.get(table.lower(), ("table", ""))[0] == "table":

@@ -200,7 +200,7 @@ def break_down(path: Path, file: FeatureFile) -> Iterator[Features]:
 
 
 def test_what_nobody_foresaw_is_the_files_fault(opened: Open) -> None:
-    with pytest.raises(FeaturesUnreadable, match=r"parcels.gpkg breaks its reader \(KeyError\)") as caught:
+    with pytest.raises(FeaturesUnreadable, match=r"parcels.gpkg makes its reader fail \(KeyError\)") as caught:
         opened(break_down).features(FILE)
     assert "secret" not in str(caught.value)
 

@@ -139,7 +139,7 @@ def test_several_tables_are_named(path: Path) -> None:
 @pytest.mark.parametrize("crs", ["EPSG:4258", None])
 def test_an_unsupported_crs_is_named(path: Path, crs: str | None) -> None:
     write(path, [SQUARE], crs=crs, identifier=["a"])
-    with pytest.raises(FeaturesUnreadable, match="EPSG:4258" if crs else "is not told"):
+    with pytest.raises(FeaturesUnreadable, match="EPSG:4258" if crs else "is not given"):
         whole(path)
 
 

@@ -216,7 +216,7 @@ def test_names_of_columns_in_another_encoding_are_called_so(tmp_path: Path) -> N
         for name, content in parts.items():
             odd = content[:32] + b"\x8f\xff" + content[34:] if name.endswith(".dbf") else content
             archive.writestr(name, b"UTF-8" if name.endswith(".cpg") else odd)
-    with pytest.raises(FeaturesUnreadable, match="names of its columns are not of the encoding"):
+    with pytest.raises(FeaturesUnreadable, match="column names are not in the encoding"):
         list(read_file(path, FeatureFile(scheme="s3", bucket="b", key="fields.zip")))
 
 
@@ -322,7 +322,7 @@ def test_a_geojson_sequence_that_is_cut_short_is_called_so(tmp_path: Path, share
     assert sum(len(each.ids) for each in read_file(path, file)) == 60
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(FeaturesUnreadable, match=r"Record \d+ of the GeoJSON sequence is no JSON"):
+    with pytest.raises(FeaturesUnreadable, match=r"Record \d+ of the GeoJSON sequence is not JSON"):
         list(read_file(path, file))
 
 

@@ -28,5 +28,5 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, driver: str, left: 
     assert sum(len(batch) for batch in read_file(path, local(path))) == 20
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * left)])
-    with pytest.raises(FeaturesUnreadable, match=r"no whole XML, from line \d+ on|ERROR parsing kml"):
+    with pytest.raises(FeaturesUnreadable, match=r"not complete XML, from line \d+ on|ERROR parsing kml"):
         list(read_file(path, local(path)))

@@ -27,7 +27,7 @@ MOST_READ_BACK = 4 << 30
 """Of one file that is read back."""
 MOST_MIB = 4096
 """Mebibytes that reading them may take: the files are a client's own, and a few kilobytes may unpack to anything."""
-TOO_MUCH = "The results of an earlier job take too much memory, and are computed anew"
+TOO_MUCH = "The results of an earlier job take too much memory, and are recomputed"
 MOST_UPDATES = 2
 """Jobs whose fingerprints are kept in memory; the one that was used least recently goes first."""
 
@@ -141,7 +141,7 @@ class EarlierTable:
     def _leave_out(self, number: int, error: Exception) -> None:
         """What was in this part is computed anew."""
         self._left_out.add(number)
-        log.warning("Part %s of an earlier job cannot be read, and is computed anew: %s", self._names[number], error)
+        log.warning("Part %s of an earlier job cannot be read, and is recomputed: %s", self._names[number], error)
 
     def _verified(
         self, number: int, request: str, wanted: pa.Array, layout: pa.Schema
@@ -242,7 +242,7 @@ def _check_whole(marks: pa.Table) -> None:
     """Raises ValueError for nulls, and for lists of a feature that differ in length."""
     lists = [pc.list_value_length(column) for column in marks.columns if pa.types.is_list(column.type)]
     if any(column.null_count for column in marks.columns) or not all(each.equals(lists[0]) for each in lists):
-        raise ValueError("its fingerprints are not whole")
+        raise ValueError("its fingerprints are incomplete")
 
 
 def _check_layout(rows: pa.Table, layout: pa.Schema) -> None:

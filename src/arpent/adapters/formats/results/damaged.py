@@ -30,13 +30,11 @@ def results_file(key: str) -> Iterator[None]:
         raise
     except DAMAGED as error:
         log.warning("%s is not as arpent writes it: %s: %s", key, type(error).__name__, error)
-        raise InvalidRequest(
-            f"{key!r:.300} is damaged, or something else has been written in its place: run the request again"
-        ) from error
+        raise InvalidRequest(f"{key!r:.300} is damaged, or has been overwritten: run the request again") from error
 
 
 def check_columns(found: pa.Schema, kinds: Mapping[str, pa.DataType | None]) -> None:
     """Raises ValueError unless these columns are there, and of these kinds (None: any)."""
     here = {name: found.field(name).type for name in found.names}
     if wrong := [name for name, kind in kinds.items() if name not in here or kind not in (None, here[name])]:
-        raise ValueError(f"its columns {', '.join(wrong)} are missing or of another type")
+        raise ValueError(f"its columns {', '.join(wrong)} are missing or have another type")

@@ -49,7 +49,7 @@ def check_crs(names: Iterable[str], found: CRS) -> None:
         crs = crs_of_text(name)
         if crs is None or not crs.equals(found, ignore_axis_order=True):
             raise FeaturesUnreadable(
-                f"The `crs` {name!r:.100} of the GeoJSON file is unknown, not the only one, or no object. {WAY_OUT}"
+                f"The `crs` {name!r:.100} of the GeoJSON file is unknown, not the only one, or not an object. {WAY_OUT}"
             )
 
 

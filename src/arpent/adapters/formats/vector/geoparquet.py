@@ -31,7 +31,7 @@ def open_geoparquet(path: Path, file: FeatureFile) -> Iterator[OpenFile]:
             if twice := sorted(
                 {each for each in there if there.count(each) > 1} if len(set(there)) < len(there) else ()
             ):
-                raise FeaturesUnreadable(f"{NAME} has two columns {twice[0]!r:.80}; leave one.")
+                raise FeaturesUnreadable(f"{NAME} has two columns {twice[0]!r:.80}; keep one.")
             name, crs, covering = _about(parquet, there)
             kind = parquet.schema_arrow.field(name).type
             if not any(is_kind(kind) for is_kind in TEXTS):

@@ -48,7 +48,7 @@ def check_content(path: Path, ending: str) -> None:
     if ending == ".geojson":
         start = start.removeprefix(MARK).lstrip(BLANKS)
     if not start.startswith(signature):
-        raise FeaturesUnreadable(f"The file is no {NAMES[ending]}, although its name ends in {ending}.")
+        raise FeaturesUnreadable(f"The file is not a {NAMES[ending]}, although its name ends in {ending}.")
 
 
 @contextmanager
@@ -95,13 +95,13 @@ def open_ogr(
             )
     except UnicodeDecodeError as error:
         raise FeaturesUnreadable(
-            f"{name} is damaged, or the names of its columns are not of the encoding that it tells"
+            f"{name} is damaged, or its column names are not in the encoding that it states"
         ) from error
     except UnboundLocalError as error:  # pyogrio stumbles over a CRS that GDAL cannot write down
-        raise FeaturesUnreadable(f"{name} has a CRS that cannot be read; write it again, with its .prj") from error
+        raise FeaturesUnreadable(f"{name} has a CRS that cannot be read; write it again with its .prj") from error
     except READ_ERRORS as error:
         raise FeaturesUnreadable(
-            f"{name} is damaged, or of a format that is not read: {_shortened(error, path)}"
+            f"{name} is damaged, or its format is not supported: {_shortened(error, path)}"
         ) from error
 
 
@@ -114,7 +114,7 @@ def _whole(batches: Iterable[pa.RecordBatch], told: int, name: str) -> Iterator[
         yield batch
     if count < told:
         raise FeaturesUnreadable(
-            f"{name} is cut short: it has {count} of the {told} features that its header tells; upload it again"
+            f"{name} is cut short: it has {count} of the {told} features that its header states; upload it again"
         )
 
 
@@ -123,7 +123,7 @@ def _only_layer(source: str, name: str) -> str:
     if not layers:
         raise FeaturesUnreadable(f"{name} has no layer with geometries.")
     if len(layers) > 1:
-        raise FeaturesUnreadable(f"{name} has {len(layers)} layers ({', '.join(layers[:20])}); leave exactly one.")
+        raise FeaturesUnreadable(f"{name} has {len(layers)} layers ({', '.join(layers[:20])}); keep exactly one.")
     return layers[0]
 
 

@@ -31,7 +31,7 @@ def check_shapefile(shape: Path) -> None:
     features. Records that .dbf marks as deleted are none of ours, and there may be no .dbf."""
     index, table = _part(shape, ".shx"), _part(shape, ".dbf")
     if index is None:
-        raise FeaturesUnreadable("The Shapefile has no .shx beside its .shp; write or upload all parts of it.")
+        raise FeaturesUnreadable("The Shapefile has no .shx next to its .shp; write or upload all parts of it.")
     entries = _entries(index)
     end = _end(shape, int(entries["offset"].max(initial=0)) * 2)
     if _number_at(shape, end) == len(entries) + 1:
@@ -51,7 +51,7 @@ def check_sequence(path: Path) -> None:
             json.loads(record.decode("utf-8-sig", "replace"), parse_int=json_whole)
         except (ValueError, RecursionError):
             raise FeaturesUnreadable(
-                f"Record {number} of the GeoJSON sequence is no JSON: mend it; if it is the last, the file is cut short"
+                f"Record {number} of the GeoJSON sequence is not JSON: fix it; if it is the last, the file is cut short"
             ) from None
 
 
@@ -79,7 +79,7 @@ def check_xml(path: Path) -> None:
         except (ExpatError, ValueError, LookupError) as error:
             if isinstance(error, ExpatError) and error.code != UNKNOWN_ENCODING:
                 raise FeaturesUnreadable(
-                    f"The file is no whole XML, from line {error.lineno} on: upload it again if it was cut short"
+                    f"The file is not complete XML, from line {error.lineno} on: upload it again if it was cut short"
                 ) from None
 
 
