@@ -91,7 +91,7 @@ def check(place: Place, job_id: str, failed: Job, pattern: str, whole: dict[str,
 def test_workers_that_cannot_start(place: Place, whole: dict[str, bytes]) -> None:
     job_id = place.create()
     failed = place.run(job_id, ProcessExecutor(1, CANNOT_BEGIN))
-    check(place, job_id, failed, "Worker processes end while they start", whole)
+    check(place, job_id, failed, "Worker processes end while starting", whole)
 
 
 @pytest.fixture

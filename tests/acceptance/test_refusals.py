@@ -99,7 +99,7 @@ def test_to_look_makes_no_database(command: str, place: Path) -> None:
 @pytest.mark.parametrize("command", READING)
 @pytest.mark.parametrize(
     ("revision", "words"),
-    [("none", ["holds no tables of arpent"]), ("0003", ["older version (0003)", "arpent migrate"]), (None, [])],
+    [("none", ["has no arpent tables"]), ("0003", ["older version (0003)", "arpent migrate"]), (None, [])],
 )
 def test_to_look_changes_no_database(command: str, revision: str | None, words: list[str], place: Path) -> None:
     """One without tables, an older one, and one that is as it should be: no byte, no journal, not even a key."""

@@ -70,7 +70,7 @@ def test_who_listens_in_learns_nothing(workers: Cluster, papers: Papers, tmp_pat
 
 
 def test_strangers_stay_outside(workers: Cluster, strangers: Papers, tmp_path: Path) -> None:
-    with config.set(strangers.client), pytest.raises(WorldError, match="is it one with TLS") as caught:
+    with config.set(strangers.client), pytest.raises(WorldError, match="does it use TLS") as caught:
         DaskExecutor(workers.address)
     assert caught.value.transient, "the operator may still put that right"
     plain = workers.address.replace("tls", "tcp")

@@ -112,7 +112,7 @@ def check_target(path: Path | None, option: str) -> None:
     if path.is_dir():
         raise InvalidRequest(f"{option} {path} is a folder; name a file in it")
     if not path.absolute().parent.is_dir():
-        raise InvalidRequest(f"{option} {path}: there is no folder {path.absolute().parent}; make it")
+        raise InvalidRequest(f"{option} {path}: there is no folder {path.absolute().parent}; create it")
     if path.exists() and not os.access(path, os.W_OK):
         raise InvalidRequest(f"{option} {path}: it may not be written by this user")
     folder = Path(os.path.realpath(path)).parent  # where a new file replaces the old one

@@ -336,7 +336,7 @@ def rotate_keys(
         shown = {"renewed": done.renewed, "unreadable": done.unreadable, "databaseKey": done.has_stored_key}
         typer.echo(json.dumps(shown))
     else:
-        typer.echo(f"{done.renewed} requests are encrypted anew, and {len(done.unreadable)} cannot be opened.")
+        typer.echo(f"{done.renewed} requests are re-encrypted, and {len(done.unreadable)} cannot be opened.")
         if done.has_stored_key:
             again = "something may still need it; restart servers and runners with ARPENT_SECRET_KEY, and rotate again"
             why = again if forget else "see --forget-database-key"

@@ -119,7 +119,7 @@ def check_url(url: str) -> tuple[str, str, int]:
     except ValueError:
         raise EgressRefused("its address cannot be read") from None
     if parts.scheme not in PORTS:
-        raise EgressRefused(f"'{parts.scheme[:20]}' is not a kind of address that is read; use https")
+        raise EgressRefused(f"'{parts.scheme[:20]}' addresses are not supported; use https")
     if _ODD.search("/".join(url.split("/", 3)[:3])):
         raise EgressRefused("its host is written with spaces, backslashes or control characters")
     if "@" in parts.netloc:
@@ -188,8 +188,8 @@ def _of_entry(entry: str) -> tuple[str, int | None]:
     except ValueError:
         parts = urlsplit(f"//{entry}")
     if parts.path or parts.query or "@" in entry:
-        raise ValueError("this is no host")
+        raise ValueError("this is not a host")
     host = plain_host(parts.hostname or "")
     if ":" not in host and not _HOST.fullmatch(host):
-        raise ValueError("this is no host")
+        raise ValueError("this is not a host")
     return host, parts.port

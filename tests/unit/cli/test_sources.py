@@ -93,7 +93,7 @@ def test_what_a_host_lacks(change: dict[str, str], expected: dict[str, str], wor
         ({"region": "other"}, "region"),
         ({"access_key": "env:SECRET"}, "the store refuses (InvalidAccessKeyId)"),
         ({"secret_key": "file:/not/there"}, "set the file /not/there"),
-        ({"profile": "nobody", "access_key": None, "secret_key": None}, "profile nobody, which no file of AWS has"),
+        ({"profile": "nobody", "access_key": None, "secret_key": None}, "profile nobody, which no AWS file has"),
     ],
 )
 def test_what_a_bucket_lacks(change: dict[str, Any], words: str, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:

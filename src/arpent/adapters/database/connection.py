@@ -127,7 +127,7 @@ def _tighten(file: Path) -> None:
         if not mode & OTHERS:
             return
         file.chmod(mode & ~OTHERS)
-        log.warning("%s could be read or written by others (%o); now its owner's alone", file, mode)
+        log.warning("%s could be read or written by others (%o); now only by its owner", file, mode)
     except FileNotFoundError:
         return
     except OSError:
@@ -144,7 +144,7 @@ def _file_fault(path: Path, reader: bool) -> str | None:
     if reader:
         return "where there is no database: `arpent serve` creates one"
     if not folder.is_dir():
-        return f"but there is no folder {folder}: make it"
+        return f"but there is no folder {folder}: create it"
     return None if os.access(folder, os.W_OK) else f"but this user may not write to {folder}"
 
 

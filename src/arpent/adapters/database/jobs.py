@@ -152,7 +152,7 @@ class SqlJobStore:
         found = json.loads(row.estimate)
         hints = tuple(found.pop(HINTS, ()))
         if not (_are(found.values(), int, float) and _are(hints, str)):
-            raise TypeError("its estimate is of another form")
+            raise TypeError("its estimate has an unknown form")
         return Job(
             id=row.id,
             owner=row.owner,

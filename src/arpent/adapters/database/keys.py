@@ -72,7 +72,7 @@ def unseal(cipher: MultiFernet | None, stored: bytes) -> str:
         pass
     raise WorldError(
         "Stored requests cannot be read: set ARPENT_SECRET_KEY to the key they were stored with, or add that key after "
-        "the present one, with a comma between them"
+        "the present one, separated by a comma"
     )
 
 
@@ -85,8 +85,8 @@ def check_opens(engine: Engine, cipher: MultiFernet, now: datetime) -> None:
         stored = connection.scalars(in_work).all()
     if stored and not any(_opens(cipher, bytes(body)) for body in stored):
         raise InvalidSetting(
-            "ARPENT_SECRET_KEY opens none of the requests that other runners of this database work on now: set it to "
-            "their key, or add that key after the present one, with a comma between them. If none of them runs any "
+            "ARPENT_SECRET_KEY decrypts none of the requests that other runners of this database work on: set it to "
+            "their key, or add that key after the present one, separated by a comma. If none of them runs any "
             "more and their key is lost, start again after ARPENT_POLICY__LEASE_SECONDS"
         )
 

@@ -42,7 +42,7 @@ def check_schema(engine: Engine) -> str:
         return revision
     where = f"ARPENT_DATABASE_URL names {engine.url.render_as_string()}, which"
     if revision is None:
-        raise InvalidSetting(f"{where} holds no tables of arpent: `arpent serve` or `arpent migrate` creates them")
+        raise InvalidSetting(f"{where} has no arpent tables: `arpent serve` or `arpent migrate` creates them")
     raise InvalidSetting(f"{where} has the tables of an older version ({revision}) than {newest}: run `arpent migrate`")
 
 
@@ -61,5 +61,5 @@ def _revision(connection: Connection, config: Config) -> str | None:
         return revision
     raise InvalidSetting(
         f"ARPENT_DATABASE_URL names {connection.engine.url.render_as_string()}, which a newer version of arpent made "
-        f"(revision {revision}, this one knows {max(known)}): install that version here, too"
+        f"(revision {revision}, this one knows {max(known)}): install that version here too"
     )

@@ -276,7 +276,7 @@ def _service_account(text: str) -> str:
     arpent connect to any server. Raises ValueError, also as binascii.Error or UnicodeDecodeError."""
     fields = json.loads(base64.b64decode(text, validate=True).decode("utf-8"))
     if not isinstance(fields, dict) or account_fault(fields):
-        raise ValueError("this is no service account")
+        raise ValueError("this is not a service account")
     return json.dumps({name: fields[name] for name in ACCOUNT if name in fields})
 
 

@@ -87,7 +87,7 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
         ),
         (
             said.code == "keys",
-            StorageDenied(f"{what}: the request has no keys, and neither has this machine (AWS_ACCESS_KEY_ID …)."),
+            StorageDenied(f"{what}: neither the request nor this machine has keys (AWS_ACCESS_KEY_ID …)."),
         ),
         (status == 400 and not said.denied, NameRefused(f"{what}: the store refuses ({answer}).")),
         (

@@ -94,9 +94,9 @@ def _moved(before: str, now: str, key: str) -> str:
     elif key.startswith(above := _above(before)):
         folder, name = _above(now) if now else "../", key.removeprefix(above)
     else:
-        raise ValueError(f"{key!r:.200} is not beside the job's folder {before!r:.200}")
+        raise ValueError(f"{key!r:.200} is not next to the job's folder {before!r:.200}")
     if {".", ".."} & set(name.split("/")):
-        raise ValueError(f"{key!r:.200} is no key")
+        raise ValueError(f"{key!r:.200} is not a key")
     return folder + name
 
 

@@ -151,7 +151,7 @@ class FolderObjects:
         parts = location.key.rstrip("/").split("/")
         if "\0" in location.key or any(part in ("", ".", "..") for part in parts):
             raise NameRefused(
-                f"Cannot {action} {location.url}: a key in a folder of buckets has no empty part, no '.' and no '..'."
+                f"Cannot {action} {location.url}: a key in a folder of buckets cannot have an empty part, '.' or '..'."
             )
         if parts[-1].startswith(PARTIAL):
             raise NameRefused(f"Cannot {action} {location.url}: names of unfinished files begin with {PARTIAL!r}.")
@@ -243,5 +243,5 @@ def _in_words(error: OSError, location: Location, action: str, root: Path) -> Wo
         return StorageUnavailable(full, transient=True)
     why = os.strerror(error.errno or errno.EIO)
     if error.errno == errno.ENOENT:  # folders are made, so it is missing no longer than the bucket was
-        why = f"a folder of bucket {location.bucket!r} was away for a moment"
+        why = f"a folder of bucket {location.bucket!r} was unavailable for a moment"
     return StorageUnavailable(f"{what}: {why}.", transient=True)

@@ -55,7 +55,7 @@ class Standstill:
         longest = self._look()
         if longest > self._seconds:
             raise WorkLost(
-                f"The process that did the work stood still for {longest:.0f} s: others may have done it meanwhile"
+                f"The process that did the work was suspended for {longest:.0f} s: others may have done it meanwhile"
             )
 
     def _watch(self) -> None:

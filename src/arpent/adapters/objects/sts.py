@@ -104,7 +104,7 @@ class AssumedRole:
             # A redirect would take keys, signature and token to an address that the operator has not named.
             with within(WHOLE_SECONDS) as deadline, session(Retry(0), TIMEOUT, most_bytes=MOST_KEY_BYTES) as talk:
                 answer = talk.post(f"{self.endpoint.rstrip('/')}/", data=form, headers=headers, allow_redirects=False)
-            cut_off = "no whole answer in time" if deadline.passed else ""
+            cut_off = "no complete answer in time" if deadline.passed else ""
         except requests.RequestException as error:
             cut_off = type(error).__name__
         if cut_off:

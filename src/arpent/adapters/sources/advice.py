@@ -27,7 +27,7 @@ def _of_bucket(source: ArchiveSource | None, bucket: str, answer: str) -> Rows:
     whose = f"the source {source.name}" if source else f"a source for s3://{bucket}"
     given = source or ArchiveSource()
     keyed = bool(given.access_key or given.profile or given.s3_credentials_url)
-    pays = "" if given.requester_pays else f"; if who reads it pays, set `requester_pays` of {whose}"
+    pays = "" if given.requester_pays else f"; if its readers pay, set `requester_pays` of {whose}"
     return (
         (
             answer == "region",
@@ -35,7 +35,7 @@ def _of_bucket(source: ArchiveSource | None, bucket: str, answer: str) -> Rows:
         ),
         (
             answer == "keys",
-            "no keys are set for it, and this machine has none (AWS_ACCESS_KEY_ID …); if the bucket is open, set "
+            "no keys are set for it, and this machine has none (AWS_ACCESS_KEY_ID …); if the bucket is public, set "
             f"`unsigned` of {whose}",
         ),
         (answer in _EXPIRED, f"the keys of {whose} have expired: renew them"),
@@ -47,7 +47,7 @@ def _of_bucket(source: ArchiveSource | None, bucket: str, answer: str) -> Rows:
         ),
         (
             answer in _DENIED and bool(given.unsigned),
-            f"the bucket is not open to everybody: give {whose} keys in place of `unsigned`",
+            f"the bucket is not public: give {whose} keys instead of `unsigned`",
         ),
         (
             answer in _DENIED,
@@ -60,7 +60,7 @@ def _of_host(host: str, answer: str) -> Rows:
     return (
         (
             host.endswith(BLOBS) and answer in ("401", "403", "404", "409"),
-            "its container may want a signature: set [sources.planetary-computer] if it is of Planetary Computer",
+            "its container may need a signature: set [sources.planetary-computer] if it is Planetary Computer's",
         ),
         (
             answer in ("401", "403", "login"),

@@ -105,7 +105,7 @@ def _profile(source: ArchiveSource) -> dict[str, str]:
                 known = True
                 found |= dict(parser.items(name))
     if not known:
-        raise AccessFailed(f"its source {source.name} names profile {source.profile}, which no file of AWS has")
+        raise AccessFailed(f"its source {source.name} names profile {source.profile}, which no AWS file has")
     return found
 
 
@@ -121,7 +121,7 @@ def _of_earthdata(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKe
         try:
             answered = provider()
         except JSONDecodeError:
-            raise AccessFailed(f"keys of source {source.name} cannot be had from {host}: it shows a page to log in; "
+            raise AccessFailed(f"keys of source {source.name} cannot be obtained from {host}: it returns a login page; "
                                f"check {missing(source)}") from None  # fmt: skip
         for name in ("access_key_id", "secret_access_key", "token"):
             key_in(answered, name)
@@ -132,7 +132,7 @@ def _of_earthdata(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKe
 
 def _checked(source: ArchiveSource, access: str, secret: str, token: str | None) -> Keys:
     if not (ACCESS_KEY.fits(access) and SECRET_KEY.fits(secret) and (token is None or token.isascii())):
-        raise AccessFailed(f"its source {source.name} has keys with spaces, line ends or other odd characters")
+        raise AccessFailed(f"its source {source.name} has keys with spaces, line breaks or other unusual characters")
     # The store's client asks again only for keys that end.
     again = datetime.now(UTC) + timedelta(seconds=REREAD_SECONDS)
     return {"access_key_id": access, "secret_access_key": secret, "token": token, "expires_at": again}

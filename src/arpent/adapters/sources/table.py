@@ -55,6 +55,6 @@ def source_table(given: Mapping[str, ArchiveSource], catalogs: Iterable[str]) ->
         if found[key].match is None:
             raise InvalidSetting(
                 f"`sources.{key}` has no `match`: set it to the host or bucket that it is for, such as "
-                f'"https://host" or "s3://bucket"; or call it after an entry of a preset ({", ".join(sorted(homes))})'
+                f'"https://host" or "s3://bucket"; or name it after an entry of a preset ({", ".join(sorted(homes))})'
             )
     return SourceTable(tuple(found.values()))

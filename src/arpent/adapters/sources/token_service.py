@@ -51,12 +51,12 @@ def asking(what: str, url: str, policy: EgressPolicy | None, *, redirects: bool 
     made = session(retry, TIMEOUT, policy, most_bytes=MOST_KEY_BYTES)
     made.max_redirects = HOPS if redirects else 0
     host = urlsplit(url).netloc
-    lead = f"{what} cannot be had from {host}"
+    lead = f"{what} cannot be obtained from {host}"
     try:
         with made, within(SECONDS):
             yield made
     except requests.TooManyRedirects:
-        raise AccessFailed(f"{lead}: it leads elsewhere, and keys do not follow") from None
+        raise AccessFailed(f"{lead}: it redirects elsewhere, and keys are not sent there") from None
     except requests.HTTPError as error:
         raise _refusal(lead, 0 if error.response is None else error.response.status_code) from None
     except requests.JSONDecodeError:

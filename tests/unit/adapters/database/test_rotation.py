@@ -154,7 +154,7 @@ def test_who_opens_nothing_that_others_work_on_does_not_start(engine: Engine, pa
         work.finish(lease, None)
         lease = work.claim(now(), 60)
         assert lease is not None
-    with pytest.raises(InvalidSetting, match="ARPENT_SECRET_KEY opens none"):
+    with pytest.raises(InvalidSetting, match="ARPENT_SECRET_KEY decrypts none"):
         check_keys(wrong, engine)
     check_keys(right, engine)
     check_keys(Settings(secret_key=(SecretStr(NEW.decode()), SecretStr(OLD.decode()))), engine)

@@ -44,7 +44,7 @@ def test_a_standstill_is_remembered() -> None:
     still.check()
     clocks.pass_by(ALLOWED + 1)
     for _ in range(2):
-        with pytest.raises(WorkLost, match="stood still for 31 s"):
+        with pytest.raises(WorkLost, match="was suspended for 31 s"):
             still.check()
 
 
@@ -124,7 +124,7 @@ def test_a_process_that_was_stopped_notices_it() -> None:
         time.sleep(0.3)  # its thread looks at the clock, and what it saw is not forgotten
         process.stdin.write("\n")
         process.stdin.flush()
-        assert "stood still" in process.stdout.readline()
+        assert "was suspended" in process.stdout.readline()
 
 
 def test_the_error_reaches_a_runner() -> None:

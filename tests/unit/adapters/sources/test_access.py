@@ -218,7 +218,7 @@ def test_a_service_of_keys_that_is_away_ends_in_a_sentence(
     at = opened()
     entry, at.wants, href = kinds(at)[kind]
     at.token_faults = [(503, {})] * 50
-    with pytest.raises(AssetUnreadable, match=r"cannot be had from 127.0.0.1:.* HTTP 503") as caught:
+    with pytest.raises(AssetUnreadable, match=r"cannot be obtained from 127.0.0.1:.* HTTP 503") as caught:
         read(access(mine=entry), href)
     assert caught.value.transient
     assert len(at.token_faults) == 48, "who waited for the same key did not ask again"
@@ -231,13 +231,13 @@ def test_a_service_of_keys_that_is_away_ends_in_a_sentence(
         ("bearer", {"token": "file:/not/there"}, "set the file /not/there"),
         ("bearer", {"token": "env:SECRET"}, "login of source mine is refused"),
         ("oidc", {"client_secret": "env:SECRET"}, "it refuses the user, the token or the secret"),
-        ("oidc", {"token_url": "{url}/sas/a/b"}, "it answers with something else"),
+        ("oidc", {"token_url": "{url}/sas/a/b"}, "its answer cannot be used"),
         ("basic", {"password": "env:SECRET"}, "login of source mine is refused"),
         ("basic", {"password": "env:NOT_SET"}, "the variable NOT_SET"),
         ("keys", {"secret_key": "env:NOT_SET"}, "set the variable NOT_SET"),
         ("keys", {"access_key": "env:SECRET"}, "the keys of the source mine are wrong"),
         ("keys", {"region": "eu-west-1"}, "the bucket is not in eu-west-1: set `region`"),
-        ("profile", {"profile": "other"}, "profile other, which no file of AWS has"),
+        ("profile", {"profile": "other"}, "profile other, which no AWS file has"),
         ("earthdata", {"token": "env:SECRET"}, "it refuses the user, the token or the secret"),
         ("earthdata", {"token": "env:NOT_SET"}, "cannot log in at 127.0.0.1: set the variable NOT_SET"),
         ("signature", {"sas_url": "{url}/nowhere"}, ""),
@@ -262,7 +262,7 @@ def test_who_does_not_pay_is_told(opened: Opened) -> None:
 def test_a_closed_bucket_that_is_called_open(opened: Opened) -> None:
     at = opened(wants="keys")
     entry = {"match": "s3://bucket", "endpoint": at.url, "region": "us-east-1", "unsigned": True}
-    assert "not open to everybody" in refused(access(mine=entry), "s3://bucket/image.tif")
+    assert "is not public" in refused(access(mine=entry), "s3://bucket/image.tif")
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_who_asks_for_keys_is_not_led_elsewhere(opened: Opened) -> None:
     at.answer = lambda *_: (307, {"location": f"{other.url}/oidc/token"}, b"")  # type: ignore[method-assign]
     for kind in ("oidc", "signature"):
         entry, _, href = kinds(at)[kind]
-        assert "keys do not follow" in refused(access(mine=entry), href)
+        assert "keys are not sent there" in refused(access(mine=entry), href)
     assert other.asked == []
 
 

@@ -85,7 +85,7 @@ def test_keys_that_end_are_got_anew(at: Archive, tmp_path: Path, monkeypatch: py
         ({"access_key": "env:NOT_SET", "secret_key": "env:SECRET"}, "source mine lacks keys: set the variable NOT_SET"),
         ({**KEYS, "region": "other"}, r"another region.*the bucket is not in other: set `region` of the source mine"),
         ({"access_key": "env:EARTH", "secret_key": "env:SECRET"}, "the keys of the source mine are wrong"),
-        ({"unsigned": True}, "the bucket is not open to everybody"),
+        ({"unsigned": True}, "the bucket is not public"),
     ],
 )
 def test_what_is_missing_is_said(given: dict[str, Any], words: str, at: Archive) -> None:
@@ -99,7 +99,7 @@ def test_a_service_of_keys_that_is_away_may_come_back(at: Archive, monkeypatch: 
     monkeypatch.setattr("arpent.adapters.sources.token_service.RETRIES", 0)
     at.token_faults = [(503, {})]
     objects = store(at, s3_credentials_url=f"{at.url}/s3credentials", **ENDING)
-    with pytest.raises(StorageUnavailable, match="keys of source mine cannot be had") as caught:
+    with pytest.raises(StorageUnavailable, match="keys of source mine cannot be obtained") as caught:
         objects.write(PLACE, b"x")
     assert caught.value.transient
     monkeypatch.setattr(renewal, "PAUSE_SECONDS", 0.0)

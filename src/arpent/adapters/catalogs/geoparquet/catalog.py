@@ -329,7 +329,8 @@ class GeoParquetCatalog:
         except PermissionError as error:
             raise CatalogUnavailable(f"{name} may not be read{self._advice(error)}.") from error
         except NoRanges as error:
-            raise CatalogUnavailable(f"{name} cannot be read in parts: its server has no range requests.") from error
+            told = f"{name} cannot be read in parts: its server does not support range requests."
+            raise CatalogUnavailable(told) from error
         except NoAnswer as error:
             raise CatalogUnavailable(f"{name} does not answer ({error}).", transient=error.passing) from error
         except pa.ArrowException as error:

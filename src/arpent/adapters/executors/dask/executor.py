@@ -184,7 +184,7 @@ class DaskExecutor:
         try:
             return Client(self._address, timeout=CONNECT_SECONDS, set_as_default=False, direct_to_workers=False)
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-            hint = f" (is it one with TLS, and do {TLS_SETTINGS} fit?)" if self._address.startswith("tls:") else ""
+            hint = f" (does it use TLS, and do {TLS_SETTINGS} match?)" if self._address.startswith("tls:") else ""
             raise WorldError(f"No Dask scheduler answers at {self._address}{hint}", transient=True) from error
 
 

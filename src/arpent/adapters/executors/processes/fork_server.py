@@ -25,8 +25,8 @@ PATIENCE_SECONDS, LOADING_SECONDS = 60.0, 600.0
 """Seconds to wait for an answer of a server before it is given up, and where it has to load something first."""
 END_SECONDS = 5.0
 """Seconds that a server may take to end."""
-GONE = "the process that workers are forks of was killed; the kernel's log may tell by whom"
-SLOW = "the process that workers are forks of did not answer within %g s: this machine or its disk is overloaded"
+GONE = "the process that workers are forked from was killed; the kernel's log may say why"
+SLOW = "the process that workers are forked from did not answer within %g s: this machine or its disk is overloaded"
 UNKNOWN = 256
 """In place of an exit code: the server that would know it is gone."""
 Load = Callable[[], None]

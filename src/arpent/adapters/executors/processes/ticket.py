@@ -57,7 +57,7 @@ class ProcessTicket(Generic[Answer]):
     def check_held(self) -> None:
         """Raises WorkLost if the work is no longer that of who gave it."""
         if time.monotonic() > self._held_until:
-            raise WorkLost("The lease could not be renewed: others may do the work by now")
+            raise WorkLost("The lease could not be renewed: others may be doing the work by now")
 
     def parcel(self) -> bytes:
         """The pickled work. Raises what pickle raises."""

@@ -101,13 +101,13 @@ class Worker:
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             return _cause(self._process.wait(KILL_SECONDS))
-        return "not even of SIGKILL"
+        return "SIGKILL did not end it"
 
 
 def _cause(code: int) -> str:
     """An exit code in words: a negative number is a signal."""
     if code == UNKNOWN:
-        return "of an unknown cause"
+        return "for an unknown reason"
     try:
         return signal.Signals(-code).name
     except ValueError:

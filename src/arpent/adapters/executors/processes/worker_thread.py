@@ -110,7 +110,7 @@ class WorkerThread(Thread):
         """Check time, progress and memory of the running call. Raises LimitExceeded or WorkerDied."""
         limits = self._limits
         if limits.still_seconds is not None and worker.still > limits.still_seconds:
-            still = f"it did nothing new for {limits.still_seconds:g} s, which ARPENT_POLICY__STALL_SECONDS can change"
+            still = f"it made no progress for {limits.still_seconds:g} s, which ARPENT_POLICY__STALL_SECONDS can change"
             raise WorkerDied(f"A worker process hung: {still}")
         seconds = limits.seconds if seconds is None else seconds
         if seconds is not None and time.monotonic() - began > seconds:
@@ -148,7 +148,7 @@ class WorkerThread(Thread):
                 raise EnvironmentFault(f"No worker process can be started: {error}") from error
             else:
                 return self._worker
-        raise EnvironmentFault(f"Worker processes end while they start ({cause}); the server's log has the details")
+        raise EnvironmentFault(f"Worker processes end while starting ({cause}); the server's log has the details")
 
     def _reap(self) -> str:
         worker, self._worker = self._worker, None

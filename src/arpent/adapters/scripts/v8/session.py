@@ -104,7 +104,7 @@ class V8Session:
         }
         counts = self._ask("updateOutput", question)
         if not isinstance(counts, dict):
-            raise ScriptExecutionError("updateOutput set no numbers of bands")
+            raise ScriptExecutionError("updateOutput did not set numbers of bands")
         self._current = counted(self._evalscript, counts)
         return self._current
 

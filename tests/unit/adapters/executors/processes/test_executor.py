@@ -261,7 +261,7 @@ def test_work_that_hangs_is_ended_and_work_that_goes_on_is_not() -> None:
     executor = ProcessExecutor(2, limits=CallLimits(still_seconds=3.0))
     try:
         busy, hung = executor.submit(go_on, lease(0)), executor.submit(hang, lease(1))
-        with pytest.raises(WorkerDied, match="hung: it did nothing new for 3 s, which ARPENT_POLICY__STALL_SECONDS"):
+        with pytest.raises(WorkerDied, match="hung: it made no progress for 3 s, which ARPENT_POLICY__STALL_SECONDS"):
             wait_for(hung)
         assert wait_for(busy).done == 1
         assert wait_for(executor.submit(count, lease(2))).done == 3, "with another worker"
@@ -286,7 +286,7 @@ def test_the_death_of_idle_workers_is_survived() -> None:
 def test_workers_that_cannot_begin_are_not_charged_to_the_work() -> None:
     executor = ProcessExecutor(1, prepare_badly)
     try:
-        with pytest.raises(WorldError, match=r"while they start \(exit code 3\)") as caught:
+        with pytest.raises(WorldError, match=r"while starting \(exit code 3\)") as caught:
             wait_for(executor.submit(count, lease()))
         assert caught.value.transient
         assert not isinstance(caught.value, WorkerDied)
@@ -357,7 +357,7 @@ def test_whenever_workers_are_killed_every_ticket_ends() -> None:
         ends.update(ended(ticket) for ticket in waiting)
     finally:
         executor.close()
-    # Four kills in a row may meet one thread's workers while they start: then it says that none can be started.
+    # Four kills in a row may meet one thread's workers while starting: then it says that none can be started.
     assert ends.keys() <= {"3", "WorkerDied", "EnvironmentFault"}, ends
     assert ends["EnvironmentFault"] <= killed // 4, ends
 
@@ -437,7 +437,7 @@ def test_the_death_of_a_worker_without_fork_server_is_noticed() -> None:
         while not running.begun():
             time.sleep(0.01)
         kill_servers()
-        with pytest.raises(WorkerDied, match="of an unknown cause"):
+        with pytest.raises(WorkerDied, match="for an unknown reason"):
             wait_for(running)
         assert wait_for(executor.submit(count, lease())).done == 3
     finally:
@@ -575,7 +575,7 @@ def test_what_fails_in_a_worker_goes_on_with_no_code_of_its_program(tmp_path: Pa
     )
     first, second = done.stdout.splitlines()
     assert first == "goes on"
-    assert "while they start (exit code 1)" in second
+    assert "while starting (exit code 1)" in second
     assert "ValueError" in done.stderr
 
 

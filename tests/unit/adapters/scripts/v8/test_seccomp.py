@@ -203,7 +203,7 @@ def test_a_process_of_32_bits_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     monkeypatch.setattr(sys, "maxsize", (1 << 31) - 1)
-    assert "this Python has 32" in str(v8_seccomp.obstacle())
+    assert "this Python is 32-bit" in str(v8_seccomp.obstacle())
 
 
 @filtered
