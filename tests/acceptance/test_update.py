@@ -315,7 +315,7 @@ def test_the_command_and_the_function(weeks: Path, tmp_path: Path) -> None:
     (tmp_path / "other.parquet").write_bytes(b"PAR1 is no table")
     pq.write_table(pa.table({"a": [1]}), tmp_path / "foreign.parquet")
     for name, word in (
-        ("other.parquet", "no Parquet file"),
+        ("other.parquet", "not a Parquet file"),
         ("foreign.parquet", "did not write it"),
         ("a.csv", "long"),
     ):

@@ -89,7 +89,7 @@ class Client:
     def _new_token(self) -> str:
         answer = self._ask("POST", f"{self._url}/oauth/token", data=self._who)
         if answer.status_code >= 400:
-            raise ArpentError(f"The server gives no token: {_words(answer)}")
+            raise ArpentError(f"The server issues no token: {_words(answer)}")
         self._token = str(answer.json()["access_token"])
         return self._token
 
@@ -114,7 +114,7 @@ class RemoteJob:
     def act(self, action: str) -> None:
         """Carry out an action: analyse, start or stop. Raises InvalidRequest for any other."""
         if action not in ("analyse", "start", "stop"):
-            raise InvalidRequest(f"{action!r:.40} is no action: analyse, start or stop")
+            raise InvalidRequest(f"{action!r:.40} is not an action: analyse, start or stop")
         self.client.call("POST", f"/{self.id}/{action}")
 
     def findings(self) -> list[dict[str, Any]]:

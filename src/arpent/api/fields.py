@@ -86,10 +86,10 @@ def read_fields(given: Any, columns: Columns, settings: Settings, crs: str | Non
 def _of_file(path: Path, columns: Columns, settings: Settings) -> Fields:
     path = path.expanduser().resolve()
     if path.is_dir() and path.suffix.lower() != ".gdb":
-        raise InvalidRequest(f"{path} is a folder; name a file of features in it")
+        raise InvalidRequest(f"{path} is a folder; give a file of features in it")
     if not path.exists():
         raise InvalidRequest(
-            f"{path} is not there: name a GeoPackage, GeoJSON, Shapefile, FlatGeobuf or GeoParquet file"
+            f"{path} does not exist: give a GeoPackage, GeoJSON, Shapefile, FlatGeobuf or GeoParquet file"
         )
     file = FeatureFile(
         scheme="file", bucket="", key=path.as_posix().lstrip("/"), identifier=columns.id, columns=None, local=True
@@ -140,7 +140,7 @@ def _of_columns(geometries: Any, arrays: Mapping[str, pa.Array], crs: CRS, colum
         {geometry: pa.array(shapely.to_wkb(list(geometries), flavor="iso"), pa.binary()), **arrays}
     )
     if columns.id is not None and columns.id not in arrays:
-        raise InvalidRequest(f"There is no column {columns.id!r:.80}; there is {', '.join(arrays) or 'none'}")
+        raise InvalidRequest(f"There is no column {columns.id!r:.80}; columns: {', '.join(arrays) or 'none'}")
     file = FeatureFile(scheme="file", bucket="", key="", identifier=columns.id, columns=None, local=True)
     opened = OpenFile(crs=crs, key=None, geometry=geometry, columns=tuple(arrays), batches=iter([rows]))
     features = features_of(opened, np.arange(rows.num_rows, dtype=np.int64), rows, file.identifier)
@@ -153,7 +153,7 @@ def _of_columns(geometries: Any, arrays: Mapping[str, pa.Array], crs: CRS, colum
 def _json_of(text: str) -> Any:
     with suppress(ValueError):
         return json.loads(text)
-    raise InvalidRequest("The text begins as GeoJSON does, but is not JSON")
+    raise InvalidRequest("The text begins like GeoJSON, but is not JSON")
 
 
 def _collection(content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -186,7 +186,7 @@ def _shaped(table: pa.Table, columns: Columns) -> pa.Table:
     chosen = _id_column(table, users, columns)
     keep = [name for name in (users if columns.keep is None else columns.keep) if name != ID]
     if unknown := [name for name in keep if name not in users]:
-        raise InvalidRequest(f"There is no column {unknown[0]!r:.80}; there is {', '.join(users) or 'none'}")
+        raise InvalidRequest(f"There is no column {unknown[0]!r:.80}; columns: {', '.join(users) or 'none'}")
     labels = own_names(keep, (KEY, ID, "geometry"))
     return pa.table(
         {
@@ -202,7 +202,7 @@ def _id_column(table: pa.Table, users: Mapping[str, str], columns: Columns) -> s
     if columns.id is None:
         return ID if ID in users and _differ(table[users[ID]]) else None
     if columns.id not in users:
-        raise InvalidRequest(f"There is no column {columns.id!r:.80}; there is {', '.join(users) or 'none'}")
+        raise InvalidRequest(f"There is no column {columns.id!r:.80}; columns: {', '.join(users) or 'none'}")
     if not _differ(table[users[columns.id]]):
         raise InvalidRequest(
             f"The column {columns.id!r} does not tell the features apart: values are missing or occur twice"

@@ -43,7 +43,7 @@ POLYGONS = {"Polygon", "MultiPolygon"}
 def check_ending(path: Path) -> None:
     """Raise InvalidRequest unless a table can be written to a file with this ending."""
     if path.suffix.lower() not in ENDINGS:
-        raise InvalidRequest(f"{path} has no ending that is written: {', '.join(ENDINGS)}")
+        raise InvalidRequest(f"{path} must end in one of {', '.join(ENDINGS)}")
 
 
 def check_long_table(path: Path) -> None:
@@ -155,7 +155,7 @@ def _check_whole(path: Path, driver: str, count: int, *, indexed: bool) -> None:
         except (RuntimeError, ValueError):  # errors of pyogrio
             whole = False
     if not whole:
-        raise OSError(errno.ENOSPC, "its disk was full before the file was whole")
+        raise OSError(errno.ENOSPC, "its disk was full before the file was complete")
 
 
 def _in_degrees(geometries: NDArray[np.object_], crs: CRS) -> NDArray[np.object_]:

@@ -168,7 +168,7 @@ def script_of_query(query: Query, collections: Mapping[str, Collection]) -> str:
         raise InvalidRequest("Give either an index (ndvi) or an evalscript")
     if query.script is not None:
         if query.mask_clouds:
-            raise InvalidRequest("Clouds are masked of indices only; of a script of yours, let it set dataMask")
+            raise InvalidRequest("Clouds are masked for indices only; let your own script set dataMask")
         return query.script
     known = collections.get(query.collection)
     collection = query.collection if known is None else known.id

@@ -66,7 +66,7 @@ def earlier_results(path: Path, results: Path) -> str | None:
             return None
         rows = file.read()
     except (OSError, pa.ArrowException) as error:
-        raise InvalidRequest(f"{path} cannot be updated, since it is no Parquet file: {error!s:.200}") from None
+        raise InvalidRequest(f"{path} cannot be updated, since it is not a Parquet file: {error!s:.200}") from None
     try:
         own = pq.ParquetFile(pa.BufferReader(base64.b64decode(metadata[FINGERPRINTS])))
         marks = own.read()

@@ -222,7 +222,7 @@ def results(
 
     if unfold:
         if parquet is not None or csv is not None:
-            raise InvalidRequest("--unfold writes files beside the table; leave out --parquet and --csv")
+            raise InvalidRequest("--unfold writes files next to the table; leave out --parquet and --csv")
         written = unfold_now(settings_of(), url, _tell)
         typer.echo(json.dumps({"files": written}) if as_json else f"{written} files")
         return
@@ -336,13 +336,13 @@ def rotate_keys(
         shown = {"renewed": done.renewed, "unreadable": done.unreadable, "databaseKey": done.has_stored_key}
         typer.echo(json.dumps(shown))
     else:
-        typer.echo(f"{done.renewed} requests are re-encrypted, and {len(done.unreadable)} cannot be opened.")
+        typer.echo(f"{done.renewed} requests are re-encrypted, and {len(done.unreadable)} cannot be decrypted.")
         if done.has_stored_key:
             again = "something may still need it; restart servers and runners with ARPENT_SECRET_KEY, and rotate again"
             why = again if forget else "see --forget-database-key"
             typer.echo(f"The database keeps a key of its own: {why}.")
         for job_id in done.unreadable:
-            typer.echo(f"{job_id}: add the key it was stored with after the present ones, and rotate again", err=True)
+            typer.echo(f"{job_id}: add the key it was stored with after the current ones, and rotate again", err=True)
     if done.unreadable or (forget and done.has_stored_key):
         raise typer.Exit(WITH_FAILURES)
 

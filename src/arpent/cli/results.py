@@ -94,7 +94,7 @@ def unfold(settings: Settings, url: str, tell: Callable[[str], None] = lambda li
     def below(table: str) -> Iterator[tuple[str, bytes]]:
         for key, content in unfolded(store, place.at(table)):
             if key.startswith("../") or not key.startswith(place.key):
-                raise InvalidRequest(f"The files of {table} would not lie in {url}: give {_around(url, place, table)}")
+                raise InvalidRequest(f"The files of {table} would be outside {url}: give {_around(url, place, table)}")
             _keep_home(found, key, table)
             yield key, content
 
@@ -132,8 +132,8 @@ def _check_files(store: ObjectStore, place: Location, files: set[str], tables: l
                 if blake2b(content, digest_size=16).digest() in known:
                     continue
                 raise InvalidRequest(
-                    f"{key} is neither what {FOLDER} holds of it nor was: something else has written it, and it cannot "
-                    f"be known which of the two is newer. Move this file or {FOLDER} away"
+                    f"{key} differs from its copy in {FOLDER}: something else has written it, and which of "
+                    f"the two is newer is unknown. Move this file or {FOLDER} away"
                 )
 
 

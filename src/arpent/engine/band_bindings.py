@@ -69,7 +69,7 @@ def collection_of(source: Source, collections: Mapping[str, Collection], ordinal
     if collection is None:
         known = ", ".join(sorted({known.id for known in collections.values()}))
         raise InvalidRequest.at(
-            f"input->data[{ordinal}]->type", f"collection '{source.collection}' is not known here; known are {known}"
+            f"input->data[{ordinal}]->type", f"collection '{source.collection}' is not known; known: {known}"
         )
     return collection
 

@@ -102,7 +102,7 @@ def _unknown_of(evalscript: Evalscript, entry: Input, collection: Collection) ->
 
 def _wrong_unit(collection: Collection, band: Band, unit: str) -> str:
     known = [each.name for each in band.units]
-    return f"{collection.id} does not offer {band.name} in '{unit}'{_near(unit, known)} There is {', '.join(known)}"
+    return f"{collection.id} does not offer {band.name} in '{unit}'{_near(unit, known)} Its units: {', '.join(known)}"
 
 
 def _near(word: str, known: Sequence[str]) -> str:

@@ -110,7 +110,7 @@ def _place(text: str, source: str) -> tuple[int | None, int | None]:
 def _suggestion(word: str, known: Sequence[str], prefix: str = "") -> str:
     near = get_close_matches(word.upper(), known, n=1, cutoff=0.6)
     listed = ", ".join(prefix + each for each in known)
-    return (f"did you mean {prefix}{near[0]}? " if near else "") + f"There are {listed}"
+    return (f"did you mean {prefix}{near[0]}? Valid: " if near else "valid: ") + listed
 
 
 def _choice(kind: type[_Choice], given: object, field: str, default: _Choice) -> _Choice:

@@ -232,7 +232,7 @@ class TestSearch:
             ({"query": {}}, "query", "is not served"),
             ({"sortby": []}, "sortby", "is not served"),
             ({"filter": "eo:cloud_cover <"}, "filter", "a constant is missing"),
-            ({"filter": "snow < 5"}, "filter", "'snow' cannot be asked for; there is eo:cloud_cover"),
+            ({"filter": "snow < 5"}, "filter", "'snow' is not available; available: eo:cloud_cover"),
             ({"filter": "S_INTERSECTS(geometry, POINT(1 2))"}, "filter", "'S_INTERSECTS' is not served"),
             ({"filter": "lower(platform) = 'a'"}, "filter", "function 'lower' is not served"),
             ({"filter": {"op": "like", "args": []}, "filter-lang": "cql2-json"}, "filter", '"like" is not served'),

@@ -101,7 +101,7 @@ def _extended(name: str, table: _Table, known: Mapping[str, _Table]) -> _Table:
     if base is None:
         return table
     if base not in known:
-        raise CollectionFileError(f"{name}: `extends` is {base!r}; there is {', '.join(sorted(known))}.")
+        raise CollectionFileError(f"{name}: `extends` is {base!r}; known: {', '.join(sorted(known))}.")
     whole = {**known[base], **table}
     for key, value in known[base].items():
         if isinstance(value, dict) and isinstance(table.get(key), dict):

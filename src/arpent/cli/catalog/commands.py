@@ -14,7 +14,7 @@ from arpent.cli.guard import check_target
 from arpent.cli.options import JsonOption
 from arpent.domain.errors import InvalidRequest
 
-app = typer.Typer(help="Catalogues made from what is no catalogue.", no_args_is_help=True)
+app = typer.Typer(help="Make a catalogue from an index of files.", no_args_is_help=True)
 YEARS = range(1900, 2201)
 
 
@@ -25,7 +25,7 @@ def from_index(
     ],
     to: Annotated[Path, typer.Option("--to", help="File for the STAC items; its folder is then a catalogue.")],
     bbox: Annotated[str | None, typer.Option(help="West, south, east, north in degrees: 13.5,45.4,16.6,46.9")] = None,
-    years: Annotated[str | None, typer.Option(help="Years, with commas between them: 2023,2024")] = None,
+    years: Annotated[str | None, typer.Option(help="Years, separated by commas: 2023,2024")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write STAC items for the files of AlphaEarth's index, so that the collection `alphaearth` finds them."""
@@ -48,7 +48,7 @@ def _box(text: str | None) -> tuple[float, float, float, float] | None:
     try:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:
-        raise InvalidRequest("--bbox must be four numbers with commas between them") from None
+        raise InvalidRequest("--bbox must be four numbers, separated by commas") from None
     if not all(map(math.isfinite, (west, south, east, north))) or west > east or south > north:
         raise InvalidRequest("--bbox must be west, south, east, north in degrees")
     return west, south, east, north
@@ -58,7 +58,7 @@ def _years(text: str | None) -> frozenset[int]:
     try:
         years = frozenset(int(part) for part in text.split(",")) if text is not None else frozenset()
     except ValueError:
-        raise InvalidRequest("--years must be years with commas between them: 2023,2024") from None
+        raise InvalidRequest("--years must be years, separated by commas: 2023,2024") from None
     if not all(year in YEARS for year in years):
         raise InvalidRequest(f"--years must lie between {YEARS[0]} and {YEARS[-1]}")
     return years

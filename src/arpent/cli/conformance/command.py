@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 def conformance(  # noqa: PLR0913, PLR0917
     url: Annotated[str | None, typer.Argument(help="The server: http://127.0.0.1:8000.")] = None,
-    client_id: Annotated[str | None, typer.Option(envvar="SH_CLIENT_ID", help="Of an OAuth client.")] = None,
+    client_id: Annotated[str | None, typer.Option(envvar="SH_CLIENT_ID", help="Id of an OAuth client.")] = None,
     client_secret: Annotated[str | None, typer.Option(envvar="SH_CLIENT_SECRET", help="Better as a variable.")] = None,
-    token_url: Annotated[str | None, typer.Option(help="Where tokens are; default: at the server.")] = None,
+    token_url: Annotated[str | None, typer.Option(help="Where to get tokens; default: the server.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of --make-data, which the server serves.")] = None,
     bucket: Annotated[str | None, typer.Option(help="s3://bucket/prefix for batch requests; keys: AWS_*.")] = None,
     at: Annotated[str, typer.Option(help="Longitude and latitude where there is Sentinel-2 L2A.")] = "11.35,46.5",
     start: Annotated[str, typer.Option("--from", help="First day of a search for an acquisition.")] = "2024-06-01",
-    end: Annotated[str, typer.Option("--to", help="Last day of it.")] = "2024-06-30",
-    only: Annotated[str | None, typer.Option(help="Beginnings of names: token,error.")] = None,
+    end: Annotated[str, typer.Option("--to", help="Last day of the search.")] = "2024-06-30",
+    only: Annotated[str | None, typer.Option(help="Check names or their beginnings: token,error.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page: *.html or *.md.")] = None,
-    make_data: Annotated[Path | None, typer.Option(help="Write the data set into this folder, and end.")] = None,
+    make_data: Annotated[Path | None, typer.Option(help="Write the data set into this folder and exit.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a server of the Batch Statistical API, arpent or another, against the real service's documentation.
@@ -123,5 +123,5 @@ def _place(data: Path | None, bucket: str | None) -> Place | None:
     if data is None:
         return None
     if not (data / "catalog").is_dir():
-        raise InvalidRequest(f"--data {data} is no data set: make one by `arpent conformance --make-data {data}`")
+        raise InvalidRequest(f"--data {data} is not a data set: make one with `arpent conformance --make-data {data}`")
     return bucket_of_folder(data)

@@ -23,9 +23,9 @@ def json_of(answer: requests.Response, status: int = 200) -> dict[str, Any]:
     try:
         found = answer.json()
     except ValueError:
-        raise Failed(f"the body is no JSON: {answer.text[:300]!r}") from None
+        raise Failed(f"the body is not JSON: {answer.text[:300]!r}") from None
     if not isinstance(found, dict):
-        raise Failed(f"the body is no object: {answer.text[:300]!r}")
+        raise Failed(f"the body is not an object: {answer.text[:300]!r}")
     return found
 
 
@@ -53,11 +53,11 @@ def check_status(task: dict[str, Any]) -> None:
     expect(task.get("status") in STATES, f"status is {task.get('status')!r}, which the official client refuses")
     percent = task.get("completionPercentage")
     expect(is_number(percent) and 0 <= percent <= 100, f"completionPercentage is {percent!r}")
-    expect(INSTANT.fullmatch(str(task.get("created"))), f"created is no instant in UTC: {task.get('created')!r}")
+    expect(INSTANT.fullmatch(str(task.get("created"))), f"created is not an instant in UTC: {task.get('created')!r}")
     cost = task.get("costPU")
     expect(is_number(cost), f"costPU is {cost!r}")
     if "lastUpdated" in task:
-        expect(INSTANT.fullmatch(str(task["lastUpdated"])), f"lastUpdated is no instant: {task['lastUpdated']!r}")
+        expect(INSTANT.fullmatch(str(task["lastUpdated"])), f"lastUpdated is not an instant: {task['lastUpdated']!r}")
 
 
 def check_task(task: dict[str, Any]) -> None:
@@ -72,10 +72,12 @@ def intervals_of(answer: requests.Response) -> list[dict[str, Any]]:
     body = json_of(answer)
     equal("status", body.get("status"), "OK")
     data = body.get("data")
-    expect(isinstance(data, list), "data is no list")
+    expect(isinstance(data, list), "data is not a list")
     for entry in data or []:
         for end in ("from", "to"):
-            expect(INSTANT.fullmatch(str(entry["interval"][end])), f"interval.{end} is no instant: {entry['interval']}")
+            expect(
+                INSTANT.fullmatch(str(entry["interval"][end])), f"interval.{end} is not an instant: {entry['interval']}"
+            )
         expect("outputs" in entry, f"an interval has no outputs: {str(entry)[:300]}")
     return list(data or [])
 

@@ -104,7 +104,7 @@ class Target:
         if not self._token:
             answer = self.ask_token(data=self.form())
             if answer.status_code != 200:
-                raise WorldError(f"{self.token_url} gives no token: {answer.status_code} {answer.text[:300]}")
+                raise WorldError(f"{self.token_url} issues no token: {answer.status_code} {answer.text[:300]}")
             self._token = str(answer.json()["access_token"])
         return self._token
 

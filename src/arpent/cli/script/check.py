@@ -84,7 +84,7 @@ def _chosen(
     for number, (key, entry) in enumerate(zip(keys, evalscript.inputs, strict=True)):
         word = by_key.get(key) or (in_order[min(number, len(in_order) - 1)] if in_order else None)
         if word is not None and word not in collections:
-            raise InvalidRequest(f"--collection: '{word}' is not known here; known are {', '.join(_ids(known))}")
+            raise InvalidRequest(f"--collection: '{word}' is not known; known: {', '.join(_ids(known))}")
         chosen[key] = _likeliest(entry, known) if word is None else collections[word]
     return chosen
 

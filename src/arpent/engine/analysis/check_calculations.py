@@ -62,4 +62,4 @@ def _may_come(band: str, evalscript: Evalscript) -> bool:
 
 
 def _lacking(kind: str, name: str, known: Sequence[str]) -> str:
-    return f"the script has no {kind} '{name}'{suggestion(name, known) or '.'} There is {', '.join(known)}"
+    return f"the script has no {kind} '{name}'{suggestion(name, known) or '.'} It has {', '.join(known)}"

@@ -82,7 +82,7 @@ def _chosen(query: IndexQuery) -> tuple[SpectralIndex, ...]:
             raise InvalidRequest(f"{index.name} needs a value of {', '.join(unset)}: give --constant {unset[0]}=NUMBER")
     known = {name for index in chosen.values() for name in index.constants}
     if surplus := sorted(set(query.constants) - known):
-        there = f"there is {', '.join(sorted(known))}" if known else "there is none"
+        there = f"known: {', '.join(sorted(known))}" if known else "there are none"
         raise InvalidRequest(f"No index has the constant {surplus[0]!r:.40}; {there}")
     return tuple(chosen.values())
 

@@ -48,7 +48,7 @@ def catalog_routes(
     def known(name: str) -> Collection:
         if name not in collections:
             ids = ", ".join(sorted({each.id for each in collections.values()}))
-            raise CollectionNotFound(f"There is no collection '{name:.60}'; there is {ids}.")
+            raise CollectionNotFound(f"There is no collection '{name:.60}'; known: {ids}.")
         return collections[name]
 
     async def search(request: Request, client: str, body: SentBody) -> Response:

@@ -257,4 +257,4 @@ def _text(given: object, name: str) -> str | None:
 
 
 def _not_queryable(parameter: str, name: str, known: Mapping[str, object]) -> None:
-    raise InvalidRequest.at(parameter, f"'{name:.60}' cannot be asked for; there is {', '.join(known)}")
+    raise InvalidRequest.at(parameter, f"'{name:.60}' is not available; available: {', '.join(known)}")

@@ -70,7 +70,7 @@ def write_prefix(access: Access, parameter: str, client: str | None = None) -> L
     used = set(_PLACEHOLDER.findall(location.key))
     if unknown := used - PLACEHOLDERS:
         known = ", ".join(sorted(PLACEHOLDERS))
-        raise InvalidRequest.at(at, f"has an unknown placeholder {min(unknown)}; there are {known}")
+        raise InvalidRequest.at(at, f"has an unknown placeholder {min(unknown)}; known: {known}")
     if used and not used & NAMING:
         raise InvalidRequest.at(
             at, f"is a template and must hold {ID} or {IDENTIFIER}, otherwise features would share one object"

@@ -45,7 +45,7 @@ def _output(entry: CalculationsEntry, at: str) -> OutputCalculations:
 def _more(wish: StatisticsEntry, at: str) -> tuple[str, ...]:
     for name in wish.more or ():
         if name not in MORE:
-            raise InvalidRequest.at(at, f"'{name:.40}' is not known. There is {', '.join(MORE)}")
+            raise InvalidRequest.at(at, f"'{name:.40}' is not known. Valid: {', '.join(MORE)}")
     return tuple(name for name in MORE if name in (wish.more or ()))
 
 

@@ -27,8 +27,8 @@ def pixel_rule(text: str | None) -> PixelRule:
         elif word.startswith(INNER):
             rule = replace(rule, inner=_metres(word.removeprefix(INNER)))
         else:
-            wish = f"{', '.join(Rule)}; and behind commas {INNER}METRES, {NEAREST} and {FLAGGED}"
-            raise InvalidRequest.at(AT, f"'{word:.40}' is not known. There is {wish}")
+            wish = f"{', '.join(Rule)}; and, after commas, {INNER}METRES, {NEAREST} and {FLAGGED}"
+            raise InvalidRequest.at(AT, f"'{word:.40}' is not known. Valid: {wish}")
     return rule
 
 
@@ -42,7 +42,7 @@ def weighed(calculations: Calculations, rule: PixelRule) -> Calculations:
         if (wish := _unweighted(entry)) is not None:
             at = f"calculations->{output}"
             raise InvalidRequest.at(
-                at, f"can have no {wish} where samples count by shares (the pixel rule weighted): use touched"
+                at, f"cannot have '{wish}' where samples count by shares (pixel rule weighted): use touched"
             )
     return replace(calculations, weighted=True)
 

@@ -190,7 +190,7 @@ class StatisticalAggregation(BodyModel):
     evalscript: str | None = None
     pixels: str | None = Field(
         None,
-        description="Which samples belong to a polygon: service (default), centre, touched or weighted; and, behind "
+        description="Which samples belong to a polygon: service (default), centre, touched or weighted; and, after "
         "commas, inner:METRES, nearest and flagged. An extension of ours",
         examples=["centre", "service,inner:10", "centre,nearest", "service,flagged"],
     )

@@ -44,5 +44,5 @@ def _unknown(entry: Mapping[str, Any], kind: str, at: str) -> Iterator[tuple[str
     for name in entry:
         if name not in KEYS[kind] and not (kind == "percentiles" and name in HARMLESS):
             near = get_close_matches(name, KEYS[kind], n=1, cutoff=_ALIKE)
-            meant = f"; did you mean '{near[0]}'?" if near else f". There is {', '.join(KEYS[kind])}"
+            meant = f"; did you mean '{near[0]}'?" if near else f". Valid: {', '.join(KEYS[kind])}"
             yield f"{at}->{name}", f"is not known{meant}"

@@ -144,7 +144,7 @@ def test_what_a_file_extends_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (('extends = "sentinel-2-l2a"', 'extends = "nope"'), "`extends` is 'nope'; there is alphaearth"),
+        (('extends = "sentinel-2-l2a"', 'extends = "nope"'), "`extends` is 'nope'; known: alphaearth"),
         (('join = "clouds"', 'join = "cloud"'), "`bands.OCM.join` is 'cloud', which is not in"),
     ],
 )

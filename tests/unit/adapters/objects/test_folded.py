@@ -119,7 +119,7 @@ def test_a_file_that_was_never_folded_is_no_older_one(store: FolderObjects, tmp_
     store.write_many(OUTPUT, [failed(2, "newer")])
     folder = str(tmp_path / "results" / "out")
     for read in (collect, unfold):
-        with pytest.raises(InvalidRequest, match=r"^job/2\.json is neither what documents/ holds of it nor was"):
+        with pytest.raises(InvalidRequest, match=r"^job/2\.json differs from its copy in documents/"):
             read(Settings(), folder)
     assert store.read(OUTPUT.at("out/job/2.json")) == failed(2, "newer")[1]
     store.write_many(OUTPUT, [failed(2, "first")])

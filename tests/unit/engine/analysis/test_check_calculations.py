@@ -40,12 +40,12 @@ def test_names_of_the_script(wished: Calculations) -> None:
 @pytest.mark.parametrize(
     ("wished", "at", "fault"),
     [
-        (wish("ndvi", "B0"), "calculations->ndvi", "the script has no output 'ndvi'. There is red, veg, default"),
+        (wish("ndvi", "B0"), "calculations->ndvi", "the script has no output 'ndvi'. It has red, veg, default"),
         (wish("Red"), "calculations->Red", "no output 'Red'; did you mean 'red'?"),
         (wish("red", "B1"), "calculations->red->histograms->B1", "no band 'B1'"),
         (wish("veg", percentiles="ndwi"), "calculations->veg->statistics->ndwi", "did you mean 'ndvi'?"),
-        (wish("veg", "B0"), "calculations->veg->histograms->B0", "There is ndvi, evi, default"),
-        (wish("default", "B7"), "calculations->default->histograms->B7", "There is B0, ndvi, evi, default"),
+        (wish("veg", "B0"), "calculations->veg->histograms->B0", "It has ndvi, evi, default"),
+        (wish("default", "B7"), "calculations->default->histograms->B7", "It has B0, ndvi, evi, default"),
         (wish("defaults"), "calculations->defaults", "did you mean 'default'?"),
     ],
 )

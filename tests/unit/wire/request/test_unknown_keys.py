@@ -19,7 +19,7 @@ MEDIAN = {"default": {"percentiles": K}}
     [
         ({"red": {"statistic": MEDIAN}}, "calculations->red->statistic", "did you mean 'statistics'?"),
         ({"red": {"histogram": {}}}, "calculations->red->histogram", "did you mean 'histograms'?"),
-        ({"red": {"percentiles": K}}, "calculations->red->percentiles", "There is histograms, statistics"),
+        ({"red": {"percentiles": K}}, "calculations->red->percentiles", "Valid: histograms, statistics"),
         (
             {"red": {"statistics": {"default": {"percentile": K}}}},
             "calculations->red->statistics->default->percentile",
@@ -28,7 +28,7 @@ MEDIAN = {"default": {"percentiles": K}}
         (
             {"red": {"statistics": {"default": {"percentiles": {"k": [50], "K": [9]}}}}},
             "calculations->red->statistics->default->percentiles->K",
-            "There is k",
+            "Valid: k",
         ),
         (
             {"red": {"histograms": {"B0": {"nBins": 3, "lowedge": 0.5}}}},

@@ -51,7 +51,7 @@ def columns_to_read(
     for column in [*wanted, *([] if identifier is None else [identifier])]:
         if column not in there:
             known = ", ".join(there[:50]) or "none"
-            raise FeaturesUnreadable(f"{name} has no column {column!r:.80}; there is {known}")
+            raise FeaturesUnreadable(f"{name} has no column {column!r:.80}; it has {known}")
     extra = IDENTIFIER if identifier is None else identifier
     return list(dict.fromkeys([*wanted, *([extra] if extra in there else [])]))
 

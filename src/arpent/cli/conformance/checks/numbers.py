@@ -249,5 +249,5 @@ def processing_units(target: Target) -> None:
     try:
         spent = float(answer.headers["x-processingunits-spent"])
     except (KeyError, ValueError):
-        raise Failed("the header x-processingunits-spent is no number, or is missing") from None
+        raise Failed("the header x-processingunits-spent is missing or not a number") from None
     close("x-processingunits-spent", spent, 0.25 / 3, 1e-6)

@@ -19,7 +19,10 @@ def form(target: Target) -> None:
     answer = json_of(target.ask_token(data=target.form()))
     expect(isinstance(answer.get("access_token"), str) and answer["access_token"], "access_token is missing")
     equal("token_type in lower case", str(answer.get("token_type")).lower(), "bearer")
-    expect(isinstance(answer.get("expires_in"), int) and answer["expires_in"] > 0, "expires_in is no whole number")
+    expect(
+        isinstance(answer.get("expires_in"), int) and answer["expires_in"] > 0,
+        "expires_in is not a positive whole number",
+    )
 
 
 @CHECKS.add("1.6")
@@ -37,7 +40,7 @@ def claims(target: Target) -> None:
     equal("the number of parts of the token", len(parts), 3)
     told = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     equal("azp", told.get("azp"), target.client_id)
-    expect(isinstance(told.get("exp"), int), "exp is no whole number")
+    expect(isinstance(told.get("exp"), int), "exp is not a whole number")
 
 
 @CHECKS.add("11")
@@ -52,7 +55,7 @@ def wrong_secret(target: Target) -> None:
     """A wrong secret is refused with 400 or 401 and OAuth's `error`."""
     answer = target.ask_token(data=target.form(client_secret="not-the-secret"))
     expect(answer.status_code in (400, 401), f"the status is {answer.status_code}, but must be 400 or 401")
-    expect(isinstance(json_of(answer, answer.status_code).get("error"), str), "the body has no text `error`")
+    expect(isinstance(json_of(answer, answer.status_code).get("error"), str), "the body has no string `error`")
 
 
 @CHECKS.add("1.6")
