@@ -106,9 +106,9 @@ def test_tables_as_json_and_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ({"match": "s3://b", "acess_key": "TOPSECRET"}, "no setting of a source; did you mean access_key?"),
+        ({"match": "s3://b", "acess_key": "TOPSECRET"}, "not a setting of a source; did you mean access_key?"),
         ({"match": "s3://b", "token": "TOPSECRET"}, "`token` is wrong: write where it is, not itself"),
-        ({"match": "s3://b", "name": "x"}, "has `name`, which is no setting"), ("TOPSECRET", "valid dictionary"),
+        ({"match": "s3://b", "name": "x"}, "has `name`, which is not a setting"), ("TOPSECRET", "valid dictionary"),
         ({"match": "s3://b", "user": "env:TOPSECRET"}, "`user` and `password` belong together"),
     ],
 )  # fmt: skip

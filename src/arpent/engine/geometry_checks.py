@@ -20,7 +20,7 @@ KINDS: Mapping[str, str] = {
     "unreadable": "{reason}",
     "no-position": "The geometry has coordinates that are not finite numbers; write the feature again.",
     "not-a-polygon": "The geometry is a {type}; only Polygon and MultiPolygon have an area to sum over.",
-    "invalid": "The geometry is invalid: {reason}. Repair it, with shapely.make_valid or ST_MakeValid, for example.",
+    "invalid": "The geometry is invalid: {reason}. Repair it, for example with shapely.make_valid or ST_MakeValid.",
     "too-large": "The grid would be {width} x {height} samples; a side may have at most {limit}. "
     "Use a coarser resolution or a smaller feature.",
     "too-complex": "The outline crosses the lines of its grid {count:,} times, more than the allowed {limit:,}. "

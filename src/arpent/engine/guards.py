@@ -40,7 +40,7 @@ def guarded(services: Services, wanted: Wanted = lambda: True) -> Services:
 def check_wanted(wanted: Wanted) -> None:
     """Raise NoLongerWanted if the work is no longer wanted."""
     if not wanted():
-        raise NoLongerWanted("nobody waits for it any more")
+        raise NoLongerWanted("it is no longer wanted")
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def image_errors(href: str) -> Iterator[None]:
     except ArpentError:
         raise
     except Exception as error:
-        log.exception("An image broke its reader")
+        log.exception("An image made its reader fail")
         raise environment_fault(error) or AssetUnreadable(sentence(error, BROKEN), href=href) from error
 
 
@@ -119,6 +119,6 @@ class GuardedCatalog:
         except ArpentError:
             raise
         except Exception as error:
-            log.exception("A search broke")
-            what = f"What the catalogue has of {collection.id} cannot be read"
+            log.exception("A search failed unexpectedly")
+            what = f"The catalogue's items of {collection.id} cannot be read"
             raise environment_fault(error) or CatalogUnavailable(sentence(error, what), transient=True) from error

@@ -141,10 +141,10 @@ def _of_others(binding: BandBinding, found: Filtered, name: str) -> Iterator[str
         dropped, silent = found.other.get(field_name, set()), found.silent.get(field_name, set())
         beginning = f"{field_name} {value} of {name}"
         if dropped and not found.taken:
-            unknown = f" ({len(silent)} of them do not tell it)" if silent else ""
-            yield f"{beginning} leaves none of {len(dropped)} acquisitions{unknown}. Change it, or leave it out."
+            unknown = f" ({len(silent)} of them do not state it)" if silent else ""
+            yield f"{beginning} excludes all {len(dropped)} acquisitions{unknown}. Change it, or leave it out."
         elif silent:
-            yield f"{beginning} leaves out {len(silent)} acquisitions that do not tell it."
+            yield f"{beginning} leaves out {len(silent)} acquisitions that do not state it."
 
 
 def _of_bands(found: Filtered, name: str) -> Iterator[str]:
@@ -160,7 +160,7 @@ def _of_baselines(binding: BandBinding, found: Filtered, name: str) -> Iterator[
     if found.doubtful:
         rule = binding.collection.harmonize
         yield (
-            f"{len(found.doubtful)} of {len(found.seen)} acquisitions of {name} do not tell their processing baseline "
+            f"{len(found.doubtful)} of {len(found.seen)} acquisitions of {name} do not state their processing baseline "
             f"({min(found.doubtful)}): their numbers are taken as they are. From baseline {rule.get('since')} on, "
             f"{rule.get('offset'):g} would be added to them: set s2:processing_baseline in the items, or scale and "
             "offset in raster:bands of the assets."

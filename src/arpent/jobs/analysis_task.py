@@ -73,11 +73,11 @@ class AnalysisTask:
         except WorldError as error:
             self._trouble(lease, error, began)
         except Exception as error:
-            log.exception("The analysis broke", extra=about)
+            log.exception("The analysis failed unexpectedly", extra=about)
             if (fault := environment_fault(error)) is not None:
                 self._trouble(lease, fault, began)
             else:
-                self._fail(lease, sentence(error, "The analysis broke"))
+                self._fail(lease, sentence(error, "The analysis failed unexpectedly"))
 
     def _perform(self, lease: Lease) -> None:
         job = self._jobs.get(lease.job_id)
@@ -120,7 +120,7 @@ class AnalysisTask:
         for partition in analysis.partitions:
             if perf_counter() - looked > LOOK_SECONDS:
                 if not self._is_wanted(job.id):
-                    raise NoLongerWanted("STOP was asked for")
+                    raise NoLongerWanted("STOP was requested")
                 looked = perf_counter()
             yield partition
 

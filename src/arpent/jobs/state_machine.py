@@ -115,8 +115,8 @@ class Transition:
     """Whether failed features are processed again."""
 
 
-STOP_ASKED = Condition(text="STOP was asked for", holds=lambda job: job.user_action is UserAction.STOP)
-START_ASKED = Condition(text="START was asked for", holds=lambda job: job.user_action is UserAction.START)
+STOP_ASKED = Condition(text="STOP was requested", holds=lambda job: job.user_action is UserAction.STOP)
+START_ASKED = Condition(text="START was requested", holds=lambda job: job.user_action is UserAction.START)
 SOME_FAILED = Condition(
     text="some features failed or lack intervals", holds=lambda job: job.progress.failed + job.progress.incomplete > 0
 )

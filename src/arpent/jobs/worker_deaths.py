@@ -35,7 +35,7 @@ def analysis_kills(lease: Lease, policy: Policy) -> str | None:
     if lease.vanished < LEASES_OF_ONE * policy.attempts:
         return None
     return (
-        f"The analysis ended its runner {lease.vanished} times: it needs more memory than the runner has, or a "
+        f"The analysis crashed its runner {lease.vanished} times: it needs more memory than the runner has, or a "
         "feature crashes it. See the kernel's log on the runner's machine, or send fewer features per request"
     )
 
@@ -74,7 +74,7 @@ def reason(lease: Lease, error: WorkerDied) -> WorkerDied:
             transient=False,
         )
     return WorkerDied(
-        "Workers died on nearly all features that were tried, so the features are hardly the cause; the last: "
+        "Workers died on nearly all features that were tried, so the features are unlikely to be the cause; the last: "
         f"{last}. See the kernel's log about memory on the workers' machines, lower ARPENT_PIXEL_BUDGET for "
         "later requests; then START the request again",
         transient=False,

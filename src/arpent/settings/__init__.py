@@ -295,7 +295,7 @@ def _source_fault(name: str, field: Place, reason: str) -> str:
         return f"{name}: {reason}"
     if field[0] not in ArchiveSource.model_fields or field[0] == "name":
         near = get_close_matches(field[0], ArchiveSource.model_fields, 1, 0.6)
-        return f"{name} has `{field[0]}`, which is no setting of a source" + (
+        return f"{name} has `{field[0]}`, which is not a setting of a source" + (
             f"; did you mean {near[0]}?" if near else ""
         )
     return f"{name}: `{field[0]}` is wrong: {reason}"

@@ -77,7 +77,7 @@ class Settings(BaseModel):
     collections: Path | None = Field(None, description="a folder")
     """Folder of additional collection TOML files, which replace built-in collections of the same id."""
     reachable: Hosts = Field(
-        (), description="hosts and folders between commas: images.local, 10.0.0.5:9000, /data/imagery"
+        (), description="hosts and folders, separated by commas: images.local, 10.0.0.5:9000, /data/imagery"
     )
     """Hosts and folders to which items may lead, in addition to public hosts and the folder of their catalogue."""
     host: Text = Field("127.0.0.1", description="an address of this machine")

@@ -40,7 +40,7 @@ def _issuer(settings: Settings) -> ExternalIssuer | None:
         return None
     if settings.oidc_audience is None:
         raise InvalidSetting(
-            "ARPENT_OIDC_ISSUER is set without ARPENT_OIDC_AUDIENCE: its tokens for other services would do"
+            "ARPENT_OIDC_ISSUER is set without ARPENT_OIDC_AUDIENCE: its tokens for other services would be accepted"
         )
     rules = IssuerRules(
         issuer=settings.oidc_issuer,

@@ -80,7 +80,7 @@ def test_nothing_is_told_of_filters_that_leave_something(services: Services) -> 
 def test_items_that_do_not_tell_their_baseline(services: Services) -> None:
     """Their reflectances may be 0.1 too large."""
     (hint,) = analysed(services).hints
-    assert "acquisitions of input.data '0' do not tell their processing baseline" in hint
+    assert "acquisitions of input.data '0' do not state their processing baseline" in hint
     assert "From baseline 04.00 on, -1000 would be added to them: set s2:processing_baseline" in hint
 
 
@@ -229,15 +229,15 @@ def radar_analysis(services: Services, bands: tuple[str, ...], **data_filter: An
 def test_a_filter_that_leaves_nothing_names_those_that_do_not_tell(radar: Services) -> None:
     analysis = radar_analysis(radar, ("VV",), orbitDirection="ASCENDING")
     (hint,) = analysis.hints
-    assert "orbitDirection ASCENDING of input.data '0' leaves none of" in hint
-    assert "of them do not tell it" in hint
+    assert "orbitDirection ASCENDING of input.data '0' excludes all" in hint
+    assert "of them do not state it" in hint
     assert kinds(analysis) == {"filtered-out"}
     assert "dataFilter (orbitDirection) leaves no acquisition" in next(iter(analysis.findings)).message
 
 
 def test_items_that_do_not_tell_are_left_out_and_counted(radar: Services) -> None:
     (hint,) = radar_analysis(radar, ("VV",), orbitDirection="DESCENDING").hints
-    assert "acquisitions that do not tell it" in hint
+    assert "acquisitions that do not state it" in hint
     assert not radar_analysis(radar, ("VV",), acquisitionMode="IW").hints
 
 

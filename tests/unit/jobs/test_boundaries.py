@@ -125,7 +125,7 @@ def test_an_analysis_that_breaks_fails_its_job_at_once(site: Site, error: BaseEx
     site.run()
     assert statuses(site, bad, good) == [Status.FAILED, Status.DONE]
     text = site.jobs.get(bad).error or ""
-    assert text == f"The analysis broke ({type(error).__name__}); the server's log has the details"
+    assert text == f"The analysis failed unexpectedly ({type(error).__name__}); the server's log has the details"
     site.act(bad, Event.START)
     site.run()
     assert statuses(site, bad) == [Status.DONE]

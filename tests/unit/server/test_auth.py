@@ -176,7 +176,7 @@ def test_a_token_ends_with_its_client_at_once(here: World, change: dict[str, obj
         here.clients.change("me", **change)
     answer = requests.get(address, headers=headers, timeout=10)
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "COMMON_UNAUTHORIZED")
-    assert "was ended" in answer.json()["error"]["message"]
+    assert "was revoked" in answer.json()["error"]["message"]
     if change == {"generation": 1}:
         assert batch(here).status_code == 200, "and a new one is good"
 

@@ -211,7 +211,7 @@ class TestSearch:
     @pytest.mark.parametrize(
         ("body", "parameter", "message"),
         [
-            ({"collections": ["nope"]}, "collections", "no collection of this server"),
+            ({"collections": ["nope"]}, "collections", "not a collection of this server"),
             ({"collections": []}, "collections", "one collection id"),
             ({"collections": ["sentinel-2-l2a", "dem"]}, "collections", "one collection id"),
             ({"collections": None}, "collections", "one collection id"),

@@ -93,7 +93,7 @@ def test_it_speaks_for_no_client_of_the_server(issuer: ExternalIssuer, own: bool
     quotas = Quotas(lambda client: Quota(), FakeUsage())
     callers = Callers(AccessControl(clients=known, tokens=tokens, quotas=quotas, issuer=issuer, own_tokens=own))  # type: ignore[arg-type]
     assert callers._identified(signed(account="anna")).id == "anna"
-    with pytest.raises(Unauthorized, match="cannot speak"):
+    with pytest.raises(Unauthorized, match="must not name a client"):
         callers._identified(signed(account="me"))
     with pytest.raises(Unauthorized):
         callers._identified(signed(iss="https://else.test"))

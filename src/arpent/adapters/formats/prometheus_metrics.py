@@ -63,7 +63,7 @@ class _Page:
             "arpent_open_partitions", "Unfinished partitions of running jobs", self._state.open_partitions
         )
         yield GaugeMetricFamily(
-            "arpent_queue_seconds", "Seconds that the job has waited which nobody has worked on the longest",
+            "arpent_queue_seconds", "Longest time that a job has waited without being worked on, in seconds",
             self._state.seconds,
         )  # fmt: skip
         build = GaugeMetricFamily("arpent_build_info", "Versions; always 1", labels=["version", "python"])

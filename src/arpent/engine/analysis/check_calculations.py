@@ -30,8 +30,8 @@ def check_calculations(evalscript: Evalscript, calculations: Calculations, *, le
             if wish.shares and not output.sample_type.integer and (own or not some):
                 raise InvalidRequest.at(
                     "calculations->statistics->shares",
-                    f"are of classes, which the output '{output.id}' has not: give it sampleType UINT8, or ask for the "
-                    "shares of another output",
+                    f"need classes, which the output '{output.id}' does not have: give it sampleType UINT8, or ask for "
+                    "the shares of another output",
                 )
             histogram = wish.histogram
             if histogram is not None:

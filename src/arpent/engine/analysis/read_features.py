@@ -45,7 +45,7 @@ def with_own_keys(job_id: str, output: Location, features: Features, *sources: L
     pattern, is_ours = template(output), own_keys(output, job_id)
     if is_ours(result_key(pattern, job_id, 0, NOBODYS)):
         raise InvalidRequest.at(
-            "output->s3->url", "the results would lie among the parts of this request's own tables: use another folder"
+            "output->s3->url", "the results would be among the parts of this request's own tables: use another folder"
         )
     read = {each.key for each in sources if (each.scheme, each.bucket) == (output.scheme, output.bucket)}
     if IDENTIFIER not in pattern:

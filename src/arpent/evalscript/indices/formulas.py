@@ -104,7 +104,7 @@ def index_of(name: str) -> SpectralIndex:
         raise InvalidRequest(f"{name!r:.40} names {len(alike)} indices: write {' or '.join(alike)}")
     near = get_close_matches(lower, [index.output for index in known.values()], 3)
     meant = f"; did you mean {' or '.join(near)}?" if near else "; see `arpent script list`"
-    raise InvalidRequest(f"{name!r:.40} is no index that is known{meant}")
+    raise InvalidRequest(f"{name!r:.40} is not a known index{meant}")
 
 
 def javascript(formula: str) -> str | None:

@@ -52,7 +52,7 @@ def usual_mask(collection: str) -> str:
         if collection in mask.bands:
             return name
     known = ", ".join(dict.fromkeys(one for mask in MASKS.values() for one in mask.bands))
-    raise InvalidRequest(f"No band of {collection} tells clouds; they are known for {known}")
+    raise InvalidRequest(f"No band of {collection} shows clouds; masks are known for {known}")
 
 
 def mask_band(name: str, collection: str) -> str:

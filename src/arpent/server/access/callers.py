@@ -82,10 +82,10 @@ class Callers:
         if issuer is not None and (issuer.issued(token) or not self._access.own_tokens):
             owner, role = issuer.identify(token)
             if self._access.clients.find(owner) is not None:
-                raise Unauthorized("The access token names a client of this server, for whom its issuer cannot speak.")
+                raise Unauthorized("An access token of another issuer must not name a client of this server.")
             return Caller(owner, role)
         proof = self._access.tokens.proof(token)
         client = self._access.clients.find(proof.client_id)
         if client is None or client.disabled or client.generation != proof.generation:
-            raise Unauthorized("The access token was ended: its client was removed or disabled, or has a new secret.")
+            raise Unauthorized("The access token was revoked: its client was removed or disabled, or has a new secret.")
         return Caller(client.id, client.role)

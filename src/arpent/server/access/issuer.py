@@ -109,7 +109,7 @@ class ExternalIssuer:
         owner = claims.get(rules.owner_claim)
         if not isinstance(owner, str) or not _OWNER.fullmatch(owner):
             raise Unauthorized(
-                f"The access token has no usable `{rules.owner_claim}`: 1 to 64 signs of ASCII without spaces."
+                f"The access token has no usable `{rules.owner_claim}`: 1 to 64 ASCII characters without spaces."
             )
         if owner == LOCAL:
             raise Unauthorized(f"The access token's `{rules.owner_claim}` is {LOCAL}, which names the operator here.")
@@ -167,7 +167,7 @@ class ExternalIssuer:
             finally:
                 self._tried = self._clock()  # not `now`: a fetch may take longer than the pause
         if known is None:
-            raise WorldError(f"The keys of {self._rules.issuer} cannot be had; try again.", transient=True)
+            raise WorldError(f"The keys of {self._rules.issuer} cannot be fetched; try again.", transient=True)
         return known
 
     def _published(self) -> tuple[Key, ...]:

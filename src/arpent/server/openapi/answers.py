@@ -124,7 +124,7 @@ class TaskStatusAnswer(AnswerModel):
     waiting: WaitingAnswer | None = None
     stopped_status_reason: StopReason | None = None
     estimate: dict[str, float] | None = Field(None, description="What the analysis expects; an extension of arpent")
-    hint: str | None = Field(None, description="What is most likely not meant; an extension of arpent")
+    hint: str | None = Field(None, description="What is probably a mistake; an extension of arpent")
     progress: ProgressAnswer | None = None
     owner: str | None = Field(None, description="Client id, for operators; an extension of arpent")
 

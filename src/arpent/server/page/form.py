@@ -32,7 +32,7 @@ FOLDER = "uploads"
 """Folder of a bucket for uploaded files. Each file gets its own subfolder, so that none replaces another."""
 ENDINGS = ("gpkg", "fgb", "geojson", "json", "zip", "parquet", "geoparquet")
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._ -]{{0,99}}\.({'|'.join(ENDINGS)})", re.IGNORECASE)
-NO_PLACE = "is no bucket that this client may use; GET /page/form lists them"
+NO_PLACE = "is not a bucket that this client may use; GET /page/form lists them"
 
 
 def form_routes(
@@ -75,7 +75,7 @@ def form_routes(
     ) -> Response:
         """The body is the file; `place` is one of the places in /page/form. Answers with the file's URL."""
         if not options.most_upload:
-            raise HTTPException(404, "This server takes no uploads (ARPENT_UPLOAD_BYTES is 0).")
+            raise HTTPException(404, "This server accepts no uploads (ARPENT_UPLOAD_BYTES is 0).")
         if place not in await run_in_threadpool(options.places, client):
             raise InvalidRequest.at("place", NO_PLACE)
         if name is None or not _NAME.fullmatch(name):

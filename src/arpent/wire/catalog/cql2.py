@@ -57,7 +57,7 @@ def parse_json(document: object, level: int = 0) -> Predicate:
     if operator == "between" and len(parts) == 3:
         return Comparison(name=_property(parts[0]), test="between", values=tuple(_literal(each) for each in parts[1:]))
     if operator in ("isNull", "in", "between"):
-        raise _wrong(f'"args" of "{operator}" are not what CQL2 says')
+        raise _wrong(f'"args" of "{operator}" are not valid in CQL2')
     raise _wrong(f'"{operator:.40}" is not served. {SERVED}')
 
 
@@ -80,7 +80,7 @@ def _property(value: object) -> str:
 def _literal(value: object) -> Literal:
     if isinstance(value, str | int | float | bool):
         return value
-    raise _wrong("a constant is text, a number or a truth value")
+    raise _wrong("a constant must be text, a number or a boolean")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +137,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         own = found[kind]
         count += 1
         if count > MOST_TOKENS:
-            raise _wrong(f"it has more than {MOST_TOKENS} words and signs")
+            raise _wrong(f"it has more than {MOST_TOKENS} words and symbols")
         if kind == "other":
             raise _wrong(f"'{own}' is not served, or a quotation mark is missing. {SERVED}")
         if kind == "word" and UNSERVED.fullmatch(own):

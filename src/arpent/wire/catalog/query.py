@@ -157,7 +157,9 @@ def _collection(given: object, find: Callable[[str], Collection | None]) -> Coll
         raise InvalidRequest.at("collections", "must be a list of one collection id")
     found = find(given[0])
     if found is None:
-        raise InvalidRequest.at("collections", f"'{given[0]:.60}' is no collection of this server; GET …/collections")
+        raise InvalidRequest.at(
+            "collections", f"'{given[0]:.60}' is not a collection of this server; GET …/collections"
+        )
     return found
 
 
@@ -195,11 +197,11 @@ def _area(given: object, box: object) -> shapely.Geometry | None:
     if given is None:
         return None
     if box is not None:
-        raise InvalidRequest.at("intersects", "cannot stand beside bbox; leave one of them out")
+        raise InvalidRequest.at("intersects", "cannot be combined with bbox; leave one of them out")
     try:
         found = shapely.from_geojson(json.dumps(given))
     except (shapely.errors.ShapelyError, TypeError, ValueError):
-        raise InvalidRequest.at("intersects", "is no GeoJSON geometry") from None
+        raise InvalidRequest.at("intersects", "is not a GeoJSON geometry") from None
     coordinates = shapely.get_coordinates(found)
     if found is None or shapely.is_empty(found) or not np.isfinite(coordinates).all():
         raise InvalidRequest.at("intersects", "is empty, or has no finite coordinates")
@@ -207,7 +209,9 @@ def _area(given: object, box: object) -> shapely.Geometry | None:
         raise InvalidRequest.at("intersects", "must lie in degrees of WGS 84, longitude first")
     if not shapely.is_valid(found):  # repair would take time quadratic in the number of crossings
         reason = shapely.is_valid_reason(found)
-        raise InvalidRequest.at("intersects", f"is invalid: {reason:.200}. Repair it, with shapely.make_valid, say")
+        raise InvalidRequest.at(
+            "intersects", f"is invalid: {reason:.200}. Repair it, for example with shapely.make_valid"
+        )
     shapely.prepare(found)
     return found
 

@@ -84,7 +84,7 @@ def with_evalscript(text: str, script: str) -> str:
     if not isinstance(aggregation, dict):
         raise InvalidRequest.at("aggregation", "must be an object")
     if aggregation.get("evalscriptReference") is not None:
-        raise InvalidRequest.at("aggregation->evalscriptReference", "cannot stand beside the part `evalscript`")
+        raise InvalidRequest.at("aggregation->evalscriptReference", "cannot be combined with the part `evalscript`")
     aggregation["evalscript"] = script
     return json.dumps(body, ensure_ascii=False)
 

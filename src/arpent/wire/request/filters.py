@@ -31,6 +31,6 @@ def unfiltered(source: Source, collection: Collection) -> Iterator[tuple[str, st
     for name, value in source.filters:
         known = collection.filters.get(name)
         if known is None and value not in NEUTRAL.get(name, ()):
-            yield f"dataFilter->{name}", f"is no filter of {collection.id}; leave it out"
+            yield f"dataFilter->{name}", f"is not a filter of {collection.id}; leave it out"
         elif known is not None and value not in known.values:
             yield f"dataFilter->{name}", f"is '{value:.40}'; {collection.id} has {', '.join(known.values)}"

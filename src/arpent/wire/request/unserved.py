@@ -19,7 +19,7 @@ UNSERVED: dict[str, dict[str, tuple[object, ...]]] = {
 """Section of an entry of `input.data` → field → values that have no effect and are therefore accepted. Options that
 depend on the collection are in `offers`."""
 
-_SWATH = "its archives hold NetCDF in the geometry of the satellite's swath, which nobody here puts on a map yet"
+_SWATH = "its archives hold NetCDF in the geometry of the satellite's swath, which arpent cannot yet put on a map"
 COLLECTIONS: Mapping[str, str] = {
     "sentinel-3-olci": _SWATH,
     "sentinel-3-olci-l2": _SWATH,

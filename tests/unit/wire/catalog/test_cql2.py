@@ -108,11 +108,11 @@ def test_what_is_refused_as_text(text: str, told: str) -> None:
         ({"op": "s_intersects", "args": []}, '"s_intersects" is not served'),
         ({"op": "=", "args": [{"op": "casei", "args": []}, "x"]}, '"casei" is not served here'),
         ({"op": "=", "args": [1, 2]}, "lacks a property"),
-        ({"op": "=", "args": [{"property": "a"}, {"date": "2020-01-01"}]}, "a constant is text"),
+        ({"op": "=", "args": [{"property": "a"}, {"date": "2020-01-01"}]}, "a constant must be text"),
         ({"op": "=", "args": []}, "a property and a constant"),
         ({"op": "and", "args": []}, "a list of filters"),
         ({"op": "not", "args": [{}, {}]}, "a list of one filter"),
-        ({"op": "in", "args": [{"property": "a"}, []]}, "not what CQL2 says"),
+        ({"op": "in", "args": [{"property": "a"}, []]}, "not valid in CQL2"),
         ([], '"op" and "args"'),
     ],
 )
