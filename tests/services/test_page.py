@@ -291,12 +291,12 @@ def ask_for_more(page: Any) -> None:
     page.get_by_role("link", name="New request").click()
     page.get_by_label("File in a bucket").fill("s3://fields/parcels.gpkg")
     page.get_by_label("File in a bucket").blur()
-    page.get_by_label("A script of mine").check()
+    page.get_by_label("My own script").check()
     page.get_by_label("Evalscript").fill(CLASSES)
     for name in ("sum", "median", "weighted mean"):
         page.get_by_role("checkbox", name=name, exact=True).check()
     page.get_by_label("Shares of classes").fill("plants=4, soil=5, half")
-    page.get_by_label("The output that has the classes").fill("ground")
+    page.get_by_label("Output with the classes").fill("ground")
     page.locator("[name=rule]").select_option("centre")
     page.locator("[name=inner]").fill("5")
     page.get_by_label("Tiny polygons").select_option("nearest,flagged")
@@ -377,10 +377,10 @@ def test_further_numbers_are_shown(page: Any, server: Server, credentials: tuple
 def test_what_an_update_kept_is_told(page: Any, server: Server, credentials: tuple[str, str], further: str) -> None:
     enter(page, server, credentials)
     ask_for_more(page)
-    page.get_by_label("Results go to").fill("s3://elsewhere")
+    page.get_by_label("Write results to").fill("s3://elsewhere")
     page.get_by_label("Update the request").fill(further)
     settle(page)
-    assert page.get_by_label("Results go to").input_value() == "s3://fields/results"
+    assert page.get_by_label("Write results to").input_value() == "s3://fields/results"
     assert as_json(page)["update"] == further
     page.get_by_role("button", name="Start").click()
     page.get_by_text("of them kept from an earlier request").wait_for()
@@ -390,7 +390,7 @@ def test_a_refused_request_says_why(page: Any, server: Server, credentials: tupl
     enter(page, server, credentials)
     page.goto(f"{server.url}/#/new")
     page.get_by_label("File in a bucket").fill("s3://fields/absent.gpkg")
-    page.get_by_label("A script of mine").check()
+    page.get_by_label("My own script").check()
     page.get_by_label("Evalscript").fill("no script")
     page.get_by_role("alert").first.wait_for()
     assert "absent.gpkg" in page.get_by_role("alert").first.inner_text()
@@ -474,7 +474,7 @@ def test_the_python_program_holds_any_script(
 ) -> None:
     enter(page, server, credentials)
     page.goto(f"{server.url}/#/new")
-    page.get_by_label("A script of mine").check()
+    page.get_by_label("My own script").check()
     page.get_by_label("Evalscript").fill(script)
     python = page.get_by_label("A Python program that sends the request").inner_text()
     names: dict[str, Any] = {}

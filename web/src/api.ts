@@ -161,7 +161,7 @@ export async function words(answer: Response): Promise<Refusal> {
     const { error } = (await answer.json()) as { error: { message?: string } };
     return new Refusal(error.message ?? answer.statusText, answer.status);
   } catch {
-    return new Refusal(`The server answers ${answer.status} ${answer.statusText}`, answer.status);
+    return new Refusal(`The server answered ${answer.status} ${answer.statusText}`, answer.status);
   }
 }
 
@@ -232,7 +232,7 @@ export function upload(place: string, content: File, seen: (share: number) => vo
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.setRequestHeader("content-type", "application/octet-stream");
     request.upload.onprogress = (event) => seen(event.total ? event.loaded / event.total : 0);
-    request.onerror = () => failed(new Refusal("The upload broke off. Is the server running?", 0));
+    request.onerror = () => failed(new Refusal("The upload was interrupted. Is the server running?", 0));
     request.onload = async () => {
       if (request.status === 201) return done((JSON.parse(request.responseText) as { url: string }).url);
       failed(await words(new Response(request.responseText, { status: request.status || 500 })));

@@ -34,7 +34,7 @@ function runs(rows: Row[], has: (row: Row) => boolean): Row[][] {
 export function Chart(props: { rows: Row[]; chosen: string | null; label: string; choose: (from: string) => void }) {
   const rows = props.rows.filter((row) => row.from !== null).sort((one, other) => one.from!.localeCompare(other.from!));
   const numbers = rows.flatMap((row) => [row.min, row.max, row.mean]).filter((each): each is number => each !== null);
-  if (!numbers.length) return <p>There is no number in any interval of this feature.</p>;
+  if (!numbers.length) return <p>No interval of this feature has a number.</p>;
   const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
   const spare = (most - least) * 0.06 || Math.abs(most) * 0.1 || 1;
   const [low, high] = [least - spare, most + spare];

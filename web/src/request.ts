@@ -16,7 +16,7 @@ export interface Wish {
   more: string[];
   /** Name and value of each class of an integer output whose share is asked for. */
   shares: [string, number][];
-  /** The output that has the classes; empty: all integer outputs. */
+  /** Output with the classes; empty: all integer outputs. */
   sharesOf: string;
   /** Which samples belong to a polygon. */
   rule: string;
@@ -26,7 +26,7 @@ export interface Wish {
   tiny: string;
   /** Id of an earlier request, of which only what is new is computed; or empty. */
   update: string;
-  /** What is written; empty: as the server is set. */
+  /** What is written; empty: the server's default. */
   results: string;
   accessKey: string;
   secretAccessKey: string;

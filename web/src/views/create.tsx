@@ -15,12 +15,12 @@ interface Described {
 
 const ORDERS = { mostRecent: "the newest", leastRecent: "the oldest", leastCC: "the least cloudy" };
 const RESULTS = {
-  "": "as the server is set", "files,table": "a file for each feature, and a table", table: "a table", files: "a file for each feature",
+  "": "the server's default", "files,table": "a file for each feature, and a table", table: "a table", files: "a file for each feature",
 };
 /** Units of coordinates, where only the user knows: metres in one; null: degrees. */
 const UNITS = { metres: 1, degrees: null };
 /** Remarks on the sample size, by metres in a unit. */
-const SIZES: Record<string, string> = { null: "The file is in degrees: it is converted.", undefined: "It waits for the unit of the file." };
+const SIZES: Record<string, string> = { null: "The file is in degrees: the size is converted.", undefined: "It depends on the file's unit, which is not known yet." };
 const PREFERRED = "sentinel-2-l2a";
 /** How many indices stand there before anybody looks for one. */
 const USUAL = 12;
@@ -101,7 +101,7 @@ function Form({ client, offers, before }: { client: string; offers: api.Offers; 
     if (!content) return;
     setTrouble(null);
     if (content.size > offers.uploadBytes) {
-      setTrouble(`The file has ${number(content.size)} bytes, and at most ${number(offers.uploadBytes)} are taken.`);
+      setTrouble(`The file has ${number(content.size)} bytes, and at most ${number(offers.uploadBytes)} are accepted.`);
       return;
     }
     setSent(0);
@@ -160,7 +160,7 @@ function Form({ client, offers, before }: { client: string; offers: api.Offers; 
             </>
           ) : (
             <>
-              <p>This server's buckets are real ones: name a file in yours, and keys unless the server has access.</p>
+              <p>This server uses real buckets: give a file in yours, and keys unless the server has access.</p>
               <Field label="Access key">
                 <input value={wish.accessKey} autocomplete="off" onInput={(event) => change({ accessKey: event.currentTarget.value.trim() })} />
               </Field>
@@ -180,9 +180,9 @@ function Form({ client, offers, before }: { client: string; offers: api.Offers; 
             {sent !== null
               ? `Uploading, ${Math.round(sent * 100)} % …`
               : described
-                ? `${number(described.features)} features in ${described.crs ?? described.name}${described.crs ? "" : ", which the server does not take"}`
+                ? `${number(described.features)} features in ${described.crs ?? described.name}${described.crs ? "" : ", which the server does not support"}`
                 : asked && asked === wish.features && !unseen
-                  ? "Looking into the file …"
+                  ? "Reading the file …"
                   : ""}
           </p>
         </fieldset>
@@ -200,12 +200,12 @@ function Form({ client, offers, before }: { client: string; offers: api.Offers; 
               <input type="radio" name="way" checked={way === "index"} disabled={!collection?.indices.length} onChange={() => setWay("index")} /> Indices
             </label>
             <label>
-              <input type="radio" name="way" checked={way === "script"} onChange={() => setWay("script")} /> A script of mine
+              <input type="radio" name="way" checked={way === "script"} onChange={() => setWay("script")} /> My own script
             </label>
           </div>
           {way === "index" ? (
             <>
-              <Field label="Find an index" hint={`${collection?.indices.length ?? 0} are known for this collection.`}>
+              <Field label="Find an index" hint={`${collection?.indices.length ?? 0} are available for this collection.`}>
                 <input type="search" name="find-index" value={sought} onInput={(event) => setSought(event.currentTarget.value)} />
               </Field>
               <div class="indices">
@@ -242,7 +242,7 @@ function Form({ client, offers, before }: { client: string; offers: api.Offers; 
         </fieldset>
         <Pixels wish={wish} change={change} />
         <fieldset class="grid">
-          <legend>When, how fine, where to</legend>
+          <legend>Time, resolution and output</legend>
           <Field label="From">
             <input type="date" name="from" required value={wish.from} onInput={(event) => change({ from: event.currentTarget.value })} />
           </Field>
@@ -256,7 +256,7 @@ function Form({ client, offers, before }: { client: string; offers: api.Offers; 
             <input type="number" name="metres" required min={0.1} step="any" value={wish.metres} onInput={(event) => change({ metres: event.currentTarget.valueAsNumber })} />
           </Field>
           {unseen ? (
-            <Field label="Unit of the file's coordinates" hint="The server cannot look into the file.">
+            <Field label="Unit of the file's coordinates" hint="The server cannot read the file.">
               <select
                 name="unit" required value={told?.url === asked ? told?.unit : ""}
                 onChange={(event) => setTold({ url: wish.features, unit: event.currentTarget.value as keyof typeof UNITS })}
@@ -268,16 +268,16 @@ function Form({ client, offers, before }: { client: string; offers: api.Offers; 
               </select>
             </Field>
           ) : null}
-          <Field label="Of several images take">
+          <Field label="Of several images, take">
             <Choice name="order" titles={ORDERS} value={wish.order} choose={(order) => change({ order })} />
           </Field>
-          <Field label="Results go to">
+          <Field label="Write results to">
             <input name="output" required pattern="s3://.+" value={wish.output} onInput={(event) => change({ output: event.currentTarget.value })} />
           </Field>
           <Field label="Results are">
             <Choice name="results" titles={RESULTS} value={wish.results} choose={(results) => change({ results })} />
           </Field>
-          <Field label="Update the request" hint="Only what is new or changed is computed; results go where its results are.">
+          <Field label="Update the request" hint="Only what is new or changed is computed; results are written to the same place.">
             <input
               name="update" list="done" pattern="[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}" placeholder="id of an earlier request" value={wish.update}
               onInput={(event) => {

@@ -106,7 +106,7 @@ function Origin({ row }: { row: api.Row }) {
         {typeof row.more.cloudy_share === "number" ? `, and the mask leaves out ${percent(row.more.cloudy_share)}` : ""}.
       </p>
       {row.more.tiny ? (
-        <p class="finding WARNING">The polygon is tiny: smaller than a sample, or with one sample at most.</p>
+        <p class="finding WARNING">The polygon is tiny: smaller than a sample, or with at most one sample.</p>
       ) : null}
       {further.length ? (
         <dl>

@@ -9,14 +9,14 @@ interface Part {
 
 const MORE: Record<string, string> = {
   sum: "sum", count: "count", variance: "variance", median: "median", mode: "mode", weightedMean: "weighted mean",
-  cloudyShare: "cloudy share: what the mask takes",
+  cloudyShare: "cloudy share: what the mask excludes",
 };
 const RULES: Record<string, string> = {
   service: "that the polygon touches, except slivers (as the service)", centre: "whose centre lies inside",
   touched: "that the polygon touches", weighted: "that it touches, each by its share",
 };
 const TINY: Record<string, string> = {
-  "": "as the rule has it", nearest: "have the nearest sample", flagged: "are marked in a column",
+  "": "as the rule says", nearest: "have the nearest sample", flagged: "are marked in a column",
   "nearest,flagged": "have the nearest sample, and are marked",
 };
 
@@ -51,11 +51,11 @@ export function Further({ wish, change }: Part) {
 export function Classes({ wish, change, text, write }: Part & { text: string; write: (text: string) => void }) {
   return (
     <>
-      <Field label="Shares of classes" hint="Of an integer output: plants=4, soil=5; empty: none.">
+      <Field label="Shares of classes" hint="For an integer output: plants=4, soil=5; empty: none.">
         <input name="shares" value={text} disabled={wish.rule === "weighted"} onInput={(event) => write(event.currentTarget.value)} />
       </Field>
       {wish.shares.length ? (
-        <Field label="The output that has the classes" hint="Empty: all integer outputs.">
+        <Field label="Output with the classes" hint="Empty: all integer outputs.">
           <input name="shares-of" value={wish.sharesOf} onInput={(event) => change({ sharesOf: event.currentTarget.value.trim() })} />
         </Field>
       ) : null}
@@ -71,7 +71,7 @@ export function Pixels({ wish, change }: Part) {
       <Field label="Samples" hint={wish.rule === "weighted" ? "Percentiles, median, mode and classes have no weights." : undefined}>
         <Choice name="rule" titles={RULES} value={wish.rule} choose={(rule) => change({ rule })} />
       </Field>
-      <Field label="Leave out at the border, metres" hint={degrees ? "Not for a file in degrees." : undefined}>
+      <Field label="Shrink polygons by (metres)" hint={degrees ? "Not for a file in degrees." : undefined}>
         <input
           type="number" name="inner" min={0} step="any" value={wish.inner} disabled={degrees}
           onInput={(event) => change({ inner: event.currentTarget.valueAsNumber || 0 })}

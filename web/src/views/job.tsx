@@ -189,7 +189,7 @@ function Mapped(props: { job: api.Job; state: string; path: string; seen: api.Ov
             failed={setTrouble}
           />
         ) : (
-          <p>No feature has a place on the map.</p>
+          <p>No feature can be placed on the map.</p>
         )}
         <div class="legend">
           <span>{number(scale?.low)}</span>
@@ -272,7 +272,7 @@ function MapBox(props: {
       made.dress(newest.current.theme);
       made.colour(newest.current.colouring);
     };
-    open().catch((error) => props.failed(`The map cannot be drawn (${said(error)}); the table below has the numbers.`));
+    open().catch((error) => props.failed(`The map cannot be shown (${said(error)}); the table below has the numbers.`));
     return () => {
       gone = true;
       map.current?.close();

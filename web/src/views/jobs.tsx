@@ -26,12 +26,12 @@ export function JobsView() {
     <section>
       <h1>Requests</h1>
       <p role="status">
-        {value === null ? "Loading …" : busy ? `${busy} under way; the list follows them.` : "None is under way."}
+        {value === null ? "Loading …" : busy ? `${busy} running; the list updates itself.` : "None is running."}
       </p>
       <Trouble text={trouble} />
       {value && !value.data.length && !token ? (
         <p>
-          There is no request yet. <a href="#/new">Make the first one.</a>
+          There are no requests yet. <a href="#/new">Create the first one.</a>
         </p>
       ) : null}
       {value?.data.length ? (

@@ -23,12 +23,12 @@ export function SignIn({ entered }: { entered: () => void }) {
     <form class="card narrow" onSubmit={submit}>
       <h1>Sign in</h1>
       <p>
-        With the id and secret of a client. The server's operator makes one: <code>arpent client add NAME</code>
+        With the id and secret of a client. The server's operator creates one: <code>arpent client add NAME</code>
       </p>
       <Field label="Client id">
         <input name="id" required autocomplete="username" autofocus />
       </Field>
-      <Field label="Client secret" hint="It is not kept: this tab holds a token that ends within the hour.">
+      <Field label="Client secret" hint="It is not stored: this tab keeps a token that expires within the hour.">
         <input name="secret" type="password" required autocomplete="current-password" />
       </Field>
       <Trouble text={trouble} />

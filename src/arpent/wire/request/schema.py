@@ -96,7 +96,7 @@ class FeaturesAccess(Access):
 class OutputAccess(Access):
     """Where results go. What they are is an extension of ours."""
 
-    results: ResultForm | None = Field(None, description="Default: as the server is set")
+    results: ResultForm | None = Field(None, description="Default: the server's setting")
 
 
 class TimeRange(BodyModel):
