@@ -117,7 +117,7 @@ def check_target(path: Path | None, option: str) -> None:
         raise InvalidRequest(f"{option} {path}: it may not be written by this user")
     folder = Path(os.path.realpath(path)).parent  # where a new file replaces the old one
     if (path.is_file() or not path.exists()) and not os.access(folder, os.W_OK):
-        raise InvalidRequest(f"{option} {path}: it may not be written by this user: see the rights of {folder}")
+        raise InvalidRequest(f"{option} {path}: it may not be written by this user: see the permissions of {folder}")
 
 
 @contextmanager

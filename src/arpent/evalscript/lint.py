@@ -168,7 +168,7 @@ def _masks(evalscript: Evalscript) -> Iterator[Remark]:
         yield Remark(gravity=Gravity.ERROR, message=mask_lines(ids), line=_line_of(evalscript.source, "output"))
     unmasked = [output.id for output in evalscript.outputs if output.mask is None and evalscript.mask_bands]
     for name in unmasked:
-        message = f"output '{name}' is not masked: samples without data and outside the polygon count, too"
+        message = f"output '{name}' is not masked: samples without data and outside the polygon count too"
         yield Remark(gravity=Gravity.WARNING, message=message)
     asked = any(DATA_MASK in entry.bands for entry in evalscript.inputs)
     used = _MASK_IN_USE.search(_without_declarations(code)) is not None

@@ -14,9 +14,9 @@ APIS: Mapping[str, tuple[tuple[str, ...], str]] = {
         ("/api/v1/process", "/process/v1"),
         f"Numbers for polygons are served, not images: {BATCH}",
     ),
-    "the Catalog API of before 2023": (
+    "the Catalog API before 2023": (
         ("/api/v1/catalog/search", "/api/v1/catalog/collections"),
-        "Its newer form is at /api/v1/catalog/1.0.0, where filter stands in place of query",
+        "Its newer form is at /api/v1/catalog/1.0.0, which uses filter instead of query",
     ),
     "the BYOC API (collections of your own)": (
         ("/api/v1/byoc", "/byoc/v1", "/byoc", "/api/v1/zarr", "/zarr/v1"),
@@ -38,7 +38,7 @@ APIS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "the OGC services (WMS, WMTS, WCS, WFS)": (("/ogc",), f"Numbers for polygons are served, not maps: {BATCH}"),
     "the Configuration API": (
         ("/configuration", "/api/v2/configuration"),
-        "Send the evalscript with each request; nothing needs to be configured before",
+        "Send the evalscript with each request; nothing needs to be configured beforehand",
     ),
     "the Third Party Data Import API": (
         ("/api/v1/dataimport", "/dataimport/v1"),
@@ -46,7 +46,7 @@ APIS: Mapping[str, tuple[tuple[str, ...], str]] = {
     ),
     "the service's accounts": (
         ("/oauth/auth", "/oauth/tokeninfo", "/oauth/users", "/ims", "/contract", "/ratelimit", "/api/v1/accounting"),
-        "Clients are made on the server's machine: arpent client add NAME",
+        "Clients are created on the server's machine: arpent client add NAME",
     ),
     "the OpenSearch and index services": (("/opensearch", "/index"), "Search the STAC catalogue itself"),
 }

@@ -33,7 +33,7 @@ def test_a_file_that_no_new_one_may_replace_is_refused_beforehand(
     (tmp_path / "a.csv").touch()
     check_target(tmp_path / "a.csv", "--csv")
     monkeypatch.setattr(os, "access", lambda place, _: Path(place) != tmp_path)
-    with pytest.raises(InvalidRequest, match=f"may not be written by this user: see the rights of {tmp_path}$"):
+    with pytest.raises(InvalidRequest, match=f"may not be written by this user: see the permissions of {tmp_path}$"):
         check_target(tmp_path / "a.csv", "--csv")
     check_target(Path(os.devnull), "--csv")
 

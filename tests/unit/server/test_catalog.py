@@ -151,7 +151,7 @@ class TestOfficialClient:
             catalog.get_feature(DataCollection.SENTINEL2_L2A, "tile-009.0")
 
     def test_what_is_wrong_is_said(self, here: World, catalog: SentinelHubCatalog) -> None:
-        with pytest.raises(DownloadFailedException, match="'LIKE' is not served"):
+        with pytest.raises(DownloadFailedException, match="'LIKE' is not supported"):
             list(catalog.search(DataCollection.SENTINEL2_L2A, time=JUNE, bbox=BOX, filter="platform LIKE 'a%'"))
 
 
@@ -229,13 +229,13 @@ class TestSearch:
             ({"limit": 101}, "limit", "from 1 to 100"),
             ({"limit": "10"}, "limit", "from 1 to 100"),
             ({"next": -1}, "next", "from 0"),
-            ({"query": {}}, "query", "is not served"),
-            ({"sortby": []}, "sortby", "is not served"),
+            ({"query": {}}, "query", "is not supported"),
+            ({"sortby": []}, "sortby", "is not supported"),
             ({"filter": "eo:cloud_cover <"}, "filter", "a constant is missing"),
             ({"filter": "snow < 5"}, "filter", "'snow' is not available; available: eo:cloud_cover"),
-            ({"filter": "S_INTERSECTS(geometry, POINT(1 2))"}, "filter", "'S_INTERSECTS' is not served"),
-            ({"filter": "lower(platform) = 'a'"}, "filter", "function 'lower' is not served"),
-            ({"filter": {"op": "like", "args": []}, "filter-lang": "cql2-json"}, "filter", '"like" is not served'),
+            ({"filter": "S_INTERSECTS(geometry, POINT(1 2))"}, "filter", "'S_INTERSECTS' is not supported"),
+            ({"filter": "lower(platform) = 'a'"}, "filter", "function 'lower' is not supported"),
+            ({"filter": {"op": "like", "args": []}, "filter-lang": "cql2-json"}, "filter", '"like" is not supported'),
             ({"filter": "a = 1", "filter-lang": "cql"}, "filter-lang", "cql2-text or cql2-json"),
             ({"filter": "eo:cloud_cover < 5", "filter-lang": "cql2-json"}, "filter", "is not cql2-json"),
             ({"distinct": "geometry"}, "distinct", "there is date, eo:cloud_cover"),

@@ -170,7 +170,7 @@ class MemoryWorkStore:
         if row is not None and lease.partition is not None:
             held = row.partitions.get(lease.partition.number)
         if held is None or held.token != lease.token:
-            raise LeaseLost(f"The lease on {_described(lease)} ran out, and somebody else has it or has finished it")
+            raise LeaseLost(f"The lease on {_described(lease)} ran out, and another worker has it or has finished it")
         return held
 
     def _analysing(self, lease: Lease) -> JobRow:

@@ -161,7 +161,7 @@ class FolderObjects:
         except (OSError, RuntimeError):  # a link to itself
             outside = True
         if outside:
-            raise NameRefused(f"Cannot {action} {location.url}: the key leads out of the bucket through a link.")
+            raise NameRefused(f"Cannot {action} {location.url}: the key leads outside the bucket through a link.")
         return path
 
     def _place(self, location: Location, path: Path, payload: bytes) -> None:

@@ -51,7 +51,7 @@ def _of_bucket(source: ArchiveSource | None, bucket: str, answer: str) -> Rows:
         ),
         (
             answer in _DENIED,
-            f"{'its keys' if keyed else 'the keys of this machine'} may not read it, or it is not there{pays}",
+            f"{'its keys' if keyed else 'the keys of this machine'} may not read it, or it does not exist{pays}",
         ),
     )
 

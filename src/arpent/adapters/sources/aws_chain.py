@@ -34,9 +34,9 @@ def chain_keys(source: ArchiveSource) -> tuple[str, str, str | None]:
             if kind in LOGGED_OUT
             else "see `aws sts get-caller-identity`"
         )
-        raise AccessFailed(f"{what}: it gives no keys ({kind}); {advice}") from None
+        raise AccessFailed(f"{what}: it returns no keys ({kind}); {advice}") from None
     if keys is None or not (keys.access_key and keys.secret_key):
-        raise AccessFailed(f"{what}: it gives no keys; see `aws sts get-caller-identity`")
+        raise AccessFailed(f"{what}: it returns no keys; see `aws sts get-caller-identity`")
     return keys.access_key, keys.secret_key, keys.token
 
 

@@ -73,7 +73,7 @@ def run(imagery: DemoImagery, options: DemoOptions, console: Console) -> Path:
     bucket = options.folder / "buckets" / BUCKET
     bucket.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(imagery.features, bucket / "parcels.gpkg")
-    console.print(f"[bold]2[/] A bucket: {bucket} stands for s3://{BUCKET}; parcels.gpkg lies in it")
+    console.print(f"[bold]2[/] A bucket: {bucket} stands for s3://{BUCKET}; parcels.gpkg is in it")
     client_id, secret = register(options.folder, imagery.catalog, "demo")
     console.print(f"[bold]3[/] A client: [cyan]arpent client add demo[/] → {client_id}")
     began = time.monotonic()

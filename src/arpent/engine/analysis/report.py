@@ -23,8 +23,8 @@ TOUCHED = "the pixels that it touches"
 CENTRED = "the pixel whose centre lies in it, if there is one"
 NEAREST = "the pixel whose centre lies in it, or else of the nearest one"
 TAKEN = (
-    "The name that identifier '{identifier}' gives the file of results by output.s3.url is taken, by another feature "
-    "of this identifier or by a file of the job: this one's results are called '{own}'. Put <ID> into the url, "
+    "The name that output.s3.url makes of identifier '{identifier}' is taken by another feature with this "
+    "identifier or by a file of the job: this feature's results are called '{own}'. Put <ID> into the url, "
     "or make the identifiers differ."
 )
 REPAIRED = "The identifier has bytes that are not UTF-8; each is shown as \ufffd. Write the column as UTF-8."
@@ -44,7 +44,7 @@ FILTERED = (
 )
 LACKING = (
     "No acquisition that reaches the feature has all bands that the script asks for ({bands} is missing): its samples "
-    "are no data."
+    "have no data."
 )
 LATE = "dataFilter.timeRange leaves no acquisition of the request's intervals; the file will hold no interval."
 SAMPLED = " Only a sample of the features was checked: others may be affected too."

@@ -58,7 +58,7 @@ def parse_json(document: object, level: int = 0) -> Predicate:
         return Comparison(name=_property(parts[0]), test="between", values=tuple(_literal(each) for each in parts[1:]))
     if operator in ("isNull", "in", "between"):
         raise _wrong(f'"args" of "{operator}" are not valid in CQL2')
-    raise _wrong(f'"{operator:.40}" is not served. {SERVED}')
+    raise _wrong(f'"{operator:.40}" is not supported. {SERVED}')
 
 
 def _compared(operator: str, parts: Sequence[object]) -> Comparison:
@@ -74,7 +74,7 @@ def _property(value: object) -> str:
     if isinstance(value, dict) and isinstance(value.get("property"), str):
         return str(value["property"])
     named = value.get("op") if isinstance(value, dict) else None
-    raise _wrong(f'"{named:.40}" is not served here. {SERVED}' if isinstance(named, str) else "it lacks a property")
+    raise _wrong(f'"{named:.40}" is not supported here. {SERVED}' if isinstance(named, str) else "it lacks a property")
 
 
 def _literal(value: object) -> Literal:
@@ -139,9 +139,9 @@ def _tokens(text: str) -> Iterator[_Token]:
         if count > MOST_TOKENS:
             raise _wrong(f"it has more than {MOST_TOKENS} words and symbols")
         if kind == "other":
-            raise _wrong(f"'{own}' is not served, or a quotation mark is missing. {SERVED}")
+            raise _wrong(f"'{own}' is not supported, or a quotation mark is missing. {SERVED}")
         if kind == "word" and UNSERVED.fullmatch(own):
-            raise _wrong(f"'{own}' is not served. {SERVED}")
+            raise _wrong(f"'{own}' is not supported. {SERVED}")
         yield _Token(kind=kind, text=own[1:-1].replace("''", "'") if kind in ("string", "quoted") else own)
         place = found.end()
 
@@ -215,7 +215,7 @@ def _name(token: _Token, reader: _Reader) -> str:
     if token.kind not in ("word", "quoted") or (token.kind == "word" and token.text.upper() in KEYWORDS):
         raise _wrong(f"a property is missing before '{token.text:.40}'")
     if reader.next.is_sign("("):
-        raise _wrong(f"the function '{token.text:.40}' is not served. {SERVED}")
+        raise _wrong(f"the function '{token.text:.40}' is not supported. {SERVED}")
     return token.text
 
 

@@ -149,7 +149,7 @@ def _json(name: str, text: str) -> object:
 
 
 def _unknown(name: str) -> None:
-    raise InvalidRequest.at(f"{name:.40}", f"is not served; a search has {', '.join(sorted(KNOWN))}")
+    raise InvalidRequest.at(f"{name:.40}", f"is not supported; a search has {', '.join(sorted(KNOWN))}")
 
 
 def _collection(given: object, find: Callable[[str], Collection | None]) -> Collection:

@@ -40,7 +40,7 @@ def unoffered(source: Source, collection: Collection) -> Iterator[tuple[str, str
         if offered is None and option == NEUTRAL.get(name):
             continue
         if offered is None:
-            yield place, "is not served yet; leave it out"
+            yield place, "is not supported yet; leave it out"
         elif option != offered:
             words = f"is '{option:.40}', but the pixels of {collection.id} are {offered}"
             reason = f" ({INSTANCES[option]})" if place == "dataFilter->demInstance" and option in INSTANCES else ""

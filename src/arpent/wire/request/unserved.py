@@ -39,4 +39,4 @@ def unserved(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
             values = entry.get(section) if isinstance(entry, dict) else None
             for name, value in values.items() if isinstance(values, dict) else ():
                 if name in fields and value is not None and value not in fields[name]:
-                    yield f"input->data->{position}->{section}->{name}", "is not served yet; leave it out"
+                    yield f"input->data->{position}->{section}->{name}", "is not supported yet; leave it out"

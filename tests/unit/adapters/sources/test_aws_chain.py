@@ -100,8 +100,8 @@ def test_a_request_with_keys_asks_for_no_profile_of_the_variable(
     [
         ("[profile mine]\nsso_start_url = https://sso.test/start\nsso_region = eu-central-1\nsso_account_id = 1\n"
          "sso_role_name = r\n", "aws sso login --profile mine"),
-        (None, "gives no keys"),
-        ("[profile mine]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = absent\n", "gives no keys"),
+        (None, "returns no keys"),
+        ("[profile mine]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = absent\n", "returns no keys"),
         ("[profile mine]\nregion = eu-central-1\n", "it has no keys"),
     ],
 )  # fmt: skip

@@ -130,5 +130,5 @@ def test_what_is_not_served_is_refused(entry: dict[str, object]) -> None:
     """What a collection is may be said, too: see test_offers.py; which of its acquisitions: test_filters.py."""
     body = json.loads(text(BATCH))
     body["input"]["data"] = [{"type": "dem", "processing": entry}]
-    with pytest.raises(InvalidRequest, match="is not served yet; leave it out"):
+    with pytest.raises(InvalidRequest, match="is not supported yet; leave it out"):
         parse_batch(json.dumps(body))

@@ -199,7 +199,7 @@ def _leased(lease: Lease) -> Update:
 
 def _held(result: CursorResult[object], lease: Lease) -> None:
     if result.rowcount == 0:
-        raise LeaseLost(f"The lease on {_described(lease)} ran out, and somebody else has it or has finished it")
+        raise LeaseLost(f"The lease on {_described(lease)} ran out, and another worker has it or has finished it")
 
 
 def _described(lease: Lease) -> str:

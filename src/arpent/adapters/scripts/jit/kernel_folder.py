@@ -106,7 +106,7 @@ def _warn(cache: Cache, error: Exception) -> None:
         _Said.yet = True
         reason = getattr(error, "strerror", None) or type(error).__name__
         log.warning(
-            "Compiled kernels cannot be kept in %s (%s): each process compiles them anew, which takes up to a minute. "
+            "Compiled kernels cannot be kept in %s (%s): each process compiles them again, which takes up to a minute. "
             "Free space there, or set NUMBA_CACHE_DIR to another folder.",
             cache.cache_path,
             reason,

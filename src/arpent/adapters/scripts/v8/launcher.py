@@ -121,7 +121,7 @@ class _Zygote:
                 self._channel.send({}, (theirs.fileno(),), _PATIENCE)
             process = int(str(self._channel.receive(_PATIENCE)["process"]))
             greeting = channel.receive(_PATIENCE)
-            obstacle = greeting.get("obstacle", "it has not told")
+            obstacle = greeting.get("obstacle", "it did not say")
         except BaseException:
             channel.close()
             raise

@@ -89,5 +89,5 @@ class Channel:
 def _message(body: bytes) -> Message:
     message = json.loads(body)
     if not isinstance(message, dict):
-        raise ValueError("a message is no object")
+        raise ValueError("a message is not an object")
     return cast(Message, message)

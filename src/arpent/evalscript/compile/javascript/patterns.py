@@ -140,7 +140,7 @@ def _destructure_object(
         if target.kind in ("pair_pattern", "pair"):
             key = target["key"]
             if key.kind != "property_identifier":
-                raise Unsupported("an object pattern with a key that is no name")
+                raise Unsupported("an object pattern with a key that is not a name")
             _destructure(evaluator, target["value"], read_property(evaluator, value, key.text), scope, store)
         elif target.kind in ("rest_pattern", "spread_element"):
             raise Unsupported("the rest of an object")

@@ -127,7 +127,7 @@ def write_property(evaluator: PartialEvaluator, owner: object, name: str, value:
         evaluator.memory.write(owner, ())
         return value
     if not isinstance(owner, PlainObject) or name == "__proto__":
-        raise Unsupported(f"a property of something that is no plain object: {name}")
+        raise Unsupported(f"a property of something that is not a plain object: {name}")
     written = evaluator.memory.map_phi(owner.content, lambda content: {**_as_properties(content), name: value})
     evaluator.memory.write(owner, written)
     return value
