@@ -113,7 +113,7 @@ class JobService:
         if limit is None or action is UserAction.STOP or counted:
             return
         if self._jobs.under_way(job.owner) >= limit:
-            raise RateLimited(f"You have {limit} requests under way; start this one after one of them.", seconds=30.0)
+            raise RateLimited(f"You have {limit} requests under way; start this one when one has ended.", seconds=30.0)
 
     def findings(self, owner: str | None, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
         """A page of the validation report, by feature id. Raises JobNotFound."""

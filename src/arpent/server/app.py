@@ -40,7 +40,7 @@ REFUSAL_SECONDS = 0.5
 MESSAGES = {
     404: "There is nothing at this path; /docs lists all paths.",
     405: "This path does not support this method; `Allow` lists those that it supports.",
-    400: "The request cannot be read; /docs shows what belongs here.",
+    400: "The request cannot be read; /docs shows what is expected here.",
 }
 """HTTP status → message in place of the framework's own."""
 

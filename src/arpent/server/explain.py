@@ -33,7 +33,7 @@ def explain_routes(
     router = APIRouter(tags=["batch statistical"])
     caller = Depends(owner)
 
-    @router.get("/{job_id}/features/{feature}/explain", summary="How a feature's numbers came about")
+    @router.get("/{job_id}/features/{feature}/explain", summary="How a feature's numbers were computed")
     async def explain(
         request: Request,
         job_id: str,

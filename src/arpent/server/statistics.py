@@ -39,7 +39,7 @@ def statistics_routes(
     router = APIRouter(tags=["statistical"])
     caller = Depends(owner)
 
-    @router.post("", openapi_extra=request_body(StatisticalBody), summary="Statistics of one polygon, at once")
+    @router.post("", openapi_extra=request_body(StatisticalBody), summary="Statistics of one polygon, in the response")
     async def compute(request: Request, client: str = caller) -> Response:
         """The statistics of one polygon or box. The header `x-processingunits-spent` holds the processing units,
         `x-arpent-hint` remarks on fields that are allowed but probably not intended."""

@@ -54,7 +54,7 @@ class Quotas:
         """Count a synchronous request while it runs. Raises RateLimited if the client has too many running."""
         limit = self._of(client).synchronous
         if limit is not None and self._under_way[client] >= limit:
-            raise RateLimited(f"You have {limit} synchronous requests under way; send the next after one of them.")
+            raise RateLimited(f"You have {limit} synchronous requests under way; send the next when one has ended.")
         self._under_way[client] += 1
         try:
             yield

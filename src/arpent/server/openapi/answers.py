@@ -250,7 +250,7 @@ class StatisticalAnswer(AnswerModel):
     data: list[DatumAnswer] | None = None
     status: Literal["OK", "PARTIAL", "FAILED"]
     geometry_pixel_count: int | None = None
-    tiny: bool | None = Field(None, description="An extension of ours: where `pixels` has `flagged`")
+    tiny: bool | None = Field(None, description="An extension of arpent: where `pixels` has `flagged`")
     error: IntervalError | None = None
 
 

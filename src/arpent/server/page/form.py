@@ -43,7 +43,7 @@ def form_routes(
     caller = Depends(owner)
     turns, storing = Turns(of_client=OF_CLIENT, in_all=IN_ALL), asyncio.Semaphore(AT_ONCE)
 
-    @router.get("/page/form", summary="What a new request can be made of")
+    @router.get("/page/form", summary="Options for a new request")
     def offers(client: str = caller) -> Response:
         """Collections, indices, and the places where this client may upload files."""
         places = list(options.places(client)) if options.most_upload else []

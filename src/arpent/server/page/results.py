@@ -73,7 +73,7 @@ def result_routes(
                 raise ClientDisconnected
             return await asyncio.wrap_future(options.results(job, what, arguments).future)
 
-    @router.get("", summary="What there is to see")
+    @router.get("", summary="What the page can show")
     async def overview(request: Request, job_id: str, client: str = caller) -> Response:
         """Outputs, bands, statistics, extent in degrees, and intervals with the count of features that have numbers."""
         return await _packed(request, await view(request, client, job_id, "overview"), JSON)
@@ -130,13 +130,13 @@ def result_routes(
 def _tile(zoom: str, column: str, row: str) -> tuple[int, int, int]:
     place = _whole(zoom, "zoom"), _whole(column, "column"), _whole(row, "row")
     if place[0] > DEEPEST or max(place[1:]) >= 2 ** place[0]:
-        raise InvalidRequest.at("zoom", f"must be at most {DEEPEST}, with columns and rows below 2 to its power")
+        raise InvalidRequest.at("zoom", f"must be at most {DEEPEST}, with column and row below 2 to the power of it")
     return place
 
 
 def _whole(text: str, parameter: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise InvalidRequest.at(parameter, "must be a whole number from 0 on")
+        raise InvalidRequest.at(parameter, "must be a whole number of at least 0")
     return int(text)
 
 

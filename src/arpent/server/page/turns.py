@@ -26,7 +26,9 @@ class Turns:
     async def turn(self, client: str) -> AsyncIterator[None]:
         """Wait for a turn of the client, and hold it. Raises RateLimited if too many calls are under way."""
         if self._under_way[client] >= self._of_client:
-            raise RateLimited(f"You have {self._of_client} requests of this kind under way; send the next after one.")
+            raise RateLimited(
+                f"You have {self._of_client} requests of this kind under way; send the next when one has ended."
+            )
         if self._under_way.total() >= self._in_all:
             raise RateLimited("The server is busy with the requests of others; try again.")
         self._under_way[client] += 1

@@ -85,16 +85,16 @@ Column = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$
 
 class FeaturesAccess(Access):
     """The file of features, its format by its ending: .gpkg, .fgb, .geojson, .json, .zip (a Shapefile), .parquet. The
-    columns are an extension of ours."""
+    columns are an extension of arpent."""
 
     columns: list[Column] | None = Field(
-        None, max_length=1000, description='Columns that the features file carries; ["*"]: all', examples=[["crop"]]
+        None, max_length=1000, description='Columns kept in the features file; ["*"]: all', examples=[["crop"]]
     )
     identifier: Column | None = Field(None, description="Column of the identifiers; default: `identifier`")
 
 
 class OutputAccess(Access):
-    """Where results go. What they are is an extension of ours."""
+    """Where results go. What they are is an extension of arpent."""
 
     results: ResultForm | None = Field(None, description="Default: the server's setting")
 
@@ -128,9 +128,9 @@ class Processing(BodyModel):
     upsampling: Resampling | None = Field(None, description="Default: NEAREST")
     downsampling: Resampling | None = Field(None, description="Default: NEAREST")
     harmonize_values: bool | None = Field(None, description="Sentinel-2 only; default: true")
-    back_coeff: Offer = Field(None, description="Only what the collection is")
-    orthorectify: Offer = Field(None, description="Only what the collection is")
-    dem_instance: Offer = Field(None, description="Only what the collection is")
+    back_coeff: Offer = Field(None, description="Only the collection's own value")
+    orthorectify: Offer = Field(None, description="Only the collection's own value")
+    dem_instance: Offer = Field(None, description="Only the collection's own value")
 
 
 class SourceEntry(BodyModel):
@@ -191,7 +191,7 @@ class StatisticalAggregation(BodyModel):
     pixels: str | None = Field(
         None,
         description="Which samples belong to a polygon: service (default), centre, touched or weighted; and, after "
-        "commas, inner:METRES, nearest and flagged. An extension of ours",
+        "commas, inner:METRES, nearest and flagged. An extension of arpent",
         examples=["centre", "service,inner:10", "centre,nearest", "service,flagged"],
     )
 
@@ -232,12 +232,12 @@ class StatisticsEntry(BodyModel):
 
     percentiles: PercentilesEntry | None = None
     more: list[str] | None = Field(
-        None, max_length=len(MORE), description=f"An extension of ours: {', '.join(MORE)}", examples=[["sum", "median"]]
+        None, max_length=len(MORE), description=f"Extension of arpent: {', '.join(MORE)}", examples=[["sum", "median"]]
     )
     shares: dict[Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]+$")], Count] | None = Field(
         None,
         max_length=1000,
-        description="An extension of ours: name of a class → its value in an integer band",
+        description="An extension of arpent: name of a class → its value in an integer band",
         examples=[{"vegetation": 4, "soil": 5}],
     )
 
@@ -260,7 +260,7 @@ class BatchBody(BodyModel):
         None,
         pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
         description="Id of an earlier request with the same output: only what is new or changed is computed. An "
-        "extension of ours",
+        "extension of arpent",
     )
 
 
