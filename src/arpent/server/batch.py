@@ -69,7 +69,7 @@ def _add_writing(
 
     @router.post("", status_code=201, openapi_extra=request_body(BatchBody), summary="Create a request")
     async def create(request: Request, client: str = caller) -> Response:
-        """Store a request; nothing runs before `analyse` or `start`."""
+        """Store a request; nothing runs until `analyse` or `start`."""
         if (whole_number(request.headers.get("content-length", "")) or 0) > SMALL:
             calls.admit(client)
         body = await read_body(request, options.maximum_body)

@@ -37,7 +37,7 @@ def health_routes(
 
     @router.get("/readyz")
     def readyz() -> Response:
-        """Answers 200, or 503 while the server cannot do its work."""
+        """Answers 200, or 503 while the server is not ready."""
         if ready is None or _succeeds(ready):
             return json_response({"status": "ok"})
         raise HTTPException(503, "The server is not ready; its log says why.")

@@ -89,7 +89,7 @@ class RowsAnswer(AnswerModel):
 
 
 class ProgressAnswer(AnswerModel):
-    """How far a job is; an extension of arpent."""
+    """Progress of a job; an extension of arpent."""
 
     features: int
     done: int
@@ -104,7 +104,7 @@ class ProgressAnswer(AnswerModel):
 
 
 class WaitingAnswer(AnswerModel):
-    """What a job waits for; an extension of arpent."""
+    """What a job is waiting for; an extension of arpent."""
 
     what: str = Field(alias="for")
     since: datetime

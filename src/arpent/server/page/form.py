@@ -57,7 +57,7 @@ def form_routes(
         mask: str | None = None,
         client: str = caller,
     ) -> Response:
-        """A commented script with an output for each index; `mask=true` leaves clouds out."""
+        """A commented script with an output for each index; `mask=true` masks clouds."""
         text = options.script(index or [], collection or "", mask == "true")
         return json_response({"evalscript": text})
 

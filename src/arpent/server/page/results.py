@@ -116,7 +116,7 @@ def result_routes(
     async def table(
         request: Request, job_id: str, kind: Annotated[str | None, Query(alias="format")] = None, client: str = caller
     ) -> Response:
-        """CSV or Parquet, with the columns of the features that the request asked for."""
+        """CSV or Parquet, with the feature columns that the request asked for."""
         kind = kind or "csv"
         if kind not in TABLES:
             raise InvalidRequest.at("format", f"must be one of {', '.join(TABLES)}")

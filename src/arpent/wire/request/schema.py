@@ -84,8 +84,8 @@ Column = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$
 
 
 class FeaturesAccess(Access):
-    """The file of features, its format by its ending: .gpkg, .fgb, .geojson, .json, .zip (a Shapefile), .parquet. The
-    columns are an extension of arpent."""
+    """The file of features; its ending gives its format: .gpkg, .fgb, .geojson, .json, .zip (a Shapefile), .parquet.
+    `columns` is an extension of arpent."""
 
     columns: list[Column] | None = Field(
         None, max_length=1000, description='Columns kept in the features file; ["*"]: all', examples=[["crop"]]
@@ -94,7 +94,7 @@ class FeaturesAccess(Access):
 
 
 class OutputAccess(Access):
-    """Where results go. What they are is an extension of arpent."""
+    """Where results are written. `results` is an extension of arpent."""
 
     results: ResultForm | None = Field(None, description="Default: the server's setting")
 
@@ -171,7 +171,7 @@ class StatisticalInput(BodyModel):
 
 
 class AggregationInterval(BodyModel):
-    """How the time range is cut (sentinelhub.md 2.3)."""
+    """How the time range is divided (sentinelhub.md 2.3)."""
 
     of: str = Field(examples=["P30D", "P1M"], description="ISO 8601 duration of at least one day")
     last_interval_behavior: LastInterval | None = Field(None, description="Default: SKIP")
@@ -197,13 +197,13 @@ class StatisticalAggregation(BodyModel):
 
 
 class BatchAggregation(StatisticalAggregation):
-    """Time range, sampling and script as in a synchronous request; the script may lie in a bucket."""
+    """Time range, sampling and script as in a synchronous request; the script may be in a bucket."""
 
     evalscript_reference: Access | None = None
 
 
 class HistogramEntry(BodyModel):
-    """Exactly one of `bins`, `nBins` and `binWidth`. Edges are integers or floats as they are written
+    """Exactly one of `bins`, `nBins` and `binWidth`. Edges are integers or floats, as written in the request
     (sentinelhub.md 2.4)."""
 
     bins: list[Number] | None = Field(None, min_length=2, max_length=MAXIMUM_BINS + 1, description="Ascending edges")
@@ -228,7 +228,7 @@ class PercentilesEntry(BodyModel):
 
 
 class StatisticsEntry(BodyModel):
-    """What to compute beside min, max, mean, stDev and counts."""
+    """What to compute besides min, max, mean, stDev and counts."""
 
     percentiles: PercentilesEntry | None = None
     more: list[str] | None = Field(
