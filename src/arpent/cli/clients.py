@@ -82,7 +82,7 @@ def rotate(
     overlap: Annotated[
         float,
         typer.Option(
-            min=0, max=LONGEST_OVERLAP, help="Hours for which the present secret stays valid; 0: it leaked, end it now."
+            min=0, max=LONGEST_OVERLAP, help="Hours for which the current secret stays valid; 0: it leaked, end it now."
         ),
     ] = 24.0,
     as_json: JsonOption = False,
@@ -91,7 +91,7 @@ def rotate(
     store = _store()
     found = _known(store, client)
     secret = store.rotate(found.id, timedelta(hours=overlap))
-    ends = f"The secret before it is valid for {overlap:g} hours." if overlap else "The secret before it has ended."
+    ends = f"The previous secret stays valid for {overlap:g} hours." if overlap else "The previous secret has ended."
     try:
         _print_secret(found.id, secret, f"{KEEP} {ends}", as_json=as_json)
     finally:

@@ -136,28 +136,28 @@ def stats(  # noqa: PLR0913, PLR0917
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="*.parquet, .csv, .gpkg, .geojson, .fgb")
     ] = None,
-    index: Annotated[str | None, typer.Option(help="One or several, ndvi,evi: see `arpent script list`.")] = None,
+    index: Annotated[str | None, typer.Option(help="One or more: ndvi,evi; see `arpent script list`.")] = None,
     script: Annotated[Path | None, typer.Option(help="An evalscript instead of an index.")] = None,
-    mask_clouds: Annotated[bool, typer.Option("--mask-clouds", help="Leave cloudy samples out (of an index).")] = False,
+    mask_clouds: Annotated[bool, typer.Option("--mask-clouds", help="Mask cloudy samples (for an index).")] = False,
     every: Annotated[str, typer.Option(help="Length of an interval, ISO 8601: P10D, P1M.")] = "P10D",
     resolution: Annotated[str, typer.Option(help="Metres on the ground: 10m.")] = "10m",
     collection: Annotated[str, typer.Option(help="See `arpent collections`.")] = "sentinel-2-l2a",
     order: Annotated[str, typer.Option(help="mostRecent, leastRecent or leastCC wins a pixel.")] = "mostRecent",
     max_cloud_coverage: Annotated[float | None, typer.Option(min=0, max=100, help="Percent of a tile.")] = None,
-    percentiles: Annotated[str | None, typer.Option(help="5,50,95: columns of their own.")] = None,
+    percentiles: Annotated[str | None, typer.Option(help="5,50,95: one column each.")] = None,
     pixels: Annotated[
         str, typer.Option(help="service, centre, touched, weighted; inner:10,nearest,flagged")
     ] = "service",
     more: Annotated[str | None, typer.Option(help="sum,count,variance,median,mode,weightedMean,cloudyShare")] = None,
     shares: Annotated[str | None, typer.Option(help="vegetation=4,soil=5: shares of classes as columns.")] = None,
     columns: Annotated[str | None, typer.Option(help="crop,owner: columns to keep; default: all.")] = None,
-    id: Annotated[str | None, typer.Option("--id", help="Column that tells the features apart.")] = None,  # noqa: A002
+    id: Annotated[str | None, typer.Option("--id", help="Column that identifies the features.")] = None,  # noqa: A002
     wide: Annotated[bool, typer.Option("--wide", help="A row per feature, a column (mean) per date.")] = False,
     executor: Annotated[str | None, typer.Option(help="processes, processes:N or inline; default: by size.")] = None,
     update: Annotated[Path | None, typer.Option(help="Earlier table: compute only what is new or changed.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """A table of statistics from a file of fields: no JSON, no server."""
+    """Compute a table of statistics for a file of fields: no JSON, no server."""
     catalog = settings_of(executor=executor, catalog=catalog).catalog
     output = output or update
     given = {"--catalog": catalog, "--from": start, "--to": end, "--output": output}
@@ -210,11 +210,11 @@ def results(
     parquet: Annotated[Path | None, typer.Option(help="Write a Parquet file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file.")] = None,
     unfold: Annotated[
-        bool, typer.Option("--unfold", help="Write the JSON files of a job that has a table only.")
+        bool, typer.Option("--unfold", help="Write the JSON files of a job that only has a table.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object: rows and files.")] = False,
 ) -> None:
-    """Make one table of a job's result files, ours or the real service's. Writes CSV to standard output by default."""
+    """Make one table from a job's result files, arpent's or the real service's. Prints CSV by default."""
     with loading():
         from arpent.adapters.formats.parquet_rows import write_csv, write_parquet
         from arpent.cli.results import collect

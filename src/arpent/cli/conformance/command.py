@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def conformance(  # noqa: PLR0913, PLR0917
     url: Annotated[str | None, typer.Argument(help="The server: http://127.0.0.1:8000.")] = None,
     client_id: Annotated[str | None, typer.Option(envvar="SH_CLIENT_ID", help="Id of an OAuth client.")] = None,
-    client_secret: Annotated[str | None, typer.Option(envvar="SH_CLIENT_SECRET", help="Better as a variable.")] = None,
+    client_secret: Annotated[str | None, typer.Option(envvar="SH_CLIENT_SECRET", help="Best as a variable.")] = None,
     token_url: Annotated[str | None, typer.Option(help="Where to get tokens; default: the server.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of --make-data, which the server serves.")] = None,
     bucket: Annotated[str | None, typer.Option(help="s3://bucket/prefix for batch requests; keys: AWS_*.")] = None,
@@ -30,7 +30,7 @@ def conformance(  # noqa: PLR0913, PLR0917
     start: Annotated[str, typer.Option("--from", help="First day of a search for an acquisition.")] = "2024-06-01",
     end: Annotated[str, typer.Option("--to", help="Last day of the search.")] = "2024-06-30",
     only: Annotated[str | None, typer.Option(help="Check names or their beginnings: token,error.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page: *.html or *.md.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report: *.html or *.md.")] = None,
     make_data: Annotated[Path | None, typer.Option(help="Write the data set into this folder and exit.")] = None,
     as_json: JsonOption = False,
 ) -> None:

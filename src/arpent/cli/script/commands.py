@@ -22,9 +22,9 @@ FileArgument = Annotated[Path, typer.Argument(help="An evalscript.", exists=True
 
 @app.command("new")
 def new_script(
-    index: Annotated[str, typer.Option(help="One or several: ndvi,ndwi,evi; see `arpent script list`.")],
+    index: Annotated[str, typer.Option(help="One or more: ndvi,ndwi,evi; see `arpent script list`.")],
     collection: Annotated[str, typer.Option(help="See `arpent collections`.")] = "sentinel-2-l2a",
-    mask: Annotated[str | None, typer.Option(help="Leave clouds out: scl, cld, qa_pixel, fmask.")] = None,
+    mask: Annotated[str | None, typer.Option(help="Mask clouds: scl, cld, qa_pixel, fmask.")] = None,
     composite: Annotated[
         str | None, typer.Option(help="max, min, mean, median of an interval's acquisitions; default: the first.")
     ] = None,
@@ -51,7 +51,7 @@ def new_script(
 
 @app.command("list")
 def list_indices(
-    collection: Annotated[str | None, typer.Option(help="Only what this collection has the bands for.")] = None,
+    collection: Annotated[str | None, typer.Option(help="Only indices that this collection has the bands for.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the spectral indices, cloud masks and composites that `arpent script new` knows."""
@@ -123,7 +123,7 @@ def run(
 
 @app.command()
 def sandbox(as_json: JsonOption = False) -> None:
-    """Show what evalscripts run in on this machine: V8's version, system-call filter, limits. Exit code 2 if there is
+    """Show how evalscripts are run on this machine: V8's version, system-call filter, limits. Exit code 2 if there is
     no sandbox."""
     with loading():
         from arpent import worker

@@ -10,12 +10,12 @@ import typer
 from arpent.cli.guard import loading, settings_of
 from arpent.cli.options import JsonOption
 
-app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is_help=True)
+app = typer.Typer(help="Archives: how their hosts and buckets are accessed.", no_args_is_help=True)
 
 
 @app.command("list")
 def sources_list(as_json: JsonOption = False) -> None:
-    """The table of sources: those of the settings and of the archives that they name. It holds no secret."""
+    """List the sources of the settings and of the archives that they name, without secrets."""
     with loading():
         from arpent.cli.sources.checks import source_lines
 
@@ -25,7 +25,7 @@ def sources_list(as_json: JsonOption = False) -> None:
 
 @app.command("check")
 def sources_check(
-    collection: Annotated[str | None, typer.Option(help="Search for this one; else for any that is known.")] = None,
+    collection: Annotated[str | None, typer.Option(help="Collection to search for; default: any known.")] = None,
     at: Annotated[str | None, typer.Option(help="Longitude and latitude, as 11.35,46.5.")] = None,
     start: Annotated[str, typer.Option("--from", help="ISO instant.")] = "2024-06-01T00:00:00Z",
     end: Annotated[str, typer.Option("--to", help="ISO instant.")] = "2024-08-01T00:00:00Z",
