@@ -77,7 +77,7 @@ def status(target: Target) -> None:
 
 @CHECKS.add("1.2")
 def pages(target: Target) -> None:
-    """A list of one has a link to the next page, which goes on behind it."""
+    """A list of one has a link to the next page, which continues after it."""
     first_id, other = idle(target)["id"], json_of(target.call("POST", BATCH, json=never_started()), 201)["id"]
     first = json_of(target.call("GET", BATCH, params={"count": 1}))
     equal("the number of entries", len(first["data"]), 1)

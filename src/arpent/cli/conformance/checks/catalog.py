@@ -72,7 +72,7 @@ def time_is_kept(target: Target) -> None:
 
 @CHECKS.add("1.1")
 def dates(target: Target) -> None:
-    """`distinct: date` gives days as text, each once."""
+    """`distinct: date` gives days as strings, each once."""
     day = find_scene(target).day
     found = search(target, distinct="date", datetime=f"{day}T00:00:00Z/{day}T23:59:59Z")["features"]
     equal("the days", found, [day])

@@ -111,7 +111,7 @@ def ndvi(target: Target) -> None:
 
 @CHECKS.add("2.2")
 def newest_on_top(target: Target) -> None:
-    """Of two acquisitions in an interval the newer one counts, and leastRecent turns that round."""
+    """Of two acquisitions in an interval the newer one counts, and leastRecent reverses that."""
     box = block(10, 20, 8, 12)
     close("mean", mean_red(target, box, DAYS[0], "2023-06-05"), 0.3, 1e-7)
     close(

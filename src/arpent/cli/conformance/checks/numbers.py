@@ -62,7 +62,7 @@ def bands_of(target: Target, output: str, band: str = "B0") -> dict[str, Any]:
 
 @CHECKS.add("3.3")
 def constant(target: Target) -> None:
-    """Of a constant min, max and mean are the constant, and stDev is 0."""
+    """For a constant, min, max and mean are the constant, and stDev is 0."""
     stats = stats_of(standard(target), "seven")
     for name, wanted in {"min": 7.0, "max": 7.0, "mean": 7.0, "stDev": 0.0}.items():
         close(f"{name} of 7", stats[name], wanted)
@@ -70,14 +70,14 @@ def constant(target: Target) -> None:
 
 @CHECKS.add("3.3")
 def floats_of_32_bits(target: Target) -> None:
-    """Values are floats of 32 bits: the minimum of 0.1 is 0.10000000149011612."""
+    """Values are 32-bit floats: the minimum of 0.1 is 0.10000000149011612."""
     equal("min of 0.1", stats_of(standard(target), "pair", "tenth")["min"], TENTH)
     equal("min of -1.5", stats_of(standard(target), "pair", "low")["min"], -1.5)
 
 
 @CHECKS.add("3.3")
 def whole_numbers(target: Target) -> None:
-    """Outputs of integers are rounded and clamped: UINT8 of 300.2 is 255, of 2.6 is 3."""
+    """Integer outputs are rounded and clamped: UINT8 of 300.2 is 255, of 2.6 is 3."""
     close("max of UINT8 of 300.2", stats_of(standard(target), "byte")["max"], 255)
     close("max of UINT8 of 2.6", stats_of(standard(target), "rounded")["max"], 3)
 
@@ -114,7 +114,7 @@ def fractions_of_a_size(target: Target) -> None:
 
 @CHECKS.add("2.3")
 def default_size(target: Target) -> None:
-    """Without a sampling there are 256 x 256 samples."""
+    """Without a sample size there are 256 x 256 samples."""
     scene = find_scene(target)
     body = statistical(scene, box_at(scene, 2560, 2560), resx=None, resy=None)
     equal("sampleCount", stats_of(only(ask(target, body)), "seven")["sampleCount"], 65_536)
@@ -122,7 +122,7 @@ def default_size(target: Target) -> None:
 
 @CHECKS.add("3.2")
 def masked(target: Target) -> None:
-    """Where no sample is valid, min, max, mean and stDev are the text NaN, and there are no percentiles."""
+    """Where no sample is valid, min, max, mean and stDev are the string NaN, and there are no percentiles."""
     scene = find_scene(target)
     body = statistical(scene, box_at(scene, 304, 197), MASKED)
     body["calculations"] = {"default": {"statistics": {"default": {"percentiles": {"k": [50]}}}}}
@@ -166,7 +166,7 @@ def number_of_bins(target: Target) -> None:
 
 @CHECKS.add("3.3")
 def width_of_bins(target: Target) -> None:
-    """Bins of 100 from 0 to 300 are three, and edges of an output of integers are whole numbers."""
+    """There are three bins of 100 from 0 to 300, and the edges of an integer output are whole numbers."""
     found = bands_of(target, "byte")["histogram"]["bins"]
     equal("edges", [(b["lowEdge"], b["highEdge"]) for b in found], [(0, 100), (100, 200), (200, 300)])
     expect(all(isinstance(b["lowEdge"], int) for b in found), "edges of integers are written as floats")
@@ -228,7 +228,7 @@ def nothing_without_images(target: Target) -> None:
 
 @CHECKS.add("5.5")
 def script_that_throws(target: Target) -> None:
-    """A script that throws costs its interval (EXECUTION_ERROR), or the request (400, RENDERER_EXCEPTION)."""
+    """A script that throws fails its interval (EXECUTION_ERROR) or the request (400, RENDERER_EXCEPTION)."""
     scene = find_scene(target)
     answer = target.call("POST", STATISTICS, json=statistical(scene, box_at(scene, 300, 200), THROWS))
     if answer.status_code == 400:

@@ -77,7 +77,7 @@ def batch(target: Target) -> None:
 
 @CHECKS.add("1.5")
 def refusal(target: Target) -> None:
-    """The client takes the refusal of an action as an error, with the status 400."""
+    """The client reports the refusal of an action as an error, with the status 400."""
     idle(target)
     with library(target) as (package, config):
         client = package.SentinelHubBatchStatistical(config)

@@ -22,13 +22,13 @@ def refused(target: Target, body: dict[str, Any], code: str = BAD) -> dict[str, 
 
 @CHECKS.add("1.5")
 def unknown_request(target: Target) -> None:
-    """A batch request that is not there is answered with 404 and COMMON_NOT_FOUND."""
+    """A batch request that does not exist is answered with 404 and COMMON_NOT_FOUND."""
     error_of(target.call("GET", f"{BATCH}/{ABSENT}"), 404, "COMMON_NOT_FOUND")
 
 
 @CHECKS.add("1.2")
 def action_on_nothing(target: Target) -> None:
-    """Starting a batch request that is not there is answered with 404."""
+    """Starting a batch request that does not exist is answered with 404."""
     error_of(target.call("POST", f"{BATCH}/{ABSENT}/start", headers=JSON), 404)
 
 
@@ -62,7 +62,7 @@ def too_wide(target: Target) -> None:
 
 @CHECKS.add("1.5")
 def both_samplings(target: Target) -> None:
-    """width and height beside resx and resy are refused."""
+    """width and height together with resx and resy are refused."""
     refused(target, statistical(NOWHERE, BOX, width=30, height=20))
 
 

@@ -15,7 +15,7 @@ CHECKS = Checks("token")
 
 @CHECKS.add("1.6")
 def form(target: Target) -> None:
-    """Id and secret in the form get an access token, its type Bearer and its lifetime."""
+    """Id and secret in the form get an access token with its type, Bearer, and its lifetime."""
     answer = json_of(target.ask_token(data=target.form()))
     expect(isinstance(answer.get("access_token"), str) and answer["access_token"], "access_token is missing")
     equal("token_type in lower case", str(answer.get("token_type")).lower(), "bearer")
@@ -27,7 +27,7 @@ def form(target: Target) -> None:
 
 @CHECKS.add("1.6")
 def basic(target: Target) -> None:
-    """Id and secret in a Basic header get a token, too."""
+    """Id and secret in a Basic header also get a token."""
     auth = (quote_plus(target.client_id), quote_plus(target.client_secret))  # RFC 6749 2.3.1
     answer = target.ask_token(data={"grant_type": "client_credentials"}, auth=auth)
     expect(json_of(answer).get("access_token"), "access_token is missing")
