@@ -42,7 +42,7 @@ def add(
     if not name.strip():
         raise InvalidRequest("NAME is empty: give a label to recognise the client by")
     if not name.isprintable():  # a line end could fake a line of the list, an escape sequence change the terminal
-        raise InvalidRequest(f"NAME {name!a:.80} holds a line end or another sign that cannot be printed")
+        raise InvalidRequest(f"NAME {name!a:.80} has a line break or another character that cannot be printed")
     if len(name) > LONGEST_NAME:
         raise InvalidRequest(f"NAME has {len(name)} characters, at most {LONGEST_NAME} are allowed")
     client_id, secret = _store().add(name, role)

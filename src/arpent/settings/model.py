@@ -98,7 +98,7 @@ class Settings(BaseModel):
     """Show /metrics to everyone who can reach the server."""
     token_seconds: int = Field(3600, ge=1)
     """Lifetime of a token in seconds."""
-    secret_key: Keys = Field((), description=f"at least {SHORTEST_KEY} bytes; several with commas between them")
+    secret_key: Keys = Field((), description=f"at least {SHORTEST_KEY} bytes; several, separated by commas")
     """The first key signs tokens and encrypts stored credentials; the others are only used to verify and decrypt.
     Unset: one key is created and kept in the database."""
     oidc_issuer: Annotated[str, AfterValidator(issuer_url)] | None = Field(None, description="https://host/path")

@@ -82,7 +82,7 @@ SWEEP_SECONDS = 60.0
 """Seconds between two cleanups of ended jobs, which remove secrets and old jobs."""
 LEAST_PATIENCE = 2.0
 """Minimum seconds of standstill after which an analysis is tried again; a shorter one only means a busy machine."""
-SYNCHRONOUS_ADVICE = "Shorten the time range, take a smaller area or a coarser resolution, or make it a batch request."
+SYNCHRONOUS_ADVICE = "Shorten the time range, use a smaller area or a coarser resolution, or send a batch request."
 
 
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:

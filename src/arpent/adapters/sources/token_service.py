@@ -60,7 +60,7 @@ def asking(what: str, url: str, policy: EgressPolicy | None, *, redirects: bool 
     except requests.HTTPError as error:
         raise _refusal(lead, 0 if error.response is None else error.response.status_code) from None
     except requests.JSONDecodeError:
-        raise AccessFailed(f"{lead}: it answers with something else", transient=True) from None
+        raise AccessFailed(f"{lead}: its answer cannot be used", transient=True) from None
     except requests.RequestException as error:
         cause = _cause(error)
         if cause is not None:
@@ -69,7 +69,7 @@ def asking(what: str, url: str, policy: EgressPolicy | None, *, redirects: bool 
     except EgressRefused as error:
         raise AccessFailed(f"{lead}: {error}", refused=True) from None
     except _ODD:
-        raise AccessFailed(f"{lead}: it answers with something else", transient=True) from None
+        raise AccessFailed(f"{lead}: its answer cannot be used", transient=True) from None
 
 
 def _refusal(lead: str, status: int) -> AccessFailed:

@@ -49,7 +49,7 @@ def error_of(answer: requests.Response, status: int, code: str | None = None) ->
 
 def check_status(task: dict[str, Any]) -> None:
     """Check the fields that a task object shares with its status object (sentinelhub.md 1.3). Raises Failed."""
-    expect(UUID.fullmatch(str(task.get("id"))), f"id is no UUID: {task.get('id')!r}")
+    expect(UUID.fullmatch(str(task.get("id"))), f"id is not a UUID: {task.get('id')!r}")
     expect(task.get("status") in STATES, f"status is {task.get('status')!r}, which the official client refuses")
     percent = task.get("completionPercentage")
     expect(is_number(percent) and 0 <= percent <= 100, f"completionPercentage is {percent!r}")

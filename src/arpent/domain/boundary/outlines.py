@@ -20,7 +20,7 @@ MOST_PAIRS = 20_000_000
 seconds for this many."""
 FEW_EDGES = int((2 * MOST_PAIRS) ** 0.5)
 """An outline with at most this many edges cannot have more than MOST_PAIRS pairs."""
-DENSE = f"more than {MOST_PAIRS:,} pairs of its edges lie beside each other, too many to check; simplify or divide it"
+DENSE = f"more than {MOST_PAIRS:,} pairs of its edges have overlapping boxes, too many to check; simplify or divide it"
 MOST_CORNERS = 250
 """An outline with at most this many corners may be shrunk without a check."""
 MOST_MEETINGS, MEETINGS_PER_CORNER = 50_000, 20

@@ -16,7 +16,7 @@ MOST_TOKENS = 1000
 """Maximum number of words and signs in a text filter."""
 DEEPEST_FILTER = 32
 """Maximum nesting of parentheses, NOT and JSON objects."""
-SERVED = "There is =, <>, <, <=, >, >=, IN, BETWEEN, IS NULL, AND, OR and NOT over properties and constants"
+SERVED = "Supported: =, <>, <, <=, >, >=, IN, BETWEEN, IS NULL, AND, OR and NOT over properties and constants"
 UNSERVED = re.compile(r"LIKE|CASEI|ACCENTI|DATE|TIMESTAMP|INTERVAL|DIV|[SAT]_[A-Z]+", re.IGNORECASE)
 """Keywords of CQL2 that are not supported."""
 KEYWORDS = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "IS", "NULL", "TRUE", "FALSE"})

@@ -54,7 +54,7 @@ LIMITS = {
 """Pydantic's error type → template of arpent's message, for types that state a limit of the schema."""
 OURS = "number"
 """Type of the errors whose message is written by `schema`."""
-OTHER = "cannot be read; /docs shows what belongs here"
+OTHER = "cannot be read; /docs shows what is expected here"
 """Message for all other types, since messages of libraries are not shown."""
 
 

@@ -279,7 +279,7 @@ def test_what_is_no_key_is_not_sent_and_passes(kind: str, odd: bytes, opened: Op
     told = odd.replace(b"access_token", b"token").replace(b"}", b', "msft:expiry": "2099-01-01T00:00:00Z"}')
     at.token_faults = [(200, {}, odd if kind == "oidc" else told)] * 2
     keys = access(mine=entry)
-    with pytest.raises(AssetUnreadable, match="it answers with something else") as caught:
+    with pytest.raises(AssetUnreadable, match="its answer cannot be used") as caught:
         read(keys, href)
     assert (caught.value.transient, caught.value.passing) == (True, True)
     assert not any("uthorization" in headers or "sig=" in path for path, headers in at.asked)

@@ -172,7 +172,7 @@ class Server:
                 return response
             following = linked_address(url, response.headers["location"])
             if url.startswith("https:") and not following.startswith("https:"):
-                raise EgressRefused("it leads from https to an address without encryption")
+                raise EgressRefused("it redirects from https to an address without encryption")
             if not is_web_address(following):
                 raise EgressRefused("it leads to an address that is not https or http")
             url = following

@@ -316,7 +316,7 @@ class GeoParquetCatalog:
         try:
             yield
         except EgressRefused as error:
-            raise CatalogUnavailable(f"{name} leads to an address that may not be reached: {error}.") from error
+            raise CatalogUnavailable(f"{name} leads to an address that is not allowed: {error}.") from error
         except BeingReplaced as error:
             self._looked = _NEVER
             raise CatalogUnavailable(f"{name} is being replaced while it is read.", transient=True) from error

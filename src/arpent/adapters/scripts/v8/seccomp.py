@@ -105,7 +105,7 @@ def obstacle() -> str | None:
     if sys.platform != "linux" or machine is None:
         return f"it exists for Linux on {' and '.join(MACHINES)}, and this is {platform.system()} on {name}"
     if sys.maxsize < 1 << 32:
-        return f"it exists for processes of 64 bits, and this Python has 32 on {name}"
+        return f"it exists for 64-bit processes, and this Python is 32-bit on {name}"
     result = _seccomp(machine, 0)  # a kernel with filters tries to read one at address 0
     return None if result == (-1, EFAULT) else f"the kernel accepts none ({os.strerror(result[1])})"
 
