@@ -10,8 +10,8 @@ _HOMES = {
     "explain": "arpent.api.explain",
     "statistics": "arpent.api.statistics",
 }
-"""Public name → its module, loaded when the name is first used: `import arpent` stays cheap. `__init__.pyi` has the
-types."""
+"""Public name → its module, which is loaded when the name is first used, so that `import arpent` is fast. The types are
+in `__init__.pyi`."""
 __all__ = ["ArpentError", "Client", "__version__", "explain", "statistics"]
 
 

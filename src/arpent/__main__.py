@@ -1,4 +1,4 @@
-"""`python -m arpent` is `arpent`."""
+"""Entry point of `python -m arpent`, which is the same as the command `arpent`."""
 
 from __future__ import annotations
 

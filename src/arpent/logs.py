@@ -1,4 +1,4 @@
-"""Logs: one line per event, as text or JSON, with the job and the request where there are any; and the audit log."""
+"""Logs: one line per event, as text or JSON, with the job and request concerned, if any; and the audit log."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 AUDIT = "arpent.audit"
-"""Logger of what clients and operators did."""
+"""Name of the logger that records what clients and operators do."""
 About = Callable[[], Mapping[str, str]]
 
 
 class _Json(logging.Formatter):
-    """One JSON object per line."""
+    """Formats records as one JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -37,7 +37,7 @@ class _Json(logging.Formatter):
 
 
 class _Text(logging.Formatter):
-    """Lines of time, level, job and message."""
+    """Formats records as lines of time, level, job and message."""
 
     def format(self, record: logging.LogRecord) -> str:
         job = f" [{job}]" if (job := getattr(record, "job", None)) else ""
@@ -46,7 +46,7 @@ class _Text(logging.Formatter):
 
 
 class _About(logging.Filter):
-    """Adds what the thread or task that logs is working for."""
+    """Adds to each record the fields of the request that the logging thread or task is working for."""
 
     def __init__(self, about: About) -> None:
         super().__init__()
@@ -59,9 +59,9 @@ class _About(logging.Filter):
 
 
 def configure(form: Literal["text", "json"], about: About = dict) -> None:
-    """Write log lines of level INFO and above to standard error, as text or JSON. `about`: further fields of JSON
-    lines, asked for in the thread or task that logs."""
-    # Rasterio's; such a file is placed by its item, or refused in our own words.
+    """Write log lines of level INFO and above to standard error, as text or JSON. `about` returns further fields for
+    JSON lines; it is called in the thread or task that logs."""
+    # A warning of rasterio: arpent takes the position from the image's item, or raises its own error.
     warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     handler = logging.StreamHandler()
     handler.setFormatter(_Json() if form == "json" else _Text())
@@ -72,8 +72,8 @@ def configure(form: Literal["text", "json"], about: About = dict) -> None:
 
 
 def open_audit_log(path: Path | None, about: About = dict) -> None:
-    """Write what clients and operators did to this file, too, one JSON object per line; its owner alone may read it.
-    None: to the other lines only. Raises OSError."""
+    """Also write what clients and operators do to this file, one JSON object per line; only its owner may read it.
+    None: write it to the general log only. Raises OSError."""
     logger = logging.getLogger(AUDIT)
     for former in [*logger.handlers]:
         logger.removeHandler(former)
@@ -83,7 +83,7 @@ def open_audit_log(path: Path | None, about: About = dict) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():  # it may have been there, open to others
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():  # an existing file may be readable by others
             os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)

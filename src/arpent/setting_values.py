@@ -1,4 +1,4 @@
-"""Values of settings: checks beyond their type. Each function raises ValueError with the reason."""
+"""Setting values: checks of settings beyond their type. Each check raises ValueError with the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ SHORTEST_KEY = 32
 
 
 def address(text: str) -> str:
-    """URL of a STAC API, a folder or file, or stac-geoparquet in a bucket; other schemes would be taken for folders."""
+    """Check the address of a catalogue: URL of a STAC API, a folder or file, or stac-geoparquet in a bucket. Addresses
+    with other schemes would be mistaken for folders."""
     scheme, separator, rest = text.partition("://")
     if separator and scheme not in ("http", "https", "file", "s3"):
         raise ValueError(f"nothing reads {scheme}://")
@@ -30,26 +31,26 @@ def address(text: str) -> str:
 
 
 SIZES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
-"""Unit of a folder's size → bytes."""
+"""Unit of a folder size → bytes."""
 _FOLDER_OF_SIZE = re.compile(r"([^\x00]+):([1-9][0-9]{0,5})(MB|GB|TB)")
 
 
 def folder_of_size(text: str) -> str:
-    """A folder and how much it may hold: folder:20GB."""
+    """Check a folder with its maximum size: folder:20GB."""
     if _FOLDER_OF_SIZE.fullmatch(text) is None:
         raise ValueError("write a folder, a colon and a size in MB, GB or TB")
     return text
 
 
 def folder_and_bytes(text: str) -> tuple[str, int]:
-    """Folder and bytes of a valid `folder_of_size`."""
+    """Split a valid `folder_of_size` into the folder and its maximum size in bytes."""
     found = _FOLDER_OF_SIZE.fullmatch(text)
     assert found is not None, "checked by the settings"
     return found[1], int(found[2]) * SIZES[found[3]]
 
 
 def image_template(text: str) -> str:
-    """Template of the URLs of a base map's images. Its host becomes part of the page's policy."""
+    """Check the URL template for the images of a base map. Its host becomes part of the page's security policy."""
     scheme, _, rest = text.partition("://")
     if scheme not in ("http", "https") or not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?/[!-~]+", rest):
         raise ValueError("it must begin with https://host/")
@@ -59,7 +60,8 @@ def image_template(text: str) -> str:
 
 
 def issuer_url(text: str) -> str:
-    """URL of an OpenID Connect issuer. Over plain http anybody on the way could sign tokens, but on this machine."""
+    """Check the URL of an OpenID Connect issuer. Plain http is allowed only on this machine: elsewhere, anyone on the
+    network path could replace the issuer's keys and sign tokens."""
     if not is_web_address(text) or re.search(r"[?#\s]", text):
         raise ValueError("it has no host, or an invalid port, or more than a path")
     if not is_private_url(text):
@@ -68,15 +70,15 @@ def issuer_url(text: str) -> str:
 
 
 def web_address(text: str) -> str:
-    """URL of a server, with a path or without."""
+    """Check the URL of a server, with or without a path."""
     if not is_web_address(text) or re.search(r"[?#@\s]", text):
         raise ValueError("it must begin with http:// or https:// and a host, and hold no password and no query")
     return text
 
 
 def job_database(url: str) -> str:
-    """URL of the job database. Its scheme is checked, and where its password ends; the driver reads the rest. No reason
-    quotes the rest, which may hold a password in any place."""
+    """Check the scheme of the job database's URL, and that its password is delimited; the driver parses the rest. Error
+    messages never quote the rest, since a password may be anywhere in it."""
     scheme, separator, rest = url.partition("://")
     kind = scheme.partition("+")[0]
     if not separator:
@@ -89,7 +91,7 @@ def job_database(url: str) -> str:
         raise ValueError("it names no file, and several processes need the same one")
     if re.search(r"^[^:/@]*:change[-_ ]?me@", rest, re.IGNORECASE):
         raise ValueError("its password is a placeholder")
-    if rest.partition("/")[0].count("@") > 1:  # what follows the first would be taken for a host, and shown
+    if rest.partition("/")[0].count("@") > 1:  # text after the first @ would be taken for the host, and shown
         raise ValueError("write @ in its password as %40, / as %2F")
     if re.search(r"[?&]password=", rest, re.IGNORECASE):
         raise ValueError("its password must stand before the host, as user:password@host: there it is never shown")
@@ -99,7 +101,7 @@ def job_database(url: str) -> str:
 
 
 def long_key(secret: SecretStr) -> SecretStr:
-    """A key that is long enough and not a placeholder."""
+    """Check that a key is long enough, not a placeholder and not guessable."""
     value = secret.get_secret_value()
     if len(value.encode()) < SHORTEST_KEY:
         raise ValueError("it is too short")
@@ -111,8 +113,8 @@ def long_key(secret: SecretStr) -> SecretStr:
 
 
 def is_guessable(key: str) -> bool:
-    """Whether characters run on (`abcd`, `4321`, `aaaa`) in half of the key, or sequences of it return. Of random keys
-    of 32 hexadecimal digits 14 in a million do, of 64 or of base64 less than one in a hundred million."""
+    """Whether more than half of the key is runs (`abcd`, `4321`, `aaaa`), or it repeats sequences. That is true of 14
+    in a million random keys of 32 hexadecimal digits, and of less than one in 100 million of 64 digits or base64."""
     seen = key[:256]
     steps = [abs(ord(after) - ord(before)) <= 1 for before, after in pairwise(seen)]
     triples = [seen[start : start + 3] for start in range(len(seen) - 2)]
@@ -120,14 +122,14 @@ def is_guessable(key: str) -> bool:
 
 
 def key_list(value: object) -> object:
-    """Keys given as text: several have commas between them. An entry is not read as JSON: a key may look like it."""
+    """Split keys given as text, separated by commas. Entries are not parsed as JSON, since keys may look like it."""
     if not isinstance(value, str):
         return value
     return [entry.strip() for entry in value.split(",")]
 
 
 def listed(value: object) -> object:
-    """A list given as text, which variables hold: entries separated by commas, or JSON."""
+    """Parse a list given as text by an environment variable: entries separated by commas, or JSON."""
     if not isinstance(value, str):
         return value
     found = parsed(value)
@@ -135,7 +137,7 @@ def listed(value: object) -> object:
 
 
 def each(fits: Callable[[str], bool], words: str) -> AfterValidator:
-    """A validator that refuses a list with an entry that does not fit; `words`: what fits, for the message."""
+    """A validator that rejects list entries for which `fits` is False; `words` says what fits, for the message."""
 
     def check(entry: str) -> str:
         if not fits(entry):
@@ -146,12 +148,12 @@ def each(fits: Callable[[str], bool], words: str) -> AfterValidator:
 
 
 def table_entry(value: object) -> object:
-    """A variable holds an entry of a table as JSON."""
+    """Parse a table entry, which environment variables hold as JSON text."""
     return parsed(value) if isinstance(value, str) else value
 
 
 def parsed(text: str) -> object:
-    """The text as JSON, or else the text itself."""
+    """The value of a JSON text, or the text itself if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,5 +1,5 @@
-"""Worker: what a process needs to compute partitions or a server's calls. It loads no web server and no database, which
-would cost a second and a hundred megabytes per process."""
+"""Worker: everything that a process needs to compute partitions or calls of a server. It does not load the web server
+or the database, which would take a second and 100 MB per process."""
 
 from __future__ import annotations
 
@@ -59,20 +59,20 @@ from arpent.wire.request.parse import check_collections, parse_batch, parse_stat
 from arpent.wire.secrets import without_forgotten
 
 RUNNER_NICENESS = 3
-"""Niceness of a runner beside a server while it analyses; its workers have a higher one."""
+"""Niceness of a runner that a server starts next to itself; the runner's workers add more."""
 STORES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "GOOGLE_BASE_URL")
-"""Variables that name stores. Their library panics at an address that it cannot parse."""
+"""Environment variables with addresses of object stores. The store library panics if it cannot parse an address."""
 OWN = {
     "AWS_REGION": MACHINE_REGION, "AWS_DEFAULT_REGION": MACHINE_REGION, "AWS_ACCESS_KEY_ID": ACCESS_KEY,
     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
 }  # fmt: skip
-"""Variables that become part of addresses and headers, with their allowed form."""
+"""Environment variables that become part of addresses and headers → their permitted form."""
 ACCOUNT = "GOOGLE_APPLICATION_CREDENTIALS"
-"""Variable that names the service account's file of this machine."""
+"""Environment variable that names this machine's service account file."""
 
 
 def process_lease(settings: Settings, lease: Lease) -> Outcome:
-    """Process the leased partition; needs images and buckets, but no database."""
+    """Process the leased partition; needs access to images and buckets, but not to the database."""
     assert lease.partition is not None, "an analysis stays with the runner"
     assert lease.request is not None, "the runner puts it in"
     final = lease.attempt >= settings.policy.attempts
@@ -90,13 +90,13 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
 
 
 def result_form(request: Request, settings: Settings) -> ResultForm:
-    """What a job writes."""
+    """Which results a job writes."""
     form = request.results or settings.results
     return ResultForm.FILES if form is ResultForm.FILES_AND_TABLE and not settings.parquet else form
 
 
 def with_table(services: Services, form: ResultForm) -> Services:
-    """The services with a table, the fingerprints of its rows and a STAC collection, if the job has a table."""
+    """The services, with writers of a table, its rows' fingerprints and a STAC collection if the job has a table."""
     if form is ResultForm.FILES:
         return services
     return replace(services, table=table_of, fingerprints=fingerprints_of, collection=stac_collection)
@@ -105,7 +105,7 @@ def with_table(services: Services, form: ResultForm) -> Services:
 def with_results(
     services: Services, job_id: str, request: Request, partition: Partition, settings: Settings
 ) -> Services:
-    """As `with_table`, for a partition: its files are folded if only the table is wanted."""
+    """The services for a partition: as `with_table`, and with its files folded into one if only a table is wanted."""
     form = result_form(request, settings)
     services = with_table(services, form)
     if form is not ResultForm.TABLE:
@@ -116,41 +116,41 @@ def with_results(
 
 
 def prepare_process(log_format: Literal["text", "json"]) -> None:
-    """What a process of arpent does first."""
+    """Initialise a process of arpent, before anything else."""
     leave_pandas_out()
     prepare_guest(log_format)
 
 
 def prepare_guest(log_format: Literal["text", "json"]) -> None:
-    """What arpent does first in a process of others, such as a worker of a cluster, where pandas is theirs to use."""
+    """Initialise a process of others, such as a cluster's worker, in which other code may use pandas."""
     configure(log_format, trace_fields)
     tolerate_faults()
 
 
 def load_work() -> None:
-    """What processes need before they compute anything; they are forks of the one that loads it. Starts no threads."""
+    """Load what computing needs, in the process that the workers are then forked from. Starts no threads."""
     from numba.core.registry import cpu_target
 
     leave_pandas_out()
-    cpu_target.typing_context.refresh()  # numba lists all functions that it knows, a fifth of a second long
+    cpu_target.typing_context.refresh()  # numba lists all functions that it knows, which takes 0.2 s
     cpu_target.target_context.refresh()
 
 
 def load_readings() -> None:
-    """As `load_work`, for processes that read files of features."""
+    """As `load_work`, for processes that read features files."""
     leave_pandas_out()
     load_libraries()
 
 
 def prepare_readings(log_format: Literal["text", "json"], otlp_endpoint: str | None) -> None:
-    """What a process does first that reads files for a runner's analyses."""
+    """Initialise a process that reads features files for a runner's analyses."""
     prepare_process(log_format)
     export_traces(otlp_endpoint, "reader")
 
 
 def prepare_calls(settings: Settings) -> None:
-    """Load what a first call would wait for, and lower this process's priority as workers of partitions do, which are
-    children of a runner with low priority: neither gets more of the machine."""
+    """Load what a first call would otherwise wait for, and lower this process's priority to the niceness of a runner,
+    so that calls do not get more of the machine than the workers of partitions."""
     os.nice(RUNNER_NICENESS)
     prepare_process(settings.log_format)
     export_traces(settings.otlp_endpoint, "answers")
@@ -165,9 +165,9 @@ def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float,
 
 
 def answer_search(settings: Settings, search: tuple[SentBody, str]) -> bytes:
-    """The Catalog API: a page of the search that the body asks for; beside it the address of the API. Raises
+    """A page of results of a Catalog API search. `search`: body of the request, address of the API. Raises
     InvalidRequest, CatalogUnavailable."""
-    from arpent.engine.catalog_search import search_page  # what workers of partitions do without
+    from arpent.engine.catalog_search import search_page  # workers of partitions do not need it
 
     return search_page(search[0].whole(), search[1], services_of(settings))
 
@@ -175,12 +175,12 @@ def answer_search(settings: Settings, search: tuple[SentBody, str]) -> bytes:
 def search_catalog(
     settings: Settings, search: tuple[Collection, Interval, tuple[float, float, float, float]]
 ) -> tuple[Item, ...]:
-    """A search of the catalogue, for another process. Raises CatalogUnavailable."""
+    """Search the catalogue on behalf of another process. Raises CatalogUnavailable."""
     return services_of(settings).catalog.search(*search)
 
 
 def check_batch(settings: Settings, client: str, body: SentBody) -> str:
-    """The JSON text of a client's batch request, after checking it. Raises InvalidRequest."""
+    """Check a client's batch request, and return its JSON text. Raises InvalidRequest."""
     text = body.whole()
     request = parse_batch(text, client)
     check_collections(request, services_of(settings).collections.get)
@@ -189,10 +189,10 @@ def check_batch(settings: Settings, client: str, body: SentBody) -> str:
 
 
 def explain_job(settings: Settings, asked: tuple[str, str, str | None, int, datetime | None, bool]) -> bytes:
-    """The explanation of a feature's numbers as JSON or PNG; `asked`: body and owner of the job, the script that was
-    analysed (None: that of the request), id of the feature, start of the interval (None: the first with data), whether
-    to draw. Raises CallerError, ScriptError or WorldError."""
-    from arpent.engine.explain import explain_feature  # what workers of partitions do without
+    """The explanation of a feature's numbers as JSON or PNG. `asked`: the job's body and owner, the analysed script
+    (None: that of the request), the feature's id, the start of the interval (None: the first with data), whether to
+    return a PNG. Raises CallerError, ScriptError or WorldError."""
+    from arpent.engine.explain import explain_feature  # workers of partitions do not need it
     from arpent.wire.explanation import render_explanation
 
     body, owner, script, feature, start, draw = asked
@@ -207,7 +207,7 @@ def explain_job(settings: Settings, asked: tuple[str, str, str | None, int, date
 
 
 def synchronous_limits(settings: Settings) -> Limits:
-    """The limits of synchronous requests that the settings define."""
+    """The limits that the settings define for synchronous requests."""
     return Limits(
         lenient_histograms=settings.lenient_histograms,
         synchronous=SynchronousLimits(
@@ -217,23 +217,23 @@ def synchronous_limits(settings: Settings) -> Limits:
 
 
 def for_workers(settings: Settings) -> Settings:
-    """The settings for workers, without the database's password and the server's key. Where this process cannot send
-    traces its workers cannot either, and need not say so again; those of a cluster may."""
+    """The settings for workers, without the database's password and the server's key. If this process cannot send
+    traces, workers on this machine cannot either, and should not warn again; workers of a cluster may be able to."""
     heard = settings.executor.startswith("dask") or can_export(settings.otlp_endpoint)
     dropped = {"database_url": "", "secret_key": ()} | ({} if heard else {"otlp_endpoint": None})
     return settings.model_copy(update=dropped)
 
 
 def services_of(settings: Settings) -> Services:
-    """The services, one per process and settings; image headers and interpreters are kept."""
+    """The services, one instance per process and settings, so that image headers and interpreters are reused."""
     return _services(settings.model_dump_json(exclude={"database_url", "secret_key"}))
 
 
 @lru_cache(maxsize=4)
 def _services(serialised: str) -> Services:
     settings = Settings.model_validate_json(serialised)
-    if not gc.get_freeze_count():  # once: what is left of an earlier request would stay, too, and its processes
-        gc.freeze()  # what is loaded stays for good; each full collection would walk over it, a tenth of a second long
+    if not gc.get_freeze_count():  # once: later it would also keep remains of earlier requests and their processes
+        gc.freeze()  # excludes all loaded modules from garbage collection, each of which would take 0.1 s longer
     policy = egress_policy(settings)
     return Services(
         objects=objects(settings),
@@ -242,14 +242,14 @@ def _services(serialised: str) -> Services:
         runtime=script_runtime(settings),
         collections=collections(settings),
         features=direct_features(settings, objects(settings)),
-        table=None,  # `with_table` adds it, by the request
+        table=None,  # added by `with_table`, depending on the request
         open_earlier=open_earlier,
         samples_at_once=settings.pixel_budget,
     )
 
 
 def quick_services(settings: Settings) -> Services:
-    """The services for what is answered at once: blocks are decoded by all cores, and kept for the next request."""
+    """The services for synchronous requests: blocks are decoded on all cores and kept for later requests."""
     services = services_of(settings)
     reader = _keeping_reader(settings.model_dump_json(exclude={"database_url", "secret_key"}))
     return replace(services, reader=reader.for_one_request())
@@ -264,12 +264,12 @@ def _keeping_reader(serialised: str) -> KeptBlocks:
 
 
 def kept_ranges(settings: Settings) -> KeptRanges | None:
-    """Where ranges of images that lie elsewhere are kept; None: nowhere."""
+    """The cache for byte ranges of remote images; None: no cache."""
     return None if settings.cache is None else KeptRanges(*settings.cache_folder())
 
 
 def services_for(client: str, settings: Settings) -> Services:
-    """The services with the buckets that this client may use."""
+    """The services for a client, limited to the buckets that it may use."""
     services = services_of(settings)
     store = objects(settings, client) if has_client_folders(settings) else services.objects
     granted = GrantedObjects(store=store, grants=grants(client, settings))
@@ -277,24 +277,24 @@ def services_for(client: str, settings: Settings) -> Services:
 
 
 def has_client_folders(settings: Settings) -> bool:
-    """Whether each client has a bucket folder of its own."""
+    """Whether each client has its own folder of buckets."""
     return settings.buckets is not None and CLIENT_ID in str(settings.buckets)
 
 
 def grants(client: str, settings: Settings) -> BucketGrants:
-    """The grants of a client; the operator's own command line may use everything."""
+    """The bucket grants of a client; the operator's own command line may use everything."""
     allowed = {} if client == LOCAL else settings.bucket_grants
     return grants_of(allowed, client, folder=settings.buckets is not None)
 
 
 def catalog_addresses(settings: Settings) -> tuple[str | None, dict[str, str]]:
-    """URLs and folders of the catalogue and of those of some collections, in place of the names of archives."""
+    """Addresses of the default catalogue and of catalogues for single collections, with archive names resolved."""
     others = {collection: catalog_address(address) for collection, address in settings.catalogs.items()}
     return (catalog_address(settings.catalog) if settings.catalog else None), others
 
 
 def access_of(settings: Settings) -> TableAccess:
-    """The keys of every source; one for all of a process. Raises InvalidSetting."""
+    """The access keys of all sources, shared within a process. Raises InvalidSetting."""
     named = [address for address in (settings.catalog, *settings.catalogs.values()) if address]
     return _access(source_table(settings.sources, named), egress_policy(settings))
 
@@ -305,7 +305,7 @@ def _access(table: SourceTable, policy: EgressPolicy) -> TableAccess:
 
 
 def egress_policy(settings: Settings) -> EgressPolicy:
-    """Where items may lead: to hosts and folders that the settings and the machine's variables name, and to public
+    """The hosts and folders that items may refer to: those named by settings and environment variables, and public
     hosts."""
     default, others = catalog_addresses(settings)
     catalogs = [address for address in (default, *others.values()) if address]
@@ -322,8 +322,8 @@ def egress_policy(settings: Settings) -> EgressPolicy:
 
 
 def direct_features(settings: Settings, store: ObjectStore) -> DirectFeatures:
-    """A source of the store's files of features, for a process that may die."""
-    tolerate_faults()  # it checks outlines
+    """A source of features files in the store, for processes whose crash is acceptable."""
+    tolerate_faults()  # checking outlines uses kernels
     return DirectFeatures(
         objects=store,
         read=partial(read_file, most_bytes=settings.features_bytes),
@@ -335,13 +335,13 @@ def direct_features(settings: Settings, store: ObjectStore) -> DirectFeatures:
 
 
 def script_runtime(settings: Settings) -> ScriptRuntime:
-    """The runtime for evalscripts: interpreters, with a compiler unless the settings disable it."""
+    """The runtime for evalscripts: interpreters, plus a compiler unless the settings disable it."""
     plain = interpreters(settings)
     return CompiledRuntime(plain) if settings.compile_scripts else plain
 
 
 def interpreters(settings: Settings, *, require_mask: bool = True) -> V8Runtime:
-    """Interpreters with the limits of the settings; `require_mask`: refuse scripts without a dataMask output."""
+    """Interpreters with the limits from the settings; `require_mask`: reject scripts without a dataMask output."""
     return V8Runtime(
         seconds=settings.script_seconds,
         memory_mib=settings.script_memory,
@@ -351,10 +351,10 @@ def interpreters(settings: Settings, *, require_mask: bool = True) -> V8Runtime:
 
 
 def objects(settings: Settings, client: str = LOCAL) -> ObjectStore:
-    """The store of buckets: a folder, or real buckets."""
+    """The object store: folders on disk, or real buckets."""
     if settings.buckets is not None:
         return FolderObjects(Path(client_folder(str(settings.buckets), client)))
-    from arpent.adapters.objects.cloud import CloudObjects  # takes long to load: clients of token services come with it
+    from arpent.adapters.objects.cloud import CloudObjects  # slow to import, with clients of token services
 
     return CloudObjects(access=access_of(settings))
 
@@ -365,8 +365,8 @@ def collections(settings: Settings) -> Mapping[str, Collection]:
 
 
 def check_places(settings: Settings) -> None:
-    """Check that folders and files exist and addresses of stores are valid. Only called when a person starts something,
-    because a disk that is away later may come back. Raises InvalidSetting."""
+    """Check that folders and files exist and that store addresses are valid. Called only when a user starts a command,
+    since a disk that becomes unavailable later may come back. Raises InvalidSetting."""
     for variable in STORES:
         if (address := os.environ.get(variable)) and not is_web_address(address):
             raise InvalidSetting(f"{variable} is {address!r:.80}, but must be like https://host or http://host:9000")
@@ -378,12 +378,12 @@ def check_places(settings: Settings) -> None:
             f"{ACCOUNT} names {account}, which is not a file: name the file of a service account, or unset it"
         )
     if settings.buckets is not None:
-        above = Path(str(settings.buckets).partition(CLIENT_ID)[0])  # each client's folder is made with the client
+        above = Path(str(settings.buckets).partition(CLIENT_ID)[0])  # a client's folder is created with the client
         if not above.is_dir():
             raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is not a folder: create it, or name another")
     if settings.cache is not None:
         folder, _ = settings.cache_folder()
-        own = folder / FOLDER  # which is made if it is not there
+        own = folder / FOLDER  # created later if it does not exist
         for place in (folder, own) if os.path.lexists(own) else (folder,):
             if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
                 needs = f"ARPENT_CACHE needs {place}, which is not a folder that this user may write"

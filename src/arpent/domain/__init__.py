@@ -1,1 +1,1 @@
-"""The nouns of the field, one a file: frozen, valid once built, ignorant of files, HTTP and databases."""
+"""The domain model, one concept per file: immutable, valid once built, and independent of files, HTTP and databases."""

@@ -1,4 +1,4 @@
-"""Reference systems: which coordinate reference systems features may come in (sentinelhub.md 2.1)."""
+"""CRS: the coordinate reference systems that features may use (sentinelhub.md 2.1)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ SUPPORTED_CODES = frozenset(
 
 
 _POINTS = 5
-"""To compare two CRS: points per side of a raster over their area of use …"""
+"""Points per side of the grid over the area of use at which two CRS are compared."""
 _NEAR = 1e-3
-"""… and how far apart their coordinates may be, in units of the CRS."""
+"""Maximum difference between the coordinates of two equal CRS, in units of the CRS."""
 
 
 def code(crs: CRS) -> int | None:
     """The EPSG code of a supported CRS, 4326 for OGC:CRS84; None if the CRS is not supported.
 
-    A GeoPackage often stores only WKT without an authority, with unusual names, or with swapped axes. PROJ then finds
-    similar EPSG entries; one counts if it gives the same coordinates.
+    A GeoPackage often stores only WKT without an authority, with unusual names, or with swapped axes. PROJ then
+    suggests a similar EPSG entry, which is accepted if it gives the same coordinates.
     """
     if crs.to_authority() == ("OGC", "CRS84"):
         return 4326
@@ -42,13 +42,13 @@ def code(crs: CRS) -> int | None:
 
 
 def _nameless(crs: CRS) -> bool:
-    """Whether the CRS names its ellipsoid but no datum, as proj4 text does."""
+    """Whether the CRS has an ellipsoid but no named datum, as CRS from proj4 text do."""
     return crs.datum is None or crs.datum.name.lower().startswith("unknown")
 
 
 def _same(crs: CRS, number: int) -> bool:
-    """Whether the CRS is the EPSG entry in degrees, or its projection gives the same x and y, on the same ellipsoid,
-    everywhere in its area of use. The order of axes does not matter, since x always comes first."""
+    """Whether a geographic CRS equals the EPSG entry, or a projected one has the same ellipsoid and gives the same x
+    and y everywhere in the entry's area of use. Axis order is ignored, since x always comes first."""
     other = CRS.from_epsg(number)
     if crs.is_geographic:
         return bool(crs.equals(other, ignore_axis_order=True))

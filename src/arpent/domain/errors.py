@@ -1,4 +1,4 @@
-"""The error tree: what can go wrong, in arpent's own words. No HTTP in it (see `wire.problems`).
+"""The error tree: everything that can go wrong, independent of HTTP (`wire.problems` maps it to HTTP).
 
 ArpentError
 ├─ CallerError              the caller can fix it
@@ -6,37 +6,42 @@ ArpentError
 │  │  ├─ EmptyBody          there is no request body at all
 │  │  └─ ResolutionTooCoarse  more metres per pixel than the collection allows
 │  ├─ ActionNotAllowed      the job's status does not allow this action
-│  ├─ JobNotFound           there is no such job, or it is not this client's
+│  ├─ JobNotFound           there is no such job, or it belongs to another client
+│  ├─ CollectionNotFound    there is no such data collection
 │  ├─ FeatureNotFound       the job has no such feature
 │  ├─ Unauthorized          there is no token, or it is invalid or expired
+│  ├─ Forbidden             the client's role does not allow this
+│  ├─ InsufficientUnits     the client has used up this month's processing units
+│  ├─ ClientNotFound        there is no such OAuth2 client
 │  ├─ UnsupportedMediaType  the body is neither JSON nor multipart/form-data
-│  ├─ RateLimited           the client has too many requests under way
+│  ├─ RateLimited           the client has too many requests in progress
 │  ├─ LimitExceeded         the request needs more time, memory or numbers than allowed
-│  └─ FeaturesUnreadable    the file of features cannot be read, or breaks a rule for all features
-├─ ScriptError              the evalscript is at fault; has the script's own line and column
+│  └─ FeaturesUnreadable    the features file cannot be read, or the whole file breaks a rule
+├─ ScriptError              the evalscript is at fault; has line and column in the script
 │  ├─ ScriptSyntaxError     it does not parse
 │  ├─ ScriptSetupError      setup() is missing, throws, or returns something invalid
 │  ├─ ScriptExecutionError  evaluatePixel (or another function) throws or returns something invalid
 │  ├─ ScriptTimeout         it ran longer than allowed
 │  └─ ScriptOutOfMemory     it needed more memory than allowed
-├─ WorldError               something outside failed; `transient` says whether to try again
+├─ WorldError               something outside arpent failed; `transient`: trying again can help
 │  ├─ CatalogUnavailable
+│  │  └─ CatalogUnknown     the name of its host does not resolve
 │  ├─ AssetUnreadable
 │  ├─ StorageDenied
 │  │  └─ NameRefused        because of the object's name
 │  ├─ StorageNotFound       an object is missing
-│  │  └─ BucketNotFound     or the whole bucket
+│  │  └─ BucketNotFound     the whole bucket is missing
 │  ├─ StorageUnavailable
 │  ├─ EnvironmentFault      the machine or installation is at fault, not a feature: the job waits or fails
 │  │  ├─ StorageFault       the bucket of the script or the results is unavailable: the partition waits
-│  │  └─ SandboxUnavailable  evalscripts cannot be sandboxed as the settings demand
-│  ├─ DatabaseRefused       the database refuses this, and would refuse it again
-│  ├─ WorkLost              the worker that had the work cannot be reached, or stood still
+│  │  └─ SandboxUnavailable  evalscripts cannot be sandboxed as the settings require
+│  ├─ DatabaseRefused       the database rejects a value and would reject it again
+│  ├─ WorkLost              the worker that held the work cannot be reached, or stopped responding
 │  └─ WorkerDied            the process that did the work was killed, or crashed
-├─ NoLongerWanted           the work was cancelled: nobody needs its result
-├─ InvalidSetting           a setting, or a file that one names, is wrong; the operator can fix it
-├─ Conflict                 somebody else saved the job in the meantime
-└─ LeaseLost                the lease ran out; the work belongs to somebody else now
+├─ NoLongerWanted           the work was cancelled: its result is not needed any more
+├─ InvalidSetting           a setting, or a file that a setting names, is wrong; the operator can fix it
+├─ Conflict                 another process saved the job in the meantime
+└─ LeaseLost                the lease expired; another process may hold the work now
 """
 
 from __future__ import annotations
@@ -48,14 +53,14 @@ from arpent.domain.boundary.text import clean
 
 
 class ArpentError(Exception):
-    """Root of the tree. `str(error)` is a sentence for a person, never holds a secret, and can be stored and sent."""
+    """Root of the tree. `str(error)` is a sentence for users; it never holds a secret, and can be stored and sent."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(clean(each) if isinstance(each, str) else each for each in args))
 
 
 class CallerError(ArpentError):
-    """The caller can fix it."""
+    """The caller made a mistake, and can fix it."""
 
 
 class InvalidRequest(CallerError):
@@ -71,7 +76,7 @@ class InvalidRequest(CallerError):
 
     @classmethod
     def at(cls, parameter: str, violation: str) -> InvalidRequest:
-        """One wrong field; the message names it."""
+        """The error for one wrong field; its message names the field."""
         return cls(f"Invalid `{parameter}`: {violation}", ((parameter, violation),))
 
 
@@ -80,7 +85,7 @@ class EmptyBody(InvalidRequest):
 
 
 class ResolutionTooCoarse(InvalidRequest):
-    """More metres per pixel than the collection allows."""
+    """The request asks for more metres per pixel than the collection allows."""
 
 
 class ActionNotAllowed(CallerError):
@@ -88,11 +93,11 @@ class ActionNotAllowed(CallerError):
 
 
 class JobNotFound(CallerError):
-    """There is no such job, or it is not this client's."""
+    """There is no such job, or it belongs to another client."""
 
 
 class CollectionNotFound(CallerError):
-    """No collection of this name."""
+    """There is no data collection of this name."""
 
 
 class FeatureNotFound(CallerError):
@@ -108,15 +113,15 @@ class Forbidden(CallerError):
 
 
 class InsufficientUnits(CallerError):
-    """The client has used up its processing units of this month."""
+    """The client has used up its processing units for this month."""
 
     def __init__(self) -> None:
-        # The real service's words (sentinelhub.md 1.5).
+        # The wording of the real service (sentinelhub.md 1.5).
         super().__init__("Insufficient processing units or requests available in your account.")
 
 
 class ClientNotFound(CallerError):
-    """There is no OAuth2 client of that id or name."""
+    """There is no OAuth2 client with that id or name."""
 
 
 class UnsupportedMediaType(CallerError):
@@ -124,7 +129,7 @@ class UnsupportedMediaType(CallerError):
 
 
 class RateLimited(CallerError):
-    """The client has too many requests under way; it may try again after `seconds`."""
+    """The client has too many requests in progress; it may try again after `seconds`."""
 
     def __init__(self, message: str, seconds: float = 5.0) -> None:
         super().__init__(message)
@@ -136,15 +141,15 @@ class LimitExceeded(CallerError):
 
 
 class FeaturesUnreadable(CallerError):
-    """The file of features cannot be read, or breaks a rule for all features."""
+    """The features file cannot be read, or the whole file breaks a rule."""
 
 
 class ScriptError(ArpentError):
     """The evalscript is at fault.
 
-    `line` and `column` count from 1 in the user's own text. `error_class`: the built-in JavaScript class of what it
-    threw, such as `TypeError`; empty if it threw none of these, or nothing. `undefined`: the name that a ReferenceError
-    says is not defined; empty otherwise.
+    `line` and `column` are positions in the user's script, counted from 1. `error_class`: the built-in JavaScript class
+    of the exception, such as `TypeError`; empty if the script threw something else, or nothing. `undefined`: the name
+    that a ReferenceError reports as not defined; otherwise empty.
     """
 
     def __init__(
@@ -191,7 +196,7 @@ class ScriptOutOfMemory(ScriptError):
 
 
 class WorldError(ArpentError):
-    """Something outside failed; `transient` says whether trying again can help."""
+    """Something outside arpent failed; `transient` says whether trying again can help."""
 
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
@@ -202,7 +207,7 @@ class WorldError(ArpentError):
 
 
 def _revive(kind: type[WorldError], message: str, transient: bool) -> WorldError:
-    """Unpickle a WorldError: pickle by itself would lose its keyword argument."""
+    """Unpickle a WorldError; by default, pickle would lose the keyword argument."""
     return kind(message, transient=transient)
 
 
@@ -211,15 +216,16 @@ class CatalogUnavailable(WorldError):
 
 
 class CatalogUnknown(CatalogUnavailable):
-    """The name of the catalogue's host does not resolve: it is misspelt, or the name service is away."""
+    """The catalogue's host name does not resolve: it is misspelt, or the name service is unavailable."""
 
 
 class AssetUnreadable(WorldError):
     """An image of an item cannot be read.
 
-    `href`: the image's address as in the catalogue, with its signature: to compare, never to show. `block`: (level,
-    row, column) if only that block cannot be read; None: the whole image, or unknown. `passing`: it may be readable
-    later, but is not tried again in this run of the job; `away`: since its store did not answer.
+    `href`: the image's address as in the catalogue, including any signature: only for comparison, never to be shown.
+    `block`: (level, row, column) if only that block cannot be read; None: the whole image, or unknown. `passing`: the
+    image may become readable, but is not tried again in this run of the job. `away`: this is because its store did not
+    respond.
     """
 
     def __init__(
@@ -247,11 +253,11 @@ class AssetUnreadable(WorldError):
 
 
 class StorageDenied(WorldError):
-    """The object store refuses the action to these keys."""
+    """The object store does not permit the action with these keys."""
 
 
 class NameRefused(StorageDenied):
-    """The object store takes no object of this name; others it may take."""
+    """The object store rejects this object name; it may accept others."""
 
 
 class StorageNotFound(WorldError):
@@ -263,35 +269,35 @@ class BucketNotFound(StorageNotFound):
 
 
 class StorageUnavailable(WorldError):
-    """The object store does not answer as it should."""
+    """The object store does not respond as it should."""
 
 
 class EnvironmentFault(WorldError):
-    """The machine or installation is at fault: a worker cannot start, results cannot be written. No feature fails
-    because of it: the work is tried again, and then the job fails; START continues it."""
+    """The machine or installation is at fault: a worker cannot start, or results cannot be written. No feature is
+    marked as failed: the work is tried again, and eventually the job fails; START continues it."""
 
     def __init__(self, message: str, *, transient: bool = True) -> None:
         super().__init__(message, transient=transient)
 
 
 class StorageFault(EnvironmentFault):
-    """The bucket of the script or of the results is unavailable, perhaps for a while."""
+    """The bucket of the script or of the results is unavailable, perhaps only temporarily."""
 
 
 class SandboxUnavailable(EnvironmentFault):
-    """Evalscripts cannot be sandboxed here as they should be, and no setting allows to run them anyway."""
+    """Evalscripts cannot be fully sandboxed on this machine, and no setting allows running them anyway."""
 
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message, transient=transient)
 
 
 class DatabaseRefused(WorldError):
-    """The database refuses this, and would refuse it again: a value that it cannot hold, or an invalid row."""
+    """The database rejects a value that it cannot hold, or an invalid row, and would reject it again."""
 
 
 class WorkLost(WorldError):
-    """The worker that had the work cannot be reached, or stood still. The work itself is not at fault, so another
-    worker may have it."""
+    """The worker that held the work cannot be reached, or stopped responding. The work itself is not at fault, so
+    another worker may take it."""
 
     def __init__(self, message: str, *, transient: bool = True) -> None:
         super().__init__(message, transient=transient)
@@ -306,16 +312,17 @@ class WorkerDied(WorldError):
 
 
 class NoLongerWanted(ArpentError):
-    """The work was cancelled: its result is no longer needed."""
+    """The work was cancelled: its result is not needed any more."""
 
 
 class InvalidSetting(ArpentError):
-    """A setting, or a file that one names, is wrong; the message names the variable, its value and what is allowed."""
+    """A setting, or a file that a setting names, is wrong; the message names the variable, its value and what is
+    allowed."""
 
 
 class Conflict(ArpentError):
-    """Somebody else saved the job in the meantime; read it again."""
+    """Another process saved the job in the meantime; read it again."""
 
 
 class LeaseLost(ArpentError):
-    """The lease ran out; the work belongs to somebody else now."""
+    """The lease expired; another process may hold the work now."""

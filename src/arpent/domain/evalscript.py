@@ -1,5 +1,4 @@
-"""Evalscript: what setup() declares: which bands to read, how to mosaic, which outputs come back; and what is missing
-in them."""
+"""Evalscript: what setup() declares (bands, mosaicking, outputs), and what evaluatePixel left out of its outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ DATA_MASK = "dataMask"
 
 
 class Mosaicking(StrEnum):
-    """What a pixel's `samples` are: one, or one per orbit or tile (sentinelhub.md 5.2)."""
+    """What evaluatePixel gets as `samples`: one sample, or one per orbit or tile (sentinelhub.md 5.2)."""
 
     SIMPLE = "SIMPLE"
     ORBIT = "ORBIT"
@@ -19,7 +18,7 @@ class Mosaicking(StrEnum):
 
 
 class SampleType(StrEnum):
-    """Type that an output's numbers are converted to before statistics (sentinelhub.md 5.1)."""
+    """Type that an output's numbers are converted to before statistics are computed (sentinelhub.md 5.1)."""
 
     INT8 = "INT8"
     UINT8 = "UINT8"
@@ -30,7 +29,7 @@ class SampleType(StrEnum):
 
     @property
     def integer(self) -> bool:
-        """Whether its histograms use integer edges. AUTO counts as float (sentinelhub.md 2.4)."""
+        """Whether histograms of this type use integer edges. AUTO counts as float (sentinelhub.md 2.4)."""
         return self not in (SampleType.FLOAT32, SampleType.AUTO)
 
 
@@ -39,29 +38,29 @@ class Input:
     """One entry of `setup().input`."""
 
     datasource: str | None
-    """Id of the entry of `input.data` that it reads; None: the only entry."""
+    """Id of the entry of `input.data` to read; None: the only entry."""
     bands: tuple[str, ...]
-    """Band names in the order asked; dataMask may be among them."""
+    """Band names in the order declared; may include dataMask."""
     units: tuple[str | None, ...]
     """Unit of each band; None: the band's default."""
     mosaicking: Mosaicking
-    """The entry's own mosaicking, or else the script's."""
+    """Mosaicking of this entry; the script's own if the entry has none."""
     metadata: tuple[str, ...] = ()
-    """Extra scene fields asked for: bounds."""
+    """Extra scene fields that the script asks for: `bounds`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One entry of `setup().output`; dataMask outputs are not among them."""
+    """One entry of `setup().output`, other than dataMask."""
 
     id: str
-    """Output id; `default` if the script names none."""
+    """Output id; `default` if the script gives none."""
     bands: tuple[str, ...]
     """Band names: the script's own, or B0, B1 …"""
     sample_type: SampleType
     """FLOAT32 unless the script says otherwise."""
     mask: int | None
-    """Band of the dataMask output that masks this output; None: not masked (sentinelhub.md 5.1)."""
+    """Index of the band of the dataMask output that masks this output; None: not masked (sentinelhub.md 5.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,24 +70,24 @@ class Evalscript:
     source: str
     """The user's script."""
     inputs: tuple[Input, ...]
-    """At least one."""
+    """Inputs that the script reads; at least one."""
     outputs: tuple[Output, ...]
-    """At least one, in the order declared; without dataMask."""
+    """Outputs in the order declared, without dataMask; at least one."""
     mask_bands: int
-    """Number of bands of the dataMask output: 1, or one per listed output; 0 if the script declares none."""
+    """Number of bands of the dataMask output: 1, or one per listed output; 0 if the script declares no mask."""
     functions: frozenset[str]
-    """Functions the script defines, among those that the service calls (`evalscript.service_functions.SERVED`)."""
+    """Functions that the script defines, of those that the service calls (`evalscript.service_functions.SERVED`)."""
     remarks: tuple[str, ...] = ()
-    """Parts of setup() that are not understood and are ignored, each with its likely meaning."""
+    """One remark for each part of setup() that is unknown and ignored, with its likely meaning."""
 
     @property
     def width(self) -> int:
-        """How many numbers per pixel evaluatePixel returns, masks included."""
+        """How many numbers evaluatePixel returns per pixel, including masks."""
         return sum(len(output.bands) for output in self.outputs) + self.mask_bands
 
 
 class GapKind(Enum):
-    """What evaluatePixel left out; the value is the sentence for people, with `{output}` and `{samples}`."""
+    """Kinds of omission by evaluatePixel; the value is a message template with `{output}` and `{samples}`."""
 
     MISSING_OUTPUT = "output {output} was missing in what evaluatePixel returned for {samples} samples"
     NOTHING = "evaluatePixel returned nothing for {samples} samples"
@@ -100,21 +99,22 @@ class GapKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Something that evaluatePixel left out for some samples; its text is a sentence for people."""
+    """Something that evaluatePixel left out for some samples; `str(gap)` is a message for users."""
 
     kind: GapKind
     """What was left out."""
     output: str = ""
-    """Id of the output; empty if it returned nothing at all."""
+    """Id of the output; empty if evaluatePixel returned nothing at all."""
     samples: int
-    """For how many samples, at least 1."""
+    """Number of samples concerned, at least 1."""
 
     def __str__(self) -> str:
         return self.kind.value.format(output=self.output, samples=self.samples)
 
 
 def sum_gaps(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
-    """Gaps of several calls, with the samples of the same kind and output added up, in order of first appearance."""
+    """The gaps of several calls, merged: samples of the same kind and output are added up, in order of first
+    appearance."""
     counts: dict[tuple[GapKind, str], int] = {}
     for gap in gaps:
         key = (gap.kind, gap.output)

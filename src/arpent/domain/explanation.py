@@ -1,4 +1,4 @@
-"""Explanation: why one feature's numbers in one interval are what they are, down to the single sample."""
+"""Explanation: how the numbers of one feature in one interval came about, down to the individual sample."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from arpent.domain.result import PartitionResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenItem:
-    """One acquisition that the catalogue offered."""
+    """One acquisition that the catalogue returned."""
 
     item: Item
     """The acquisition itself."""
     clear: bool
-    """Its cloud cover is not above `maxCloudCoverage`."""
+    """Whether its cloud cover is at most `maxCloudCoverage`."""
     reached: bool
-    """Its footprint meets the feature's bounding box."""
+    """Whether its footprint intersects the feature's bounding box."""
     kept: bool
-    """It was used: clear, reached, excluded by no filter, and not dropped by preProcessScenes."""
+    """Whether it was used: clear, reached, not excluded by a filter and not dropped by preProcessScenes."""
     samples: int
-    """Number of samples inside the polygon that came from it; for ORBIT and TILE in all scenes together."""
+    """Number of samples inside the polygon that came from it; for ORBIT and TILE, summed over all scenes."""
     excluded_by: str | None = None
-    """Field of `dataFilter`, beside maxCloudCoverage, that excludes it; None if none does."""
+    """Field of `dataFilter`, other than maxCloudCoverage, that excludes it; None if none does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +40,13 @@ class SeenInput:
     """One input of the script, N samples in s scenes (1 for SIMPLE)."""
 
     name: str
-    """Its datasource, or its position as text."""
+    """Its `datasource`, or its position as text."""
     collection: str
     """Id of its collection."""
     mosaicking: Mosaicking
     """Mosaicking of the input."""
     items: tuple[SeenItem, ...]
-    """In mosaicking order."""
+    """The acquisitions, in mosaicking order."""
     bands: tuple[str, ...]
     """Band names in the input's order, without dataMask."""
     units: tuple[str, ...]
@@ -54,14 +54,14 @@ class SeenInput:
     values: tuple[NDArray[np.float64], ...] = ()
     """One array (s, N) per band, as the script saw it."""
     origin: NDArray[np.int64]
-    """(s, N): index in `items` of the item that the sample came from; -1: none, so that dataMask is 0."""
+    """(s, N): index in `items` of the item that the sample came from; -1: no item, so dataMask is 0."""
     scenes: tuple[Mapping[str, object], ...] = ()
-    """(s,): what the script could read of each scene; empty for SIMPLE."""
+    """(s,): the fields of each scene that the script could read; empty for SIMPLE."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenOutput:
-    """One output of the script: N samples inside the polygon and, last, one that stands for all samples outside."""
+    """One output of the script: the N samples inside the polygon, then one that represents all samples outside."""
 
     id: str
     """Id of the output."""
@@ -70,11 +70,11 @@ class SeenOutput:
     sample_type: SampleType
     """Type that the numbers are converted to before statistics."""
     returned: NDArray[np.float64]
-    """(b, N + 1): as evaluatePixel returned them."""
+    """(b, N + 1): numbers as evaluatePixel returned them."""
     values: NDArray[np.float64]
-    """(b, N + 1): as the statistics use them; NaN: no data."""
+    """(b, N + 1): numbers as the statistics use them; NaN: no data."""
     mask: NDArray[np.float64] | None
-    """(N + 1,): the band of dataMask for this output, as returned; None: not masked."""
+    """(N + 1,): this output's band of dataMask, as returned; None: not masked."""
     valid: NDArray[np.bool_]
     """(b, N + 1): whether the sample counts as valid."""
 
@@ -88,13 +88,13 @@ class Explanation:
     interval: Interval
     """The interval that is explained."""
     grids: Grids | None
-    """The feature's grid; None if its geometry cannot have one."""
+    """The feature's grid; None if no grid can be made for its geometry."""
     samples: Samples | None
     """The samples inside the polygon; None if there is no grid."""
     inputs: tuple[SeenInput, ...]
-    """One per input of the script; empty if the geometry cannot have numbers."""
+    """One per input of the script; empty if no statistics can be computed for the geometry."""
     outputs: tuple[SeenOutput, ...]
-    """One per output of the script; empty if the script never answered."""
+    """One per output of the script; empty if the script returned nothing."""
     result: PartitionResult
     """The numbers as reported, or the reason why there are none."""
     error: ScriptError | None = None

@@ -1,4 +1,4 @@
-"""Feature: one parcel. Features: many of them, as columns."""
+"""Features: polygons with their ids and identifiers, stored as columns."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from arpent.domain.boundary.rings import Rings, rings_of, take_rings
 POLYGONS = (3, 6)
 """GEOS type ids of Polygon and MultiPolygon."""
 _UNPARSED = np.zeros(0, np.object_)
-"""Stands for geometries that are known as WKB only."""
+"""Placeholder for geometries that are available as WKB only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
     """n features of one table, in one CRS.
 
-    Their geometries are given, or they are given as WKB with `measures`: then they are parsed when `geometries` is
-    first asked for. Who only counts, cuts or passes features on, as a runner does, never needs them.
+    Geometries are given either as `geometries` or as `wkb` with `measures`. WKB is parsed when `geometries` is first
+    accessed: code that only counts, splits or passes on features, such as a runner, never needs them parsed.
     """
 
     crs: CRS
@@ -42,12 +42,12 @@ class Features:
     """(n,): whether each geometry is valid as OGC defines it, except that rings may share edges; None: not checked yet.
     """
     flaws: Mapping[int, str] = field(default_factory=dict)
-    """Primary key → why the geometry in the file is not used, or why it is not valid."""
+    """Primary key → why the geometry in the file is not used, or why it is invalid."""
     wkb: NDArray[np.object_] | None = field(default=None, repr=False, compare=False)
-    """(n,): the same geometries as ISO WKB (bytes; None where there is none), where they were just read from it: what
-    is only passed on need not be written again. None: not kept."""
+    """(n,): the same geometries as ISO WKB (bytes; None where a geometry is missing), kept if they were read from WKB,
+    so that it need not be written again. None: not kept."""
     measures: InitVar[Measures | None] = None
-    """What is known of geometries that are given as WKB; None: it is found when asked for."""
+    """Measures of geometries that are given as WKB; None: they are computed when first needed."""
 
     def __post_init__(self, measures: Measures | None) -> None:
         if self.geometries is _UNPARSED and len(self.ids):
@@ -56,10 +56,10 @@ class Features:
             if measures is not None:
                 self.__dict__["measured"] = measures
 
-    if not TYPE_CHECKING:  # hides misspelt names from mypy otherwise
+    if not TYPE_CHECKING:  # otherwise mypy would not report misspelt names
 
         def __getattr__(self, name: str) -> object:
-            """Only called for what is not there: the geometries, before they are parsed."""
+            """Parse the geometries when they are first accessed; Python calls this only for missing attributes."""
             if name != "geometries":
                 raise AttributeError(f"Features have no {name!r}")
             self.parse()
@@ -69,7 +69,7 @@ class Features:
         return len(self.ids)
 
     def parse(self) -> None:
-        """Parse the geometries now, if they are known as WKB only: parts taken later need not parse their own."""
+        """Parse the geometries now if they are available as WKB only, so that parts taken later need not do so."""
         if "geometries" not in self.__dict__:
             object.__setattr__(self, "geometries", np.asarray(shapely.from_wkb(self.wkb), np.object_))
 
@@ -82,31 +82,31 @@ class Features:
 
     @cached_property
     def measured(self) -> Measures:
-        """What is known of the geometries without parsing them again."""
+        """Bounds, areas and other measures of the geometries."""
         return measures_of(self.geometries)
 
     @property
     def _known(self) -> Measures | None:
-        """`measured`, if somebody has found it."""
+        """`measured`, if it has been given or computed; otherwise None."""
         return self.__dict__.get("measured")
 
     @cached_property
     def rings(self) -> Rings:
-        """All rings of the polygons: vertices (V, 2), where each ring begins (R + 1,), where each feature's rings do
-        (n + 1,); see `rings_of`."""
+        """All rings of the polygons: vertices (V, 2), where each ring begins (R + 1,), and where each feature's rings
+        begin (n + 1,); see `rings_of`."""
         return rings_of(self.geometries)
 
     @property
     def validity(self) -> NDArray[np.bool_]:
-        """(n,): `valid`, checked now if it was not. The check takes as long as rasterising the polygon, so do it once
-        per job."""
+        """(n,): `valid`, or the result of checking now. The check takes as long as rasterising the polygons, so do it
+        only once per job."""
         return valid_outlines(self.geometries) if self.valid is None else self.valid
 
     def checked(self) -> Features:
-        """The features with `valid`, and with why each outline that is not valid is not, in `flaws`."""
+        """The features with `valid` set, and with the reason for each invalid outline in `flaws`."""
         valid = self.validity
         rows = np.flatnonzero(~valid)
-        outlines = self.take(rows).geometries  # mostly none; others need not be parsed
+        outlines = self.take(rows).geometries  # usually none; valid ones need not be parsed
         faults = {
             int(self.ids[row]): fault_of_outline(outline)
             for row, outline in zip(rows.tolist(), outlines, strict=True)
@@ -115,7 +115,7 @@ class Features:
         return self._with(valid=valid, flaws={**self.flaws, **faults} if faults else self.flaws)
 
     def reshaped(self, geometries: NDArray[np.object_], crs: CRS | None = None) -> Features:
-        """The features with other geometries (n,), in another CRS if it is given. Nothing is known of them yet."""
+        """The features with other geometries (n,), and another CRS if given. Validity and measures are not kept."""
         return Features(
             crs=self.crs if crs is None else crs,
             ids=self.ids,
@@ -129,8 +129,8 @@ class Features:
         return self._with(identifiers=tuple(identifiers))
 
     def take(self, rows: NDArray[np.intp], *, rings: bool = False) -> Features:
-        """The features at these rows, in this order. `rings`: with their rings, cut out of those of all, which takes
-        less time than to find them again for each of many parts."""
+        """The features at these rows, in this order. `rings`: also take their part of `rings`, which is faster than
+        computing the rings again for each of many parts."""
         names = self.identifiers
         found = self._with(
             rows,
@@ -144,7 +144,8 @@ class Features:
         return found
 
     def _with(self, rows: NDArray[np.intp] | slice = slice(None), **changed: object) -> Features:
-        """The features with some fields changed and their geometries at these rows: parsed if they are, else as WKB."""
+        """The features with some fields changed and the geometries of these rows: parsed if they are already, otherwise
+        as WKB."""
         fields = {"ids": self.ids, "identifiers": self.identifiers, "valid": self.valid, "flaws": self.flaws} | changed
         if self.wkb is not None:
             fields["wkb"] = self.wkb[rows]
@@ -156,17 +157,17 @@ class Features:
         return found
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle all geometries in one call: one by one takes three times as long."""
+        """Pickle all geometries in one call: pickling them one by one takes three times as long."""
         columns = (self.crs, self.ids, self.identifiers, self.as_wkb(), self.valid, dict(self.flaws), self._known)
         return _revive, columns
 
     def as_wkb(self) -> NDArray[np.object_]:
-        """(n,): the geometries as ISO WKB; None where there is none."""
+        """(n,): the geometries as ISO WKB; None where a geometry is missing."""
         return np.asarray(shapely.to_wkb(self.geometries, flavor="iso"), np.object_) if self.wkb is None else self.wkb
 
 
 def joined_features(parts: Sequence[Features]) -> Features:
-    """The features of one table's parts, at least one, in their order."""
+    """The features of all parts of one table, in order; there must be at least one part."""
     unparsed = all("geometries" not in part.__dict__ for part in parts)
     measures = [known for part in parts if (known := part._known) is not None]
     geometries = {} if unparsed else {"geometries": np.concatenate([part.geometries for part in parts])}

@@ -1,4 +1,4 @@
-"""Finding: what is wrong, or worth knowing, about one feature of a job."""
+"""Finding: a problem with, or a remark about, one feature of a job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 INCOMPLETE = "intervals-unavailable"
-"""Kind of a warning: the feature lacks intervals that another try may bring."""
+"""Kind of a warning: the feature lacks intervals that may succeed if it is processed again."""
 
 
 class Verdict(StrEnum):
@@ -35,5 +35,5 @@ class Finding:
 
     @property
     def may_pass(self) -> bool:
-        """Whether another try may succeed."""
+        """Whether processing the feature again may help."""
         return self.verdict is Verdict.FAILED or self.kind == INCOMPLETE

@@ -1,4 +1,4 @@
-"""Grid: where features' samples lie; Samples: the pixels of many features as one ragged array."""
+"""Grids: how each feature's bounds are divided into samples. Samples: the samples inside the features, as spans."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 MAXIMUM_SIDE = 2500
 """Maximum number of samples per side (sentinelhub.md 2.3)."""
 _UNCOUNTED = 1e9
-"""Upper end of counting: far more samples than allowed, and the product of two sides still fits int64."""
+"""Upper limit of a computed side: far more samples than allowed, yet the product of two sides still fits int64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,31 +39,31 @@ class Rule(StrEnum):
     """Which samples belong to a polygon."""
 
     SERVICE = "service"
-    """As in the real service: all that it touches, except slivers (sentinelhub.md 4.2)."""
+    """As in the real service: all samples that the polygon touches, except slivers (sentinelhub.md 4.2)."""
     CENTRE = "centre"
-    """Those whose centre lies inside."""
+    """Samples whose centre lies inside the polygon."""
     TOUCHED = "touched"
-    """Those of which it covers any share."""
+    """Samples of which the polygon covers any share."""
     WEIGHTED = "weighted"
-    """Those of which it covers any share, each counted by that share."""
+    """Samples of which the polygon covers any share, each weighted by that share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelRule:
-    """Which samples belong to a polygon, and whether all of it counts."""
+    """Which samples belong to a polygon, and what is done about polygons that are too small."""
 
     kind: Rule = Rule.SERVICE
-    """Which samples belong to it."""
+    """Which samples belong to the polygon."""
     inner: float = 0.0
-    """Metres by which the polygon is made smaller on all sides."""
+    """Metres by which the polygon is first shrunk on all sides."""
     nearest: bool = False
-    """Whether a polygon to which no sample belongs has the one nearest to it."""
+    """Whether a polygon to which no sample belongs gets the nearest one."""
     flagged: bool = False
-    """Whether results say which polygons are tiny."""
+    """Whether results mark tiny polygons."""
 
 
 AS_THE_SERVICE = PixelRule()
-"""The rule where none is asked for."""
+"""The default rule, as in the real service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Grids:
     width: NDArray[np.int64]
     """(n,): samples along x."""
     height: NDArray[np.int64]
-    """(n,): samples along y; row 0 is the north."""
+    """(n,): samples along y; row 0 is the northernmost."""
 
     def __len__(self) -> int:
         return len(self.width)
@@ -86,7 +86,7 @@ class Grids:
 
     @property
     def sample_count(self) -> NDArray[np.int64]:
-        """(n,): samples of each grid, inside the polygon or not."""
+        """(n,): number of samples of each grid, inside the polygon or not."""
         return self.width * self.height
 
     @property
@@ -98,7 +98,7 @@ class Grids:
     @classmethod
     def over(cls, bounds: NDArray[np.float64], sampling: Resolution | Size) -> Grids:
         """Grids over these bounds (n, 4) by the calibrated rule: `max(1, round(extent / resolution))` samples per side,
-        rounded half away from zero (sentinelhub.md 4.1). Bounds that are not finite give a grid without meaning.
+        rounded half away from zero (sentinelhub.md 4.1). Bounds that are not finite give a meaningless grid.
 
         Example: bounds of 95 m x 20 m at a resolution of 10 m give 10 x 2 samples of 9.5 m x 10 m.
         """
@@ -119,15 +119,15 @@ def _round(extent: NDArray[np.float64], resolution: float) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """The samples inside each of n features, N in all, as S spans of neighbours in a row: the samples of feature k are
-    `[offsets[k]:offsets[k + 1]]`, its spans `[span_offsets[k]:span_offsets[k + 1]]`, row by row."""
+    """The samples inside each of n features, N in total, as S spans of adjacent samples in one row. Feature k has the
+    samples `[offsets[k]:offsets[k + 1]]` and the spans `[span_offsets[k]:span_offsets[k + 1]]`, row by row."""
 
     offsets: NDArray[np.int64]
     """(n + 1,): index where each feature's samples begin."""
     span_offsets: NDArray[np.int64]
     """(n + 1,): index where each feature's spans begin."""
     spans: NDArray[np.int32]
-    """(S, 3): row in the feature's own grid (0 is the north), column of the first sample, number of samples."""
+    """(S, 3): row in the feature's own grid (0 is the northernmost), column of the first sample, number of samples."""
 
     def __len__(self) -> int:
         return int(self.offsets[-1])
@@ -149,7 +149,7 @@ class Samples:
         )
 
     def take(self, features: NDArray[np.intp]) -> Samples:
-        """The samples of some of the features, in this order."""
+        """The samples of these features, in this order."""
         counts = np.diff(self.span_offsets)[features]
         span_offsets = np.append(0, np.cumsum(counts))
         chosen = np.arange(span_offsets[-1]) + np.repeat(self.span_offsets[features] - span_offsets[:-1], counts)
@@ -161,7 +161,7 @@ class Samples:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """(n,): samples inside each feature (wire: geometryPixelCount)."""
+        """(n,): number of samples inside each feature (wire: geometryPixelCount)."""
         return np.diff(self.offsets)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Interval: one slice of time, how a time range is cut into them, and how instants are written."""
+"""Interval: a slice of time; how a time range is split into intervals, and how instants are formatted."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 YEARS = range(1900, 2201)
-"""Years in which a request may lie: a limit of arpent."""
+"""Years that the instants of a request may lie in: arpent's own limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Interval:
-    """Half-open: an acquisition at `end` belongs to the next interval (sentinelhub.md 2.3)."""
+    """A half-open interval: an acquisition at `end` belongs to the next one (sentinelhub.md 2.3)."""
 
     start: datetime
     """First instant inside; aware, UTC."""
@@ -31,12 +31,12 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """An ISO 8601 duration, calendar part and clock part kept apart."""
+    """An ISO 8601 duration, with months separate from units of fixed length."""
 
     months: int = 0
-    """Years and months, in months."""
+    """Years and months, as a number of months."""
     span: timedelta = timedelta()
-    """Weeks, days, hours, minutes and seconds."""
+    """Weeks, days, hours, minutes and seconds together."""
 
     def after(self, start: datetime, count: int) -> datetime:
         """`start` plus `count` periods; the day of the month is clamped (31 January + P1M = 28 February)."""
@@ -55,10 +55,10 @@ class LastInterval(StrEnum):
 
 
 def split(whole: Interval, period: Period, last: LastInterval) -> tuple[Interval, ...]:
-    """Cut `whole` into periods counted from its start, so that month ends do not drift.
+    """Split `whole` into periods, each counted from the start of the range, so that month ends do not drift.
 
-    An interval fits if its end is not after the end of the range; `…T23:59:59Z` with P1D
-    therefore drops that last day under SKIP, as the real service does (sentinelhub.md 2.3).
+    An interval fits if it does not end after the range. A range up to `…T23:59:59Z` with P1D therefore loses its last
+    day under SKIP, as in the real service (sentinelhub.md 2.3).
     """
     slices: list[Interval] = []
     count = 0
@@ -75,10 +75,10 @@ def split(whole: Interval, period: Period, last: LastInterval) -> tuple[Interval
 
 
 def iso_seconds(moment: datetime) -> str:
-    """`2020-06-01T00:00:00Z`: UTC, whole seconds, as results and scripts show instants (sentinelhub.md 3.2)."""
+    """`2020-06-01T00:00:00Z`: UTC, whole seconds, the format of results and scripts (sentinelhub.md 3.2)."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def iso_microseconds(moment: datetime) -> str:
-    """`2022-08-26T08:55:08.962021Z`: UTC, always six digits, as task objects show instants (sentinelhub.md 1.3)."""
+    """`2022-08-26T08:55:08.962021Z`: UTC, always six decimals, the format of task objects (sentinelhub.md 1.3)."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -12,7 +12,7 @@ from enum import StrEnum
 from arpent.domain.boundary.text import clean
 
 LONGEST_SECONDS = 10 * 365 * 86_400
-"""Longest remaining time that is shown: beyond it an end date says nothing."""
+"""Longest remaining time, in seconds, for which an end date is given: beyond it the date is meaningless."""
 
 
 class Status(StrEnum):
@@ -28,9 +28,9 @@ class Status(StrEnum):
 
 
 ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)
-"""Statuses in which nothing happens by itself; some jobs can be started again."""
+"""Statuses of jobs that have ended; some of these jobs can be started again."""
 RESTING = (*ENDED, Status.CREATED)
-"""Statuses in which nothing happens without a user's action: those, and of what was not begun."""
+"""Statuses in which nothing happens until a user acts: the job has ended or has not begun."""
 
 
 class UserAction(StrEnum):
@@ -51,40 +51,40 @@ class StopReason(StrEnum):
 
 
 MOST_REASONS = 5
-"""Maximum number of reasons of failures that are counted apart."""
+"""Maximum number of failure reasons that are counted separately."""
 REASON_LETTERS = 200
-"""Maximum length of such a reason: databases index it."""
+"""Maximum length of a failure reason, in characters; limited because databases index it."""
 _PATH = re.compile(r"\b([a-z][a-z0-9+.-]*://[^/\s]*)/[^\s]*[^\s.,:;!?)'\"]")
-"""An address with a path."""
+"""A URL with a path."""
 
 
 def row_reason(message: str) -> str:
-    """The message of an error as the reason of failed rows: at most REASON_LETTERS that a database accepts, addresses
-    without their paths, so that rows whose files or images differ count together."""
+    """An error message as the reason of failed rows: at most REASON_LETTERS characters, all accepted by databases, with
+    the paths of URLs removed, so that rows that differ only in the file or image are counted together."""
     return _PATH.sub(r"\1/…", clean(message))[:REASON_LETTERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowCounts:
-    """What the rows of some features came to; a row is one feature in one interval."""
+    """Outcome counts of the rows of some features; a row is one feature in one interval."""
 
     numbers: int = 0
-    """Rows with a number."""
+    """Rows with statistics."""
     masked: int = 0
-    """Rows with imagery but without a valid sample: all cloud, or masked otherwise."""
+    """Rows with imagery but without a valid sample: entirely cloudy, or masked for another reason."""
     absent: int = 0
-    """Rows that no acquisition reaches."""
+    """Rows that no acquisition covers."""
     failed: int = 0
     """Rows with an error."""
     kept: int = 0
-    """Of these rows: those whose numbers an earlier request computed."""
+    """Of all these rows, those whose numbers were computed by an earlier request."""
     reasons: tuple[tuple[str, int], ...] = ()
-    """The commonest messages of the errors and how many rows at least have each, the commonest first: parts tell of
-    their own commonest only."""
+    """The most common error messages, most common first, each with the number of rows that have it. The number is a
+    lower bound, since each summand lists only its own most common messages."""
 
     @property
     def total(self) -> int:
-        """Number of rows, whatever they came to."""
+        """Number of rows, whatever their outcome."""
         return self.numbers + self.masked + self.absent + self.failed
 
     def __add__(self, other: RowCounts) -> RowCounts:
@@ -100,7 +100,7 @@ class RowCounts:
 
 
 NO_ROWS = RowCounts()
-"""Where there are none."""
+"""The counts of no rows at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,30 +114,31 @@ class Progress:
     failed: int = 0
     """Features with an error."""
     incomplete: int = 0
-    """Of the features done: those that lack intervals which another try may bring."""
+    """Of the features done, those that lack intervals that may succeed if processed again."""
     rows: RowCounts | None = NO_ROWS
-    """Rows of the features done or failed; None if an older version counted none."""
+    """Rows of the features done or failed; None if an older version of arpent did not count them."""
     partitions: int = 0
     """Number of partitions."""
     open: int = 0
     """Partitions that are not finished."""
     in_hand: int = 0
-    """Partitions under a live lease; `open` counts them too."""
+    """Partitions under a valid lease; they are included in `open`."""
     processing_units: float = 0.0
     """Processing units spent so far."""
     rate: float | None = None
-    """Features per second in the last minutes; None if unknown, or the job is not PROCESSING."""
+    """Features per second recently; None if unknown, or if the job is not PROCESSING."""
     end: datetime | None = None
-    """When the last feature will be done at this rate; aware, UTC. None if unknown or too far away."""
+    """When the last feature will be done at this rate; aware, UTC. None if unknown or more than LONGEST_SECONDS away.
+    """
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the rest is done at this rate; None if unknown or too far away."""
+        """Seconds until the remaining features are done at this rate; None if the rate is unknown."""
         return (self.features - self.done - self.failed) / self.rate if self.rate else None
 
     @property
     def percentage(self) -> float:
-        """0 to 100; 100 only when every feature is done or failed."""
+        """Percentage of features done or failed, 0 to 100; 100 only if there are no others."""
         return 100.0 * (self.done + self.failed) / self.features if self.features else 0.0
 
     def at_rate(self, rate: float, now: datetime) -> Progress:
@@ -151,46 +152,46 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A stored request and its state. `save` compares the version that was read."""
+    """A stored request and its state."""
 
     id: str
     """UUID of the job."""
     owner: str
-    """Client id of the client that made it."""
+    """Id of the client that created it."""
     body: str = field(repr=False)
-    """The request's JSON text as submitted; may hold secrets, so never show it as it is."""
+    """The request's JSON text as submitted; it may hold secrets, so never show it unchanged."""
     status: Status = Status.CREATED
     """The current status."""
     user_action: UserAction = UserAction.NONE
     """The user's last action."""
     user_action_updated: datetime | None = None
-    """When the user asked for it; aware, UTC."""
+    """When the user asked for that action; aware, UTC."""
     created: datetime
     """When the job was created; aware, UTC."""
     last_updated: datetime | None = None
     """Last change of status or progress; None while CREATED."""
     begun: datetime | None = None
-    """When it last became PROCESSING; its rate is counted from then on."""
+    """When it last became PROCESSING; its rate is measured from then on."""
     error: str | None = None
-    """Why it FAILED, in words; None if it did not."""
+    """Why the job FAILED, in words; None if it did not."""
     waiting_since: datetime | None = None
-    """While ANALYSING: since when it waits for something outside; aware, UTC. The work store keeps this and
+    """Since when the job has been waiting for something outside arpent; aware, UTC. The work store maintains this and
     `waiting_for`."""
     waiting_for: str | None = None
-    """What it waits for, in words."""
+    """What the job is waiting for, in words."""
     unreadable: bool = False
-    """Whether its row cannot be read. Such a job is shown as FAILED with the reason as its error."""
+    """Whether the job's database row cannot be read. Such a job is shown as FAILED, with the reason as its error."""
     stop_reason: StopReason | None = None
-    """Why it is STOPPED; None if it is not."""
+    """Why the job is STOPPED; None if it is not."""
     retry: bool = False
-    """Whether the next BEGUN reopens the partitions with failed features."""
+    """Whether the next BEGUN event reopens the partitions with failed features."""
     progress: Progress = Progress()
-    """Counts of features and partitions; the work store keeps them."""
+    """Counts of features and partitions; the work store maintains them."""
     estimate: Mapping[str, float] = field(default_factory=dict)
     """What the analysis expects: features, intervals, acquisitions, bytes, minutes, processing units."""
     trace: str | None = None
-    """The HTTP request that its work is done for, as `Trace.text`; None: none is known."""
+    """The HTTP request that the work is done for, as `Trace.text`; None if unknown."""
     hints: tuple[str, ...] = ()
-    """Remarks of the analysis: settings that are allowed but most likely not meant."""
+    """Remarks from the analysis about settings that are allowed but probably not intended."""
     version: int = 0
-    """Version for optimistic locking."""
+    """Version for optimistic locking: `JobStore.save` compares it with the stored one."""

@@ -1,16 +1,17 @@
-"""Location: an object or prefix in a bucket, with the credentials to access it."""
+"""Location: an object or prefix in a bucket, with credentials for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
 REQUEST_ID, ID, IDENTIFIER = "<REQUEST_ID>", "<ID>", "<IDENTIFIER>"
-"""What an output's key may hold in place of the job's id, the feature's id and its identifier (sentinelhub.md 2.1)."""
+"""Placeholders in an output key for the job's id, the feature's id and the feature's identifier (sentinelhub.md 2.1).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Credentials given in a request. Empty: those of the machine are used."""
+    """Credentials given in a request. If all fields are empty, those of the machine are used."""
 
     access_key: str | None = None
     """S3 access key id."""
@@ -21,7 +22,7 @@ class Credentials:
     iam_role_arn: str | None = None
     """ARN of the role to assume."""
     external_id: str | None = None
-    """External id sent when assuming the role: tells the role's owner for which client it is assumed."""
+    """External id sent when assuming the role, so that its owner knows for which client it is assumed."""
     service_account: str | None = field(default=None, repr=False)
     """Google service account JSON, base64; never shown."""
 
@@ -35,9 +36,9 @@ class Location:
     bucket: str
     """Name of the bucket."""
     key: str
-    """Object key or prefix, no leading slash."""
+    """Object key or prefix, without a leading slash."""
     credentials: Credentials = Credentials()
-    """Credentials to access it."""
+    """Credentials to access the object or prefix."""
 
     @property
     def url(self) -> str:
@@ -55,11 +56,12 @@ class Location:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureFile(Location):
-    """A file of features, and what of its columns counts."""
+    """A features file, and which of its columns are used."""
 
     identifier: str | None = None
     """Column that holds the identifiers; None: `identifier`, if there is such a column (sentinelhub.md 2.1)."""
     columns: tuple[str, ...] | None = ()
-    """Columns that the results carry; None: all."""
+    """Columns to copy into the results; None: all."""
     local: bool = False
-    """A file of the user who runs this process: any format that GDAL reads, in any CRS that PROJ knows."""
+    """Whether the file belongs to the user who runs this process; then it may have any format that GDAL reads and any
+    CRS that PROJ knows."""

@@ -37,31 +37,31 @@ class Source:
     """One entry of `input.data`."""
 
     id: str
-    """`id` of the entry, or its ordinal as text (sentinelhub.md 2.2)."""
+    """`id` of the entry, or its position as text (sentinelhub.md 2.2)."""
     collection: str
-    """Collection id, `sentinel-2-l2a`."""
+    """Collection id, such as `sentinel-2-l2a`."""
     time_range: Interval | None = None
     """`dataFilter.timeRange`, intersected with each interval; None: the whole range."""
     mosaicking_order: MosaickingOrder = MosaickingOrder.MOST_RECENT
     """Which acquisition is on top."""
     max_cloud_coverage: float = 100.0
-    """Maximum cloud cover of the tile, percent, inclusive."""
+    """Maximum cloud cover of the tile in percent, inclusive."""
     upsampling: Resampling = Resampling.NEAREST
     """Resampling where samples are finer than source pixels."""
     downsampling: Resampling = Resampling.NEAREST
     """Resampling where samples are coarser than source pixels."""
     options: tuple[tuple[str, str], ...] = ()
-    """Processing options the request asks for, as (place, value): `("processing->backCoeff", "GAMMA0_TERRAIN")`."""
+    """Processing options of the request, as (path, value): `("processing->backCoeff", "GAMMA0_TERRAIN")`."""
     filters: tuple[tuple[str, str], ...] = ()
-    """Further fields of `dataFilter` (name, value), `("orbitDirection", "ASCENDING")`, see `Collection.filters`."""
+    """Further fields of `dataFilter`, as (name, value): `("orbitDirection", "ASCENDING")`; see `Collection.filters`."""
     harmonize_values: bool = True
-    """Whether to bring processing baseline 04.00 and later to the old scale and clamp negative values
+    """Whether to convert processing baseline 04.00 and later to the old scale and clamp negative values
     (sentinelhub.md 6)."""
 
 
 def chosen(source: Source, find: Callable[[str], Collection | None]) -> Collection | None:
-    """The collection that a source means: `dataFilter.demInstance` may choose another than its type alone. `find` knows
-    collections by id, alias and `instance`; None: there is none of that name."""
+    """The collection that a source refers to: `dataFilter.demInstance` may select another one than `type` alone. `find`
+    returns a collection by id, alias or `instance` key. None: there is no such collection."""
     wish = dict(source.options).get("dataFilter->demInstance")
     own = find(instance(source.collection, wish)) if wish else None
     return own or find(source.collection)
@@ -69,12 +69,12 @@ def chosen(source: Source, find: Callable[[str], Collection | None]) -> Collecti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """`input.bounds` of the synchronous request; at least one of box and geometry."""
+    """`input.bounds` of a synchronous request: a box, a geometry or both."""
 
     crs: CRS
     """CRS of box and geometry; x (longitude) first."""
     box: tuple[float, float, float, float] | None
-    """(minx, miny, maxx, maxy): the grid covers it; None: the geometry's box."""
+    """(minx, miny, maxx, maxy) that the grid covers; None: the bounding box of the geometry."""
     geometry: shapely.Geometry | None
     """Polygon or MultiPolygon that samples must lie in; None: the whole box."""
 
@@ -92,22 +92,22 @@ class ResultForm(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A statistical request, batch (features and output are locations) or synchronous (bounds, no output)."""
+    """A statistical request, either batch (features and output are locations) or synchronous (bounds, no output)."""
 
     features: FeatureFile | Bounds
-    """Where the polygons are: a file in a bucket, or bounds."""
+    """The polygons: a file in a bucket, or bounds."""
     sources: tuple[Source, ...]
     """Entries of `input.data`, at least one."""
     time_range: Interval
-    """The whole range."""
+    """The whole time range."""
     period: Period
     """Length of an interval."""
     last_interval: LastInterval
-    """What happens to a last interval that passes the end of the range."""
+    """What happens to a last interval that extends past the end of the range."""
     sampling: Resolution | Size
     """Sample size, or number of samples per side."""
     script: str | Location
-    """The evalscript, or where it lies."""
+    """Text of the evalscript, or its location."""
     calculations: Calculations
     """Which statistics to report."""
     output: Location | None
@@ -115,12 +115,12 @@ class Request:
     pixels: PixelRule = AS_THE_SERVICE
     """Which samples belong to a polygon."""
     results: ResultForm | None = None
-    """What is written; None: the server's default."""
+    """Which results to write; None: the server's default."""
     update: str | None = None
-    """Id of an earlier request with the same output, whose numbers are kept where they still hold; None: all are
-    computed."""
+    """Id of an earlier request with the same output, whose numbers are kept where they are still valid; None: all
+    numbers are computed."""
     shown: str = ""
-    """The body's JSON text without its secrets, for the metadata of what is written."""
+    """The body's JSON text without secrets, for the metadata of the results."""
 
     @property
     def intervals(self) -> tuple[Interval, ...]:

@@ -23,18 +23,18 @@ class ErrorType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a feature or an interval has no statistics, in words that a person can act on."""
+    """Why a feature or an interval has no statistics."""
 
     type: ErrorType
-    """The wire's type."""
+    """Type of the error on the wire."""
     message: str
-    """What happened and how to fix it."""
+    """What happened and how to fix it, for users."""
     passing: bool = False
-    """Whether another try may succeed."""
+    """Whether trying again may succeed."""
     unforeseen: bool = False
-    """Whether the error is unexpected; neither the request nor the feature is known to be at fault."""
+    """Whether the error is unexpected, so that neither the request nor the feature is known to be at fault."""
     kind: str = "failed"
-    """Kind of the finding about it; a finding of the analysis has the same kind."""
+    """Kind of the finding about this failure; the same as that of a finding by the analysis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +42,14 @@ class HistogramCounts:
     """Histograms of one band for n features."""
 
     edges: NDArray[np.float64]
-    """(b + 1,) if all features share the edges; otherwise flat, those of feature k at `edge_offsets[k]:edge_offsets[k +
-    1]`."""
+    """(b + 1,) if all features share the edges; otherwise flat, with the edges of feature k at
+    `edge_offsets[k]:edge_offsets[k + 1]`."""
     counts: NDArray[np.int64]
-    """(n, b) if all features share the edges; otherwise flat, those of feature k at `count_offsets[k]:count_offsets[k +
-    1]`."""
+    """(n, b) if all features share the edges; otherwise flat, with the counts of feature k at
+    `count_offsets[k]:count_offsets[k + 1]`."""
     edge_offsets: NDArray[np.int64] | None
     """(n + 1,); None if all features share the edges. An empty slice means no histogram, since there is no valid sample
-    to take edges from; one edge means no bins, since the given edge leaves no room for one."""
+    to take edges from; a single edge means no bins, since the given edge leaves no room for one."""
     count_offsets: NDArray[np.int64] | None
     """(n + 1,); None if all features share the edges."""
     underflow: NDArray[np.int64]
@@ -61,7 +61,7 @@ class HistogramCounts:
 
 
 PLAIN_STATISTICS = 6
-"""Numbers that every band has of a feature: min, max, mean, stDev and two counts."""
+"""Number of statistics that every band has per feature: min, max, mean, stDev and two counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,21 +77,21 @@ class BandStatistics:
     standard_deviation: NDArray[np.float64]
     """(n,): population standard deviation of the valid samples (sentinelhub.md 3.3)."""
     sample_count: NDArray[np.int64]
-    """(n,): all samples of the grid, inside the polygon or not."""
+    """(n,): number of samples of the grid, inside the polygon or not."""
     no_data_count: NDArray[np.int64]
-    """(n,): samples that are not valid, those outside the polygon included."""
+    """(n,): number of samples that are not valid, including those outside the polygon."""
     percentiles: NDArray[np.float64] | None = None
-    """(n, k) in the order asked; None if none were asked for."""
+    """(n, k) in the order requested; None if none were requested."""
     ranks: tuple[float, ...] = ()
     """The k of each percentile column."""
     histogram: HistogramCounts | None = None
-    """Histogram counts; None if none was asked for."""
+    """Histogram counts; None if none were requested."""
     more: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Column of a further statistic, or of the share of a class → (n,)."""
+    """Name of an additional statistic, or table column of the share of a class → (n,)."""
 
     @property
     def count(self) -> int:
-        """How many numbers these are, of all features."""
+        """Total number of values, over all features."""
         found = (PLAIN_STATISTICS + len(self.more)) * len(self.mean)
         if self.percentiles is not None:
             found += self.percentiles.size
@@ -105,9 +105,9 @@ class IntervalResult:
     """Statistics of one interval of one partition of n features."""
 
     interval: Interval
-    """Interval of the statistics."""
+    """The interval of the statistics."""
     present: NDArray[np.bool_]
-    """(n,): whether any item reaches the feature. Intervals without one are left out (sentinelhub.md 3.2)."""
+    """(n,): whether any item covers the feature; if not, its result omits this interval (sentinelhub.md 3.2)."""
     outputs: Mapping[str, Mapping[str, BandStatistics]]
     """Output id → band → statistics."""
     failures: Mapping[int, Failure] = field(default_factory=dict)
@@ -115,21 +115,23 @@ class IntervalResult:
     items: tuple[str, ...] = ()
     """Ids of the items considered."""
     band_samples: float = 0.0
-    """Input bands times data samples per pixel, divided by three: B x S of the processing units (sentinelhub.md 7)."""
+    """Input bands times data samples per pixel, divided by three: the factor B x S of the processing units
+    (sentinelhub.md 7)."""
     used: NDArray[np.bool_] | None = None
-    """(items, n): whether the item gave samples to the feature (provenance); None if not recorded."""
+    """(items, n): whether the item contributed samples to the feature (provenance); None if not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprints:
-    """Of what the numbers of n features are made of; a later request keeps those whose fingerprints are the same."""
+    """Hashes of everything that the numbers of n features depend on; a later request keeps numbers whose fingerprints
+    have not changed."""
 
     request: str
-    """Of what holds for all of them: script, inputs, sampling, calculations; hexadecimal."""
+    """Hash of what all features share (script, inputs, sampling, calculations), hexadecimal."""
     features: NDArray[np.uint8]
-    """(n, 16): of the geometries."""
+    """(n, 16): hashes of the geometries."""
     states: Mapping[Interval, NDArray[np.uint64]]
-    """Interval → (n,), of the items that reach each feature."""
+    """Interval → (n,): hash of the items that cover each feature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +149,9 @@ class PartitionResult:
     processing_units: float = 0.0
     """Processing units of the partition (sentinelhub.md 7)."""
     fingerprints: Fingerprints | None = None
-    """What the numbers are made of; None if not requested."""
+    """Fingerprints of the numbers; None if they are not needed."""
     tiny: NDArray[np.bool_] | None = None
-    """(n,): whether the polygon is smaller than a sample, or at most one sample belongs to it; None if not asked."""
+    """(n,): whether the polygon is smaller than a sample, or at most one sample belongs to it; None if not requested.
+    """
     kept: NDArray[np.int64] | None = None
-    """(n,): number of intervals whose numbers an earlier request computed; None: of none."""
+    """(n,): number of intervals whose numbers were computed by an earlier request; None: no such intervals."""

@@ -1,1 +1,1 @@
-"""Engine: pixels to statistics. `analysis` finds out what a job needs, `processing` computes it."""
+"""Engine: turns pixels into statistics. `analysis` finds out what a job needs, `processing` computes its results."""

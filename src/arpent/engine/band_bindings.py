@@ -1,4 +1,4 @@
-"""Band bindings: each input of the script with the source, collection and bands it reads."""
+"""Band bindings: bind each input of a script to the source, collection and bands that it reads."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class BandBinding:
     """One input of a script, bound to its source and collection."""
 
     input: Input
-    """What setup() declares."""
+    """The input as setup() declares it."""
     source: Source
-    """The entry of `input.data` that it reads."""
+    """The entry of the request's `input.data` that the input reads."""
     collection: Collection
-    """Collection of that entry, with the joins that the bands need, and the items that `dataFilter` chooses."""
+    """The source's collection, with the joins that the bands need and the choice of items that `dataFilter` makes."""
     requests: tuple[BandRequest, ...]
-    """Bands to read, in the input's order, without dataMask."""
+    """Bands to read, in the order of the input, without dataMask."""
 
     @property
     def has_scenes(self) -> bool:
-        """Whether the script sees each scene of the input by itself."""
+        """Whether the script sees the scenes of the input separately and not as one mosaic."""
         return self.input.mosaicking is not Mosaicking.SIMPLE
 
     @property
@@ -44,20 +44,20 @@ class BandBinding:
 
     @property
     def holes(self) -> tuple[float, ...]:
-        """Digital number per band of the input where there is no data, dataMask included."""
+        """Digital number of a sample without data, per band of the input, dataMask included."""
         numbers = iter(hole(requested.unit, self.collection.no_data_value) for requested in self.requests)
         return tuple(0 if band == DATA_MASK else next(numbers) for band in self.input.bands)
 
 
 def has_scenes(bindings: Iterable[BandBinding]) -> bool:
-    """Whether the script sees scenes of any input."""
+    """Whether the script sees the scenes of any input separately."""
     return any(binding.has_scenes for binding in bindings)
 
 
 def bind_bands(
     evalscript: Evalscript, request: Request, collections: Mapping[str, Collection]
 ) -> tuple[BandBinding, ...]:
-    """Bindings in the order of setup().input. Raises InvalidRequest or ScriptSetupError, naming what does not fit."""
+    """Bind all inputs, in the order of setup().input. Raises InvalidRequest or ScriptSetupError, naming the fault."""
     return tuple(
         _binding(input_, ordinal, request.sources, collections) for ordinal, input_ in enumerate(evalscript.inputs)
     )
@@ -82,7 +82,7 @@ def _binding(
 
 
 def bind_input(input_: Input, source: Source, collection: Collection) -> BandBinding:
-    """An input bound to one collection. Raises ScriptSetupError if the collection lacks a band or unit."""
+    """Bind an input to a collection. Raises ScriptSetupError if the collection lacks one of its bands or units."""
     requests = tuple(
         _want(collection, band, unit)
         for band, unit in zip(input_.bands, input_.units, strict=True)

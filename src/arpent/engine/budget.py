@@ -1,7 +1,7 @@
-"""Budget: how much memory a request will need, computed before anything is allocated, and what request would fit.
+"""Budget: how much memory a request will need, computed before anything is allocated, and which request would fit.
 
-The figures are measured upper bounds of what the engine allocates per sample (docs/adr/0009-bulkhead.md): a request
-that passes stays within its process, whose own limit is only the second line of defence.
+The constants are measured upper bounds of what the engine allocates per sample (docs/adr/0009-bulkhead.md): a request
+that passes stays within the memory of its process, whose own limit is only the second line of defence.
 """
 
 from __future__ import annotations
@@ -20,43 +20,44 @@ from arpent.zonal.statistics import keeps_samples
 
 MEBIBYTE = 1 << 20
 BASE_MIB = 400
-"""Mebibytes of a process before its first sample."""
+"""Memory of a process before its first sample, in mebibytes."""
 SAMPLE_BYTES = 100
-"""Bytes per sample, whatever is read: its place in the grid, on the source grids, in the statistics."""
+"""Bytes per sample, regardless of the bands read: its position in the grid, on the source grids, in the statistics."""
 SCENE_BYTES = 4
 """Bytes per sample and scene: mask and origin."""
 BAND_BYTES = 8
-"""Bytes per sample, scene and band: the number, and its copy for the script."""
+"""Bytes per sample, scene and band: the digital number, and its copy for the script."""
 OUTPUT_BYTES = 16
-"""Bytes per sample and band that the script returns: a double, and what the statistics make of it."""
+"""Bytes per sample and band that the script returns: a double, and what the statistics derive from it."""
 PLAIN_BANDS = 3
-"""Bands in and out of the script by which samples are counted where a setting speaks of samples."""
+"""A setting that counts samples means samples with this many input bands and this many output bands."""
 PLAIN_BYTES = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYTES * PLAIN_BANDS
-"""Bytes of such a sample."""
+"""Bytes of a sample with PLAIN_BANDS bands in one scene."""
 KEPT_PER_SAMPLE = 64
-"""Samples of bounding boxes that may each keep one number, for each sample that is worked on. A number takes four
-bytes, and mostly at most half of the samples have one: those inside the polygon that count."""
+"""How many kept numbers a partition may have, one per sample of the bounding boxes, for each sample of the pixel
+budget. A number takes four bytes, and usually at most half of the samples have one: valid ones inside the polygon."""
 KEPT_AT_ONCE = 16
-"""Numbers that samples of bounding boxes may keep in several intervals that are worked on at once, for each sample
-that fits into memory."""
+"""How many kept numbers the samples of the bounding boxes may have in all intervals that are processed at once, for
+each sample that fits into memory."""
 UPDATED_BANDS = 2
-"""Bands for each scene that updateOutput is expected to make."""
+"""Number of output bands per scene that updateOutput is expected to create."""
 NUMBER_BYTES = 8
-"""Bytes of a number of an answer."""
+"""Bytes per number of an answer."""
 MOST_AT_ONCE = 2**31 - 1
-"""Samples are numbered by int32."""
+"""Maximum number of samples at once, because samples are numbered by int32."""
 KEPT_BYTES = 8
-"""Additional bytes of both, if what the script saw and returned is kept for an explanation."""
+"""Additional bytes per number that the script sees or returns, if these are kept for an explanation."""
 MOST_ANSWER_NUMBERS = 1_000_000
 """Maximum count of numbers in one answer."""
 MOST_FEATURE_NUMBERS = 20_000_000
-"""Maximum count of numbers that one feature of a batch request has in all its intervals."""
+"""Maximum count of numbers that one feature of a batch request may have in all its intervals."""
 USUAL_NUMBERS, HEAVY_BYTES = 10_000, 24
-"""Count of numbers of a feature beyond which each takes more bytes: fewer features share the table made of them."""
+"""Numbers of a feature beyond the first count take this many bytes each, since fewer features then share the table that
+is made of them."""
 FEATURE_NUMBERS = 125
-"""Count of numbers that a feature itself takes as much memory as: outline, names, grid."""
+"""Memory of a feature itself (outline, names, grid), expressed as a count of numbers."""
 BIN_NUMBERS = 3
-"""Count of numbers of a bin: two edges and a count."""
+"""Count of numbers per bin of a histogram: two edges and a count."""
 
 
 def check_numbers(
@@ -78,7 +79,7 @@ def check_numbers(
 
 
 def answer_numbers(evalscript: Evalscript, calculations: Calculations) -> int:
-    """How many numbers one feature has in one interval."""
+    """Count of numbers in the answer for one feature and interval."""
     count = 0
     for output in evalscript.outputs:
         for band in output.bands:
@@ -89,20 +90,21 @@ def answer_numbers(evalscript: Evalscript, calculations: Calculations) -> int:
 
 
 def kept_numbers(evalscript: Evalscript, calculations: Calculations) -> int:
-    """How many numbers a sample leaves behind in one interval until all of its feature's samples are there."""
+    """How many numbers per sample and interval must be kept until all samples of the feature have been computed."""
     bands = [calculations.of(output.id, band) for output in evalscript.outputs for band in output.bands]
     kept = sum(map(keeps_samples, bands))
     return max(kept, PLAIN_BANDS) if kept and "updateOutput" in evalscript.functions else kept
 
 
 def intervals_at_once(samples: int, kept: int, pixel_budget: int) -> int:
-    """In how many intervals so many samples may be worked on at once, if each keeps so many numbers."""
+    """In how many intervals this many samples may be processed at once, if `kept` numbers are kept for each."""
     return MOST_AT_ONCE if not kept else max(1, pixel_budget * KEPT_AT_ONCE // (samples * kept))
 
 
 def numbers_as_samples(numbers: int, budgets: int) -> int:
-    """Samples that a feature of so many `numbers` counts for, beside its own, in a partition of so many pixel budgets:
-    features and numbers are not worked on in chunks, and those of a partition fit into the memory of one budget."""
+    """How many samples a feature with this many `numbers` counts as, in addition to its own, in a partition of
+    `budgets` pixel budgets: features and numbers are not processed in chunks, so those of a partition must fit into the
+    memory of one budget."""
     beyond = max(0, numbers - USUAL_NUMBERS) * (HEAVY_BYTES - NUMBER_BYTES)
     return ((numbers + FEATURE_NUMBERS) * NUMBER_BYTES + beyond) * budgets // PLAIN_BYTES
 
@@ -112,7 +114,7 @@ def _bins(count: int | None, edges: int) -> int:
 
 
 def check_grid(grids: Grids, evalscript: Evalscript, bands: Sequence[int], synchronous: SynchronousLimits) -> None:
-    """Refuse, before samples are computed, a grid that would be too large even with one scene per input. `bands`:
+    """Refuse a grid, before its samples are computed, that would be too large even with one scene per input. `bands`:
     number of bands that each input reads. Raises LimitExceeded."""
     check_scenes(grids, evalscript, bands, [1] * len(bands), synchronous)
 
@@ -120,8 +122,8 @@ def check_grid(grids: Grids, evalscript: Evalscript, bands: Sequence[int], synch
 def check_scenes(
     grids: Grids, evalscript: Evalscript, bands: Sequence[int], scenes: Sequence[int], synchronous: SynchronousLimits
 ) -> None:
-    """Refuse, before pixels are read, what would need too much memory. `bands`, `scenes`: numbers per input. Raises
-    LimitExceeded."""
+    """Refuse a request, before pixels are read, that would need too much memory. `bands`, `scenes`: how many of them
+    each input has. Raises LimitExceeded."""
     samples = int(grids.sample_count.sum())
     depth = max([1, *scenes])
     if samples * depth > synchronous.samples:
@@ -141,9 +143,8 @@ def check_scenes(
 
 
 def samples_at_once(evalscript: Evalscript, bindings: Sequence[BandBinding], scenes: int, services: Services) -> int:
-    """How many samples of a partition are worked on at once: those that take as much memory as
-    `services.samples_at_once` of one scene with PLAIN_BANDS bands. A synchronous request was checked before: it is not
-    cut."""
+    """How many samples of a partition are processed at once: as many as take the memory of `services.samples_at_once`
+    samples with PLAIN_BANDS bands in one scene. A synchronous request is not cut, since its size was checked before."""
     if services.synchronous is not None:
         return MOST_AT_ONCE
     bands = [len(one.requests) for one in bindings]
@@ -154,8 +155,8 @@ def samples_at_once(evalscript: Evalscript, bindings: Sequence[BandBinding], sce
 
 
 def check_updated(evalscript: Evalscript, declared: Evalscript, samples: int, services: Services) -> None:
-    """Refuse numbers of bands that updateOutput made of those `declared`, for which the samples that are worked on at
-    once were counted, if they do not fit into memory. Raises ScriptExecutionError."""
+    """Refuse the output bands that updateOutput created if they do not fit into memory: the number of samples at once
+    was chosen for the bands that setup() `declared`. Raises ScriptExecutionError."""
     if evalscript.width > declared.width and samples * OUTPUT_BYTES * evalscript.width > (
         services.samples_at_once * PLAIN_BYTES
     ):
@@ -166,7 +167,7 @@ def check_updated(evalscript: Evalscript, declared: Evalscript, samples: int, se
 
 
 def _sample_bytes(evalscript: Evalscript, bands: Sequence[int], scenes: Sequence[int], kept: int) -> int:
-    """Bytes per sample, for the bands and scenes of each input; `kept`: more for each number."""
+    """Bytes per sample, given the bands and scenes of each input; `kept`: additional bytes for each number."""
     each = SAMPLE_BYTES + (OUTPUT_BYTES + 2 * kept) * evalscript.width
     return each + sum(
         count * (SCENE_BYTES + (BAND_BYTES + kept) * wide) for count, wide in zip(scenes, bands, strict=True)
@@ -179,7 +180,7 @@ def _described(samples: int, depth: int) -> str:
 
 
 def _refused(why: str, would_do: int, grids: Grids, depth: int) -> LimitExceeded:
-    """The error, with the number of samples that would fit, and other ways out."""
+    """The error, which states how many samples would fit, and other solutions."""
     would_do = max(1, would_do)
     wide, high = int(grids.width[0]), int(grids.height[0])
     shrink = math.sqrt(would_do / (wide * high))
@@ -201,7 +202,7 @@ def _refused(why: str, would_do: int, grids: Grids, depth: int) -> LimitExceeded
 
 
 def _above(number: float) -> str:
-    """The number with four digits, rounded up."""
+    """The number rounded up to four significant digits, as text."""
     if not number > 0:
         return "0"
     step = 10.0 ** (math.floor(math.log10(number)) - 3)

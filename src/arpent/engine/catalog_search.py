@@ -1,4 +1,4 @@
-"""Catalogue search: what the Catalog API answers to a search, over the same catalogues as the statistics."""
+"""Catalogue search: answers searches of the Catalog API, from the same catalogues that the statistics use."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from arpent.wire.catalog.query import SearchQuery, parse_search
 
 
 def search_page(text: str, address: str, services: Services) -> bytes:
-    """The JSON of one page of a search, newest first; `address` is that of the API, for links. Raises InvalidRequest,
-    CatalogUnavailable."""
+    """The JSON of one page of results, newest first; `address`: base address of the API, for links. Raises
+    InvalidRequest, CatalogUnavailable."""
     query = parse_search(text, services.collections.get)
-    plain = query.collection.with_joins_of(())  # joined bands are not told
+    plain = query.collection.with_joins_of(())  # joined bands are not part of the answer
     found = guarded(services).catalog.search(plain, query.interval, query.box)
     items = sorted(
         (item for item in found if _is_wanted(item, query)), key=lambda item: (item.instant, item.id), reverse=True
@@ -41,7 +41,7 @@ def _is_wanted(item: Item, query: SearchQuery) -> bool:
 
 
 def _different(items: list[Item], query: SearchQuery) -> list[object]:
-    """Values of the property, or days, in the items' order."""
+    """The distinct values of the query's property, or the distinct days, in the order of the items."""
     if query.distinct == "date":
         return list(dict.fromkeys(item.instant.date().isoformat() for item in items))
     values = (properties_of(item, query.collection).get(str(query.distinct)) for item in items)

@@ -1,4 +1,4 @@
-"""Explain: one feature in one interval, by the same steps as in processing, with all intermediate values kept."""
+"""Explain: computes one feature in one interval by the same steps as processing, and keeps all intermediate values."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from arpent.engine.services import Limits, Services
 from arpent.zonal.sample_type import converted
 
 NAMED = 6
-"""Maximum number of interval starts that an error names."""
+"""Maximum number of interval starts that an error message lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """What is known before a pixel is read."""
+    """The chosen interval and how to compute it, known before any pixel is read."""
 
     computation: Computation
     found: IntervalAcquisitions
@@ -54,7 +54,7 @@ class _Case:
 def explain_feature(
     request: Request, feature: int, start: datetime | None, services: Services, limits: Limits | None = None
 ) -> Explanation:
-    """The Explanation of a feature of a batch request's file. `start`: start of the interval; None: the first with
+    """Explain a feature from the file of a batch request. `start`: start of the interval; None: the first interval with
     data.
 
     Raises FeatureNotFound, InvalidRequest if no interval begins at `start`, LimitExceeded, ScriptError if the script
@@ -67,7 +67,7 @@ def explain_feature(
 
 
 def explain(request: Request, features: Features, start: datetime | None, services: Services) -> Explanation:
-    """The Explanation of one feature, which `features` holds alone. `start` and errors as in `explain_feature`."""
+    """Explain the only feature in `features`. For `start` and errors see `explain_feature`."""
     intervals, services = _wanted(request.intervals, start), guarded(services)
     grids = Grids.over(features.bounds, request.sampling)
     if faults := check_geometries(features, grids, request.pixels):
@@ -87,7 +87,7 @@ def explain(request: Request, features: Features, start: datetime | None, servic
 
 
 def _wanted(intervals: Sequence[Interval], start: datetime | None) -> Sequence[Interval]:
-    """The interval that begins at `start`, or all of them."""
+    """The interval that begins at `start`, or all intervals if `start` is None. Raises InvalidRequest if none does."""
     if not intervals:
         raise InvalidRequest("The time range of the request holds no whole interval")
     if start is None:
@@ -101,7 +101,7 @@ def _wanted(intervals: Sequence[Interval], start: datetime | None) -> Sequence[I
 
 
 def _choose(computation: Computation, intervals: Sequence[Interval]) -> _Case:
-    """The first interval with data, or the first of all if none has data."""
+    """The first interval with data, or the very first if none has data."""
     first: IntervalAcquisitions | None = None
     for found in intervals_with_acquisitions(
         computation.bindings, intervals, computation.geometry, computation.services
@@ -185,7 +185,7 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
     if prepared is not None:
         taken = prepared.origins[ordinal]
         stored = prepared.inputs[ordinal].values[0]
-        # An empty source of a fusion has no scene at all, not even an empty one.
+        # In data fusion, a source without items has no scene at all, not even an empty one.
         origin = taken.rows()[: 1 if stored.ndim == 1 else stored.shape[0]]
         kept = frozenset(id(acquisitions.items[row]) for scene in taken.scenes for row in scene)
     given = {id(item): int(np.sum(origin == row)) for row, item in enumerate(acquisitions.items)}

@@ -1,4 +1,4 @@
-"""Geometry checks: which features cannot have statistics, and why."""
+"""Geometry checks: find the features that cannot have statistics, and the reasons."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ KINDS: Mapping[str, str] = {
 """Kind of a finding → message to the user."""
 
 MOST_CROSSINGS = 1 << 25
-"""Maximum number of crossings of one feature's edges with the scan lines of its grid; each takes 8 bytes while samples
-are computed."""
+"""Maximum number of times that the edges of one feature may cross the scan lines of its grid; each crossing takes 8
+bytes while samples are computed."""
 
 
 def check_geometries(features: Features, grids: Grids, rule: PixelRule = AS_THE_SERVICE) -> dict[int, tuple[str, str]]:
-    """Row → (kind, message) of each feature that cannot have statistics; `grids` (n,): the grid of each feature,
-    whatever its geometry; `rule`: which samples belong to it."""
+    """Row → (kind, message) for each feature that cannot have statistics. `grids` (n,): one grid per feature, also for
+    unusable ones; `rule`: which samples belong to a polygon."""
     measured = features.measured
     absent = measured.absent
     other = ~absent & ~np.isin(measured.types, POLYGONS)
@@ -67,7 +67,7 @@ def check_geometries(features: Features, grids: Grids, rule: PixelRule = AS_THE_
         for position in np.flatnonzero(crossed > MOST_CROSSINGS):
             message = KINDS["too-complex"].format(count=round(float(crossed[position])), limit=MOST_CROSSINGS)
             found.setdefault(int(usable[many[position]]), ("too-complex", message))
-    if rule.inner and not features.crs.is_geographic:  # in degrees it is refused for all
+    if rule.inner and not features.crs.is_geographic:  # in degrees, `inner` is refused for the whole request
         distance = inner_distance(features.crs, rule)
         for row in usable[measured.vertices[usable] > MOST_CORNERS].tolist():
             if row not in found and not shrinks_soon(features.geometries[row], distance):
@@ -76,8 +76,8 @@ def check_geometries(features: Features, grids: Grids, rule: PixelRule = AS_THE_
 
 
 def smaller_than_a_sample(features: Features, grids: Grids, sampling: Resolution | Size) -> NDArray[np.bool_]:
-    """(n,): whether the polygon's area is below that of a sample: the one that was asked for, since the only sample of
-    a grid has the feature's size."""
+    """(n,): whether the polygon's area is below that of a sample at the requested resolution. The grid alone would not
+    show it: if it has only one sample, that sample has the size of the feature."""
     size = grids.pixel_size
     asked = np.array([sampling.x, sampling.y]) if isinstance(sampling, Resolution) else size
     smaller: NDArray[np.bool_] = features.measured.areas < np.prod(np.maximum(asked, size), axis=1)
@@ -85,7 +85,7 @@ def smaller_than_a_sample(features: Features, grids: Grids, sampling: Resolution
 
 
 def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float64]:
-    """(n,): upper bound of how often the edges of each polygon cross the scan lines of its grid."""
+    """(n,): upper bound of the number of times that each polygon's edges cross the scan lines of its grid."""
     coordinates, owners = shapely.get_coordinates(geometries, return_index=True)
     mine = owners[1:] == owners[:-1]
     extent = grids.bounds[:, 3] - grids.bounds[:, 1]
@@ -97,20 +97,20 @@ def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float
 
 
 def _lines(grids: Grids) -> NDArray[np.int64]:
-    """(n,): number of scan lines of each grid; 0 if it is too large to be computed."""
+    """(n,): number of scan lines of each grid; 0 for a grid that is too large to be computed."""
     served = np.maximum(grids.width, grids.height) <= MAXIMUM_SIDE
     return np.where(served, grids.height, 0) * SUB_ROWS
 
 
 def usable_rows(features: Features, found: Mapping[int, object]) -> NDArray[np.intp]:
-    """Rows of all features except those in which `check_geometries` found something."""
+    """Rows of the features for which `check_geometries` found no fault."""
     keep = np.ones(len(features), bool)
     keep[list(found)] = False
     return np.flatnonzero(keep)
 
 
 def as_failures(found: Mapping[int, tuple[str, str]]) -> dict[int, Failure]:
-    """The failures that the unusable features' files state, by row."""
+    """Row → the failure that the file of an unusable feature states."""
     return {
         row: Failure(type=ErrorType.BAD_REQUEST, message=message, kind=kind) for row, (kind, message) in found.items()
     }

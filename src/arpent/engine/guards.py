@@ -1,4 +1,5 @@
-"""Guards: an unforeseen error of a reader or catalogue costs one image or one search only, and is logged."""
+"""Guards: wrap the reader and the catalogue so that an unforeseen error affects only one image or search, and is
+logged."""
 
 from __future__ import annotations
 
@@ -23,12 +24,12 @@ from arpent.engine.services import Services
 log = logging.getLogger(__name__)
 
 BROKEN = "the image cannot be read"
-"""Message to features about an image that broke the reader."""
+"""Message in the files of features that miss an image because the reader failed on it unexpectedly."""
 
 
 def guarded(services: Services, wanted: Wanted = lambda: True) -> Services:
-    """The same services, with a reader and catalogue that raise only arpent's errors, and NoLongerWanted instead of
-    describing an image or searching once the work is not wanted."""
+    """The same services, with a reader and a catalogue that raise only arpent's errors. Once the work is no longer
+    wanted, they raise NoLongerWanted instead of describing an image or searching."""
     if isinstance(services.reader, GuardedReader):
         return services
     return replace(
@@ -37,14 +38,14 @@ def guarded(services: Services, wanted: Wanted = lambda: True) -> Services:
 
 
 def check_wanted(wanted: Wanted) -> None:
-    """Raise NoLongerWanted if the work is not wanted any more."""
+    """Raise NoLongerWanted if the work is no longer wanted."""
     if not wanted():
         raise NoLongerWanted("it is no longer wanted")
 
 
 @contextmanager
 def image_errors(href: str) -> Iterator[None]:
-    """Turn unforeseen errors into AssetUnreadable of this image, or EnvironmentFault."""
+    """Turn unforeseen errors into AssetUnreadable for this image, or into EnvironmentFault."""
     try:
         with panics_as_errors():
             yield
@@ -56,7 +57,7 @@ def image_errors(href: str) -> Iterator[None]:
 
 
 class GuardedReader:
-    """An AssetReader: an image that breaks the wrapped reader is unreadable, others are not affected."""
+    """An AssetReader for which an image that breaks the wrapped reader is unreadable; other images are not affected."""
 
     def __init__(self, reader: AssetReader, wanted: Wanted = lambda: True) -> None:
         self._reader = reader
@@ -69,7 +70,7 @@ class GuardedReader:
         try:
             with panics_as_errors():
                 self._reader.prepare(hrefs, files)
-        except Exception:  # describe() tells, of the one image that it is
+        except Exception:  # describe() will raise it, for the image concerned
             log.warning("Headers cannot be fetched ahead", exc_info=True)
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
@@ -95,14 +96,14 @@ class GuardedReader:
         except ArpentError:
             raise
         except Exception:
-            for request in requests:  # which one was it? The stream does not say
+            for request in requests:  # read one by one, since the stream does not say which failed
                 for _ in self.read([request], band):
                     pass
             raise
 
 
 class GuardedCatalog:
-    """A Catalog: a search that breaks the wrapped catalogue raises CatalogUnavailable."""
+    """A Catalog that raises CatalogUnavailable for a search that breaks the wrapped catalogue."""
 
     def __init__(self, catalog: Catalog, wanted: Wanted = lambda: True) -> None:
         self._catalog = catalog

@@ -1,4 +1,4 @@
-"""Hints: parts of a request that are allowed but probably a mistake."""
+"""Hints: messages about parts of a request that are allowed but probably unintended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from arpent.domain.interval import Interval, iso_seconds
 from arpent.engine.band_bindings import BandBinding
 
 DEFAULTS: Mapping[str, str] = {"backCoeff": "GAMMA0_ELLIPSOID", "orthorectify": "false", "demInstance": "MAPZEN"}
-"""What the real service does if the request does not say (sentinelhub.md 2.2)."""
+"""Option → value that the real service uses if the request does not set it (sentinelhub.md 2.2)."""
 
 CLOUDS = "maxCloudCoverage"
 """The field of `dataFilter` that excludes by cloud cover."""
@@ -21,36 +21,38 @@ CLOUDS = "maxCloudCoverage"
 
 @dataclass(slots=True)
 class Filtered:
-    """Items that reach some of n features but that the filters of one input excluded. Grows during a search."""
+    """Counts which items that reach any of n features the filters of one input exclude or let through. Grows during a
+    search."""
 
     features: int
     """Number of features, n."""
     taken: int = 0
-    """Number of acquisitions that passed."""
+    """Number of items that passed, counted once per interval."""
     cloudy: set[str] = field(default_factory=set)
     """Ids of items that `maxCloudCoverage` excluded …"""
     untold: set[str] = field(default_factory=set)
-    """… and of those among them without a cloud cover."""
+    """… and the ids of those among them that have no cloud cover."""
     reached: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-    """Field of `dataFilter` → (n,): whether an item that it excluded reaches the feature."""
+    """Field of `dataFilter` → (n,): whether any item that it excluded reaches the feature."""
     other: dict[str, set[str]] = field(default_factory=dict)
-    """Further field of `dataFilter` → ids of items that it excluded …"""
+    """Other field of `dataFilter` → ids of items that it excluded …"""
     silent: dict[str, set[str]] = field(default_factory=dict)
-    """… and of those among them that do not say."""
+    """… and the ids of those among them that lack the property filtered by."""
     lacking: dict[str, set[str]] = field(default_factory=dict)
-    """Band that the script asks for → ids of items that lack it, and therefore give no data."""
+    """Band that the script reads → ids of items that lack it, and therefore give no data."""
     seen: set[str] = field(default_factory=set)
     """Ids of items that passed."""
     doubtful: set[str] = field(default_factory=set)
-    """Ids of those among them that do not state the baseline offset of their numbers."""
+    """Ids of those items that passed but do not state the baseline offset of their numbers."""
     complete: NDArray[np.bool_] = field(init=False)
-    """(n,): whether an item that passed, and has all bands, reaches the feature."""
+    """(n,): whether any item that passed and has all bands reaches the feature."""
 
     def __post_init__(self) -> None:
         self.complete = np.zeros(self.features, np.bool_)
 
     def drop(self, item: Item, name: str, reached: NDArray[np.bool_], *, silent: bool) -> None:
-        """Count an item that field `name` excluded, and the features (n,) it reaches; `silent`: it does not say."""
+        """Count an item that field `name` excluded, with the features (n,) it reaches; `silent`: it lacks the
+        property."""
         if reached.any():
             self.other.setdefault(name, set()).add(item.id)
             if silent:
@@ -58,7 +60,7 @@ class Filtered:
             self._reach(name, reached)
 
     def take(self, item: Item, bands: Sequence[str], reached: NDArray[np.bool_]) -> None:
-        """Count an item that passed, given the bands that the script reads and the features (n,) that it reaches."""
+        """Count an item that passed. `bands`: bands that the script reads; `reached` (n,): features that it reaches."""
         self.taken += 1
         self.seen.add(item.id)
         missing = [band for band in bands if band not in item.assets]
@@ -68,7 +70,7 @@ class Filtered:
             self.complete |= reached
 
     def add(self, item: Item, reached: NDArray[np.bool_]) -> None:
-        """Count an excluded item and the features (n,) that it reaches."""
+        """Count an item that `maxCloudCoverage` excluded, with the features (n,) that it reaches."""
         if reached.any():
             self.cloudy.add(item.id)
             if item.cloud_cover is None:
@@ -80,7 +82,8 @@ class Filtered:
 
 
 def of_offers(bindings: Sequence[BandBinding]) -> Iterator[str]:
-    """Hints about pixels that differ from the real service's although the request does not ask for it."""
+    """Hints about options for which a collection here differs from the real service's default, if the request does not
+    set them."""
     for binding in bindings:
         asked = {place.rpartition("->")[2] for place, _ in binding.source.options}
         silent = {
@@ -94,7 +97,7 @@ def of_offers(bindings: Sequence[BandBinding]) -> Iterator[str]:
 
 
 def of_range(bindings: Sequence[BandBinding], intervals: Sequence[Interval], seen: Sequence[Filtered]) -> Iterator[str]:
-    """A hint for each input of which the catalogue has no acquisition at all, in any interval."""
+    """A hint for each input for which the catalogue has no acquisition at all in any interval."""
     if not intervals:
         return
     start, end = (iso_seconds(instant) for instant in (intervals[0].start, intervals[-1].end))
@@ -110,7 +113,7 @@ def of_range(bindings: Sequence[BandBinding], intervals: Sequence[Interval], see
 def of_filters(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], seen: Sequence[Filtered]
 ) -> Iterator[str]:
-    """Hints about filters that exclude everything, about items excluded because they lack the property
+    """Hints about filters that exclude everything, about items that are excluded because they lack the property
     filtered by, and about items that lack a band or do not state their baseline."""
     for binding, found in zip(bindings, seen, strict=True):
         name = f"input.data '{binding.source.id}'"
@@ -133,7 +136,7 @@ def of_filters(
 
 
 def _of_others(binding: BandBinding, found: Filtered, name: str) -> Iterator[str]:
-    """Further filters that leave nothing, or leave out what does not answer to them."""
+    """Hints about fields of `dataFilter` that exclude all items, or items that lack the property filtered by."""
     for field_name, value in binding.source.filters:
         dropped, silent = found.other.get(field_name, set()), found.silent.get(field_name, set())
         beginning = f"{field_name} {value} of {name}"
@@ -145,14 +148,15 @@ def _of_others(binding: BandBinding, found: Filtered, name: str) -> Iterator[str
 
 
 def _of_bands(found: Filtered, name: str) -> Iterator[str]:
-    """Bands that some acquisitions lack: polarisations of Sentinel-1, temperature of a Landsat product without it."""
+    """Hints about bands that some items lack: polarisations of Sentinel-1, temperature of some Landsat products."""
     for band, items in found.lacking.items():
         beginning = f"{len(items)} of {len(found.seen)} acquisitions of {name} have no {band}"
         yield f"{beginning} ({min(items)}): they give no data at all, since the script asks for it."
 
 
 def _of_baselines(binding: BandBinding, found: Filtered, name: str) -> Iterator[str]:
-    """Acquisitions whose numbers may have the offset of newer baselines (sentinelhub.md 6), or may not."""
+    """A hint about items for which it is unknown whether their numbers have the offset of newer baselines
+    (sentinelhub.md 6)."""
     if found.doubtful:
         rule = binding.collection.harmonize
         yield (
@@ -164,6 +168,6 @@ def _of_baselines(binding: BandBinding, found: Filtered, name: str) -> Iterator[
 
 
 def outside_time(binding: BandBinding, intervals: Sequence[Interval]) -> bool:
-    """Whether the input's own time range meets none of the intervals."""
+    """Whether the input's own time range overlaps none of the intervals."""
     window = binding.source.time_range
     return window is not None and all(interval.intersection(window) is None for interval in intervals)

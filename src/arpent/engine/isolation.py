@@ -1,4 +1,4 @@
-"""Isolation: a feature that fails for an unforeseen reason fails alone; other features get their statistics."""
+"""Isolation: makes a feature that fails for an unforeseen reason fail alone, so that others get their statistics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from arpent.domain.result import ErrorType, Failure
 log = logging.getLogger(__name__)
 
 MOST_FAILURES = 64
-"""Maximum number of failed tries of one partition while the cause is searched: enough to find three or four failing
+"""Maximum number of failed tries of one partition during the search for the cause: enough to find three or four failing
 features among 100,000."""
 
 Rows = NDArray[np.intp]
@@ -26,11 +26,11 @@ Answer = TypeVar("Answer")
 
 
 class Isolation:
-    """Runs calls on the features of one partition. A call that fails is repeated with halves of its features, down to
-    single ones; a feature that failed alone is run alone from then on.
+    """Runs calls on the features of one partition. A call that fails is repeated with each half of its features, down
+    to single features; a feature that failed alone is run alone from then on.
 
-    arpent's own errors pass unless a feature is to blame for them. A fault of the environment (no disk space, no
-    memory, incomplete installation) passes as EnvironmentFault.
+    arpent's own errors are raised unless a feature is to blame for them. A fault of the environment (no disk space, no
+    memory, incomplete installation) is raised as EnvironmentFault.
     """
 
     def __init__(self, blamed: tuple[type[ArpentError], ...] = ()) -> None:
@@ -39,8 +39,8 @@ class Isolation:
         self._suspects: set[int] = set()
 
     def run(self, rows: Rows, call: Callable[[Rows], Answer]) -> Iterator[tuple[Rows, Answer | Exception]]:
-        """Pairs of (some of `rows`, what `call` returned for them or the exception it raised), which together cover all
-        rows."""
+        """Call `call` on rows. Yields pairs (some of `rows`, what `call` returned for them or the exception it raised)
+        that together cover all rows."""
         suspected = np.isin(rows, list(self._suspects))
         parts = deque([rows[~suspected], *rows[suspected][:, np.newaxis]])
         while parts:
@@ -53,13 +53,13 @@ class Isolation:
                 parts.extend(np.array_split(part, 2))
                 continue
             if isinstance(answer, Exception):
-                foreseen = isinstance(answer, ArpentError)  # a store refuses each of very many, maybe
+                foreseen = isinstance(answer, ArpentError)  # no traceback for each: a store may refuse very many
                 log.error("%d features fail: %s", len(part), answer, exc_info=None if foreseen else answer)
                 self._suspects.update(part.tolist() if len(part) == 1 else ())
             yield part, answer
 
     def attempt(self, call: Callable[[], None]) -> None:
-        """Try a shortcut, which may leave things undone: unforeseen errors are logged; others pass as in `run`."""
+        """Try a shortcut that need not succeed: unforeseen errors are only logged; others are raised as in `run`."""
         if isinstance(error := self._try(call), Exception):
             log.warning("A shortcut failed; the usual way is taken", exc_info=error)
 
@@ -72,7 +72,7 @@ class Isolation:
             return error
 
     def _look_at(self, error: Exception) -> None:
-        """Raise the error again unless a feature is to blame for it."""
+        """Raise the error again unless a feature may be to blame for it."""
         if isinstance(error, ArpentError) and not isinstance(error, self._blamed):
             raise error
         if (fault := environment_fault(error)) is not None:
@@ -80,6 +80,6 @@ class Isolation:
 
 
 def unforeseen_failure(error: Exception) -> Failure:
-    """The failure that the features' files state for an unforeseen error."""
+    """The failure that a feature's file states for an unforeseen error."""
     message = sentence(error, "arpent failed at this feature")
     return Failure(type=ErrorType.EXECUTION_ERROR, message=message, unforeseen=True)

@@ -1,4 +1,4 @@
-"""Stage timer: how long each stage of a partition takes; the time of a nested stage counts for that stage only."""
+"""Stage timer: measures the time of each stage of a partition; time in a nested stage counts only for that stage."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from arpent.domain.boundary.pulse import pulse
 Entry = TypeVar("Entry")
 
 SEARCH, READ, SCRIPT, REDUCE, RENDER, WRITE, OTHER = "search", "read", "script", "reduce", "render", "write", "other"
-"""Catalogue; image bytes to samples; the evalscript; samples to statistics; statistics to JSON; objects; the rest."""
+"""The stages: catalogue search; image bytes to samples; evalscript; samples to statistics; statistics to JSON; writing
+of objects; everything else."""
 
 AT_ONCE = 64
-"""Entries that are produced between two looks at the clock."""
+"""Number of entries that are produced between two readings of the clock."""
 
 
 class Stopwatch:
-    """Times the stages of one partition in one thread. One that does not run may be shared."""
+    """Measures the stages of one partition in one thread. A stopwatch that is not running may be shared."""
 
     def __init__(self, *, running: bool = True) -> None:
         self._running = running
@@ -43,8 +44,8 @@ class Stopwatch:
             self._stages.pop()
 
     def each(self, name: str, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """The same entries; the time to produce them counts for this stage. They are produced some at a time: to look
-        at the clock for each takes longer than many of them."""
+        """Yield the same entries and count the time to produce them for this stage. They are produced in batches,
+        because many entries take less time than reading the clock."""
         remaining = iter(entries)
         while True:
             with self.stage(name):

@@ -1,4 +1,4 @@
-"""Statistics: the synchronous request: one polygon or box, computed at once by the same engine without a job."""
+"""Statistics: answers a synchronous request for one polygon or box, with the same engine but without a job."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def statistics(request: Request, services: Services, limits: Limits) -> tuple[by
 def _filter_hints(
     request: Request, bindings: tuple[BandBinding, ...], features: Features, grids: Grids, services: Services
 ) -> tuple[str, ...]:
-    """Hints about filters and missing bands, if they are why there is no data; empty if neither can be."""
+    """Hints about filters and missing bands that may be the reason why there is no data."""
     if not any(_has_filters(one) for one in bindings):
         return ()
     geometry = without_samples(features, grids)
@@ -70,7 +70,7 @@ def _filter_hints(
 
 
 def _has_filters(binding: BandBinding) -> bool:
-    """Whether items may be excluded, or lack bands as those of a collection with filters or joins may."""
+    """Whether the input may exclude items, or has a collection with filters or joins, whose items may lack bands."""
     source, collection = binding.source, binding.collection
     return (
         source.time_range is not None
@@ -81,7 +81,7 @@ def _has_filters(binding: BandBinding) -> bool:
 
 
 def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:
-    """The resolution asked for, or the one that the number of samples amounts to."""
+    """The requested resolution, or the one that results from the requested number of samples."""
     if isinstance(sampling, Resolution):
         return sampling
     across, down = grids.pixel_size[0]
@@ -89,8 +89,8 @@ def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:
 
 
 def _feature_and_grid(bounds: Bounds, request: Request) -> tuple[Features, Grids]:
-    """The feature and its grid: the box gives the grid, the geometry the mask; each replaces the other if it is
-    missing."""
+    """The feature and its grid. The box determines the grid, the geometry determines the mask; if one is missing, the
+    other takes its place."""
     geometry = bounds.geometry if bounds.geometry is not None else shapely.box(*(bounds.box or ()))
     box = np.array([bounds.box if bounds.box is not None else shapely.bounds(geometry)], np.float64)
     grids = Grids.over(box, request.sampling)

@@ -1,1 +1,1 @@
-"""Jobs: the life of a request: state machine, limits, what the routes call, and the runner."""
+"""Jobs: the life cycle of a batch request: state machine, limits, the service that the routes call, and the runner."""

@@ -1,5 +1,5 @@
-"""Analysis task: one analysis from lease to ANALYSIS_DONE, STOPPED or FAILED. It may be repeated, and may lose its
-lease, without harm."""
+"""Analysis task: performs the analysis of a leased job, which ends as ANALYSIS_DONE, STOPPED or FAILED. Repeating an
+analysis, or losing its lease, does no harm."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from arpent.jobs.worker_deaths import analysis_kills
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-"""Seconds between checks whether an analysis is still wanted."""
+"""Seconds between checks of whether an analysis is still wanted."""
 LONG_ATTEMPTS = 2
-"""How often an analysis that worked for long may begin to wait anew, tries included, as a multiple of `attempts`."""
+"""Multiple of the policy's `attempts` up to which a long attempt of an analysis starts a new wait."""
 ENDING_SECONDS = 600.0
-"""Maximum seconds for which a stopped analysis keeps its place, until its running step ends."""
+"""Maximum time in seconds for which a stopped analysis keeps its place while its current step ends."""
 
 
 class AnalysisTask:
-    """Performs analyses in threads beside the runner's loop."""
+    """Performs analyses in threads alongside the runner's loop."""
 
     def __init__(
         self, jobs: JobStore, work: WorkStore, *, functions: WorkFunctions, policy: Policy, now: Callable[[], datetime]
@@ -56,7 +56,8 @@ class AnalysisTask:
         self._now = now
 
     def perform(self, lease: Lease) -> None:
-        """Analyse the job. An error is stored in the job, or the lease runs out and the analysis is repeated."""
+        """Analyse the job. An error is stored in the job; if it cannot be, the lease expires and the analysis is
+        repeated."""
         about, began = {"job": lease.job_id}, self._now()
         try:
             with spanned("analyse", read_trace(lease.trace), **{"arpent.job": lease.job_id}), panics_as_errors():
@@ -99,9 +100,9 @@ class AnalysisTask:
         self._conclude(lease, Event.ANALYSED, analysis=analysis)
 
     def _while_wanted(self, lease: Lease, job: Job) -> Analysis | None:
-        """The analysis, from a thread of its own; None after STOP, which ends the job's analysis at any step. The
-        thread ends at its next check of `wanted`: each step between two checks (a search, a script, the header of an
-        image) has a time limit, and the analysis keeps its place until then. Raises what the analysis raises."""
+        """Run the analysis in its own thread and return it, or None if the user sent STOP meanwhile. The thread ends
+        when it next checks `wanted`: each step between two checks (a search, a script, the header of an image) has a
+        time limit, and the analysis keeps its place until then. Raises what the analysis raises."""
         stopped = Flag()
         analyse = self._functions.analyse
         call = BackgroundCall(lambda: analyse(job, lambda: not stopped.is_set()), niceness=WORK_NICENESS)
@@ -114,7 +115,7 @@ class AnalysisTask:
         return call.result()
 
     def _partitions(self, job: Job, analysis: Analysis) -> Iterator[Partition]:
-        """The partitions, which are cut while they are stored. Raises NoLongerWanted after STOP."""
+        """Yield the partitions, which are cut one by one as they are stored. Raises NoLongerWanted after STOP."""
         looked = perf_counter()
         for partition in analysis.partitions:
             if perf_counter() - looked > LOOK_SECONDS:
@@ -124,7 +125,7 @@ class AnalysisTask:
             yield partition
 
     def _is_wanted(self, job_id: str) -> bool:
-        """Whether the job's analysis is still wanted: its user has not stopped it."""
+        """Whether the job's analysis is still wanted: the job exists and its user has not stopped it."""
         try:
             job = self._jobs.get(job_id)
         except JobNotFound:
@@ -134,9 +135,9 @@ class AnalysisTask:
         return job.status is Status.ANALYSING and job.user_action is not UserAction.STOP
 
     def _trouble(self, lease: Lease, error: WorldError, began: datetime) -> None:
-        """Something is unavailable: the analysis waits, and the job says for what, until the time limit for waiting is
-        over. STOP ends the waiting. A try that worked for longer than that had answers meanwhile, or the machine slept:
-        another wait begins."""
+        """Handle something being unavailable: the analysis waits, and the job reports what for. After the time limit
+        for waiting the analysis fails. STOP ends the waiting. An attempt (since `began`) that took longer than the
+        limit had answers meanwhile, or the machine slept: a new wait begins."""
         now = self._now()
         worked = (now - began).total_seconds() > max(self._policy.outage_seconds, IDLE_SECONDS)
         if worked and lease.attempt <= LONG_ATTEMPTS * self._policy.attempts:
@@ -157,9 +158,9 @@ class AnalysisTask:
         self._conclude(lease, Event.ANALYSIS_FAILED, error=reason)
 
     def _stopped(self, lease: Lease) -> None:
-        """STOP came during the analysis. If the user has asked to go on since, the analysis starts again."""
+        """Handle STOP during the analysis. If the user has sent START since, the analysis starts again."""
         try:
-            # What it stored until then, or one whose runner died, would pass for the whole at the next START.
+            # The next START would take partitions that this or an earlier analysis left behind for a complete set.
             self._work.add(lease, (), ())
             self._conclude(lease, Event.ANALYSIS_STOPPED)
         except ActionNotAllowed:
@@ -170,8 +171,8 @@ class AnalysisTask:
     def _conclude(
         self, lease: Lease, event: Event, *, analysis: Analysis | None = None, error: str | None = None
     ) -> None:
-        """Save the job's next status, whatever its user asks for meanwhile. The lease is checked after the job is read:
-        if it passes to somebody else later, the job's version changes with it and the save is refused."""
+        """Save the job's next status, even if its user changes the job at the same time. The lease is checked after the
+        job is read: if another runner takes it later, the job's version changes and the save is refused."""
         while True:
             job = self._jobs.get(lease.job_id)
             if job.status is not Status.ANALYSING:

@@ -1,5 +1,5 @@
-"""Bucket grants: which buckets and prefixes a client may use with the server's own access: its folder of buckets, or
-its keys. A request with its own keys or role needs no grant: the owner of the keys has allowed it."""
+"""Bucket grants: which buckets and prefixes a client may use with the server's own access (its folder of buckets, or
+its keys). A request with its own keys or role needs no grant: the owner of those keys has allowed the access."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from arpent.domain.location import Location
 from arpent.domain.request import Request
 
 CLIENT_ID = "<CLIENT_ID>"
-"""Stands for the client's id as `id_in_paths` writes it, in grants and in ARPENT_BUCKETS."""
+"""Placeholder in grants and in ARPENT_BUCKETS for the client's id, as `id_in_paths` writes it."""
 EVERYBODY = "*"
-"""As a client: every client. As a grant: everything."""
+"""As a client, stands for every client; as a grant, for everything."""
 SETTING = "ARPENT_BUCKET_GRANTS"
 
 
@@ -28,7 +28,7 @@ class BucketGrants:
     granted: tuple[str, ...] | None = None
     """Entries `bucket`, `bucket/prefix` or `*`; None: no grants are configured, and everything may be used."""
     folder: bool = False
-    """Whether buckets are folders, so that keys in a request open nothing."""
+    """Whether buckets are folders, for which keys in a request have no meaning."""
 
     def allows(self, location: Location) -> bool:
         """Whether the client may use this object or prefix."""
@@ -39,14 +39,14 @@ class BucketGrants:
         return any(_covers(_filled_in(grant, self.client), location) for grant in self.granted)
 
     def places(self, buckets: Sequence[str]) -> list[str]:
-        """What the client may use of these buckets: `bucket`, or `bucket/prefix`."""
+        """The parts of these buckets that the client may use, each as `bucket` or `bucket/prefix`."""
         if self.granted is None or EVERYBODY in self.granted:
             return list(buckets)
         named = {_filled_in(grant, self.client).rstrip("/") for grant in self.granted}
         return sorted(each for each in named if each.partition("/")[0] in buckets)
 
     def refusal(self, location: Location) -> str:
-        """Why the client may not use it, and what to do."""
+        """Message: why the client may not use the location, and what to do about it."""
         keys = "" if self.folder else " with the server's own keys; send keys with the request"
         return (
             f"this client may not use bucket {location.bucket!r} there{keys}: an operator can grant it with {SETTING}, "
@@ -67,7 +67,7 @@ class BucketGrants:
 
 
 def grants_of(grants: Mapping[str, Sequence[str]], client: str, *, folder: bool) -> BucketGrants:
-    """The client's grants by the setting; without any grant in the setting everybody may use everything."""
+    """The client's grants according to the setting; if the setting has no grants, every client may use everything."""
     if not grants:
         return BucketGrants(client=client, folder=folder)
     return BucketGrants(client=client, granted=(*grants.get(client, ()), *grants.get(EVERYBODY, ())), folder=folder)

@@ -1,5 +1,5 @@
-"""In flight: pieces of work that a runner holds, elsewhere or in a thread beside its loop, and how many more it may
-take."""
+"""In flight: the work that a runner holds, in other processes or in threads alongside its loop, and how much more it
+may claim."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from arpent.jobs.work_functions import is_away
 log = logging.getLogger(__name__)
 
 ANALYSES_AT_ONCE = 2
-"""Threads for analyses; partitions of other jobs are processed meanwhile."""
+"""Number of analyses at once, each in a thread; partitions of other jobs are processed at the same time."""
 SPARE_PLACES = 1
-"""Additional places for analyses and partitions, for other clients when one client has taken all places."""
+"""Additional places, for analyses and for partitions, that other clients get when one client occupies all places."""
 
 GLANCES = (0.001, 0.05)
-"""Shortest and longest pause between checks of work in hand, in seconds."""
+"""Shortest and longest pause between checks of the work in flight, in seconds."""
 GLANCE_SHARE = 0.05
-"""The pause as a share of the time since something changed: how much longer than it takes work may seem to take."""
+"""Pause between checks as a share of the time since the last change: work is noticed late by at most this share."""
 
 HELD_SHARE = 0.9
-"""Share of a lease for which the last attempt at a partition may go on without a renewal."""
+"""Share of a lease for which the last attempt at a partition may continue without a renewal."""
 
 Answer = TypeVar("Answer")
 
 
 class BackgroundCall(Generic[Answer]):
-    """Runs one call in a daemon thread: a process that ends does not wait for it, and its lease runs out."""
+    """Runs one call in a daemon thread: a process that ends does not wait for the call, whose lease then expires."""
 
     def __init__(self, call: Callable[[], Answer], *, niceness: int = 0) -> None:
-        """`niceness` is added to the caller's, for this call and what it starts."""
+        """`niceness` is added to the caller's, for this call and the processes and threads it starts."""
         self._call = call
         self._niceness = niceness
         self._answer: list[Answer] = []
         self._error: BaseException | None = None
-        self._thread = Thread(target=copy_context().run, args=(self._run,), daemon=True)  # logs name the same request
+        self._thread = Thread(target=copy_context().run, args=(self._run,), daemon=True)  # keep the request id in logs
         self._thread.start()
 
     def done(self) -> bool:
@@ -54,7 +54,7 @@ class BackgroundCall(Generic[Answer]):
         return not self._thread.is_alive()
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most so long for the end; returns whether it has ended."""
+        """Wait at most `seconds` for the call to end; returns whether it has ended."""
         self._thread.join(seconds)
         return self.done()
 
@@ -63,10 +63,10 @@ class BackgroundCall(Generic[Answer]):
         return True
 
     def hold(self, seconds: float) -> None:
-        """Does nothing, as `cancel`."""
+        """Does nothing, for the reason given at `cancel`."""
 
     def result(self) -> Answer:
-        """What the call returned; waits for it. Raises what the call raised, always as an Exception."""
+        """Wait for the call and return its result. Raises what the call raised, always as an Exception."""
         self._thread.join()
         if isinstance(self._error, Exception):
             raise self._error
@@ -75,11 +75,11 @@ class BackgroundCall(Generic[Answer]):
         return self._answer[0]
 
     def cancel(self) -> None:
-        """Does nothing: a thread cannot be ended from outside, and without its lease it changes nothing."""
+        """Does nothing: a thread cannot be ended from outside, and without its lease it cannot change anything."""
 
     def _run(self) -> None:
         try:
-            os.nice(self._niceness)  # on Linux that of this thread only
+            os.nice(self._niceness)  # on Linux: of this thread only
             self._answer.append(self._call())
         except BaseException as error:  # kept, and raised to the thread that asks for the result
             self._error = error
@@ -100,24 +100,24 @@ class InFlight:
     giving_up: bool = False
     """Whether the call writes errors instead of results."""
     outcome: Outcome | None = None
-    """Its outcome, kept until the store has it."""
+    """Outcome of the work, kept until it is stored."""
     refused: bool = False
-    """Whether the database refused the outcome as it was."""
+    """Whether the database refused the original outcome."""
     unwanted: bool = False
-    """Whether its job was stopped before it began; a message that it began may still be on the way."""
+    """Whether the job was stopped before this work began; a message that it did begin may still be on its way."""
 
     def held(self, policy: Policy, passed: timedelta) -> InFlight:
-        """This work, whose lease or its renewal was asked for so long ago: a store may be slow to answer. What its last
-        attempt cannot read becomes errors in files: if a runner that is cut off from the database loses the lease,
-        these would replace what somebody else has written. Other attempts may go on: their outcome is kept until the
-        database is back."""
+        """Limit how long a last attempt may run without another renewal of its lease; returns this work. `passed`: time
+        since the lease or its renewal was requested (a store may answer slowly). A last attempt writes errors into the
+        files of what it cannot read: if a runner without connection to the database lost the lease, these would
+        overwrite another worker's results. Earlier attempts are not limited: their outcome waits for the database."""
         if self.lease.partition is not None and self.lease.attempt >= policy.attempts:
             self.ticket.hold(max(0.0, HELD_SHARE * policy.lease_seconds - max(0.0, passed.total_seconds())))
         return self
 
     def counts(self, error: Exception, now: datetime, policy: Policy) -> bool:
-        """Whether its failure counts as an attempt, of which there are few, and not as part of a wait for what is away.
-        If it worked for longer than such a wait may last, it had answers meanwhile: another wait begins."""
+        """Whether a failure counts as one of the limited attempts, and not as part of a wait for an unavailable
+        service. Work that ran for longer than such a wait may last had answers meanwhile, so a new wait begins."""
         worked = (now - self.began).total_seconds() > policy.outage_seconds
         return self.giving_up or worked or not is_away(error)
 
@@ -137,20 +137,20 @@ class InFlight:
 
 
 def glance(seconds: float) -> float:
-    """Seconds until the next check of work in hand, so long after the last change."""
+    """Seconds until the next check of the work in flight; `seconds`: time since the last change."""
     return min(GLANCES[1], max(GLANCES[0], GLANCE_SHARE * seconds))
 
 
 def raising(error: Exception) -> Outcome:
-    """Raise the error: what a BackgroundCall runs in place of work that could not be submitted."""
+    """Raise the error; a BackgroundCall runs this in place of work that could not be submitted."""
     raise error
 
 
 def next_lease(claim: Callable[..., Lease | None], in_flight: Sequence[InFlight], slots: int) -> Lease | None:
-    """The next work, if there is room for it. `claim`: WorkStore.claim with time and seconds; `slots`: places of the
-    executor. While partitions take all processors, a client has one analysis at most: with more it would slow the
-    partitions of others down. When one client has all places there is one more for others, so that nobody waits for one
-    client's work to end. A claim that would find no more than the one before it is left out."""
+    """Claim the next work, if there is some and there is room for it. `claim`: WorkStore.claim with time and seconds
+    bound; `slots`: places of the executor. While partitions fill all slots, a client may have only one analysis: more
+    would slow down the partitions of others. When one client occupies all places, other clients get one more, so that
+    they need not wait for that client's work to end. Claims that could find no more than an earlier one are skipped."""
     analysed, processed = _owners(in_flight, analyses=True), _owners(in_flight, analyses=False)
     analyses, partitions = len(analysed) < ANALYSES_AT_ONCE, len(processed) < slots
     but = set() if partitions else set(analysed)
@@ -166,5 +166,5 @@ def next_lease(claim: Callable[..., Lease | None], in_flight: Sequence[InFlight]
 
 
 def _owners(in_flight: Sequence[InFlight], *, analyses: bool) -> list[str]:
-    """Clients of the work in hand: of analyses, or of partitions."""
+    """The client of each analysis in flight, or of each partition in flight."""
     return [each.lease.owner for each in in_flight if (each.lease.partition is None) is analyses]

@@ -1,4 +1,4 @@
-"""Periodic tasks: small tasks beside the runner's loop, each repeated after its pause."""
+"""Periodic tasks: small tasks that run alongside the runner's loop, each repeated after its own pause."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PeriodicTask:
 
 
 class PeriodicTasks:
-    """Runs tasks in a thread of its own until it is closed; closing runs each once more."""
+    """Runs tasks in its own thread until it is closed; closing runs each task once more."""
 
     def __init__(self, tasks: Sequence[PeriodicTask]) -> None:
         self._tasks = tasks

@@ -1,4 +1,4 @@
-"""Policy: limits of a job's life, and the quotas of clients, as data."""
+"""Policy: the operator's limits on the life of a job, and the quotas of clients, as data."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ DAY = 86_400.0
 YEAR = 366 * 24 * 60.0
 """A year in minutes."""
 LONGEST_PAUSE_SECONDS = 60.0
-"""Longest pause before work is tried again, without its jitter."""
+"""Longest pause before work is tried again, before jitter is applied."""
 IDLE_SECONDS = 20.0
-"""Work that is free for longer, while no other of its job is claimed, is not looked for. A search of a catalogue that
-has been away for long takes less."""
+"""If work has been free for longer than this while no work of its job was claimed, no runner was looking for work.
+Even a search of a catalogue that has long been unavailable takes less."""
 BELIEVED_LEASES = 10.0
-"""A lease or pause that ends later than this many leases from now is not believed."""
+"""A lease or pause that ends more than this many lease durations from now is not believed."""
 
 
 def believed_until(now: datetime, lease_seconds: float) -> datetime:
-    """Latest end of a lease or pause that is believed. A later one was written before the machine's clock was set back:
-    its work would be nobody's until the clock has caught up."""
+    """Latest end of a lease or pause that is believed. A later one was written before the machine's clock was set back;
+    if it were believed, nobody could claim the work until the clock has caught up."""
     return now + timedelta(seconds=BELIEVED_LEASES * max(lease_seconds, LONGEST_PAUSE_SECONDS))
 
 
 def patience_began(since: datetime | None, pause: datetime | None, served: datetime, now: datetime) -> datetime | None:
-    """Since when work that is claimed now has waited for what is away; None: it does not wait. Time counts while
-    somebody tries: not while its job was stopped, no runner ran or the machine slept. `pause`: until when it was not to
-    be tried; `served`: when work of its job was last claimed."""
+    """The time from which the wait of work that is claimed now is counted; None: it is not waiting for anything
+    unavailable. Only time in which runners tried counts, not time while the job was stopped, no runner ran or the
+    machine slept. `since`: stored beginning; `pause`: end of its pause; `served`: when work of its job was last
+    claimed."""
     if since is None:
         return None
     idle = now - max(served, since if pause is None else pause)
@@ -41,7 +42,7 @@ def patience_began(since: datetime | None, pause: datetime | None, served: datet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What an operator can tune. The defaults suit a self-hosted server, not those of the real service."""
+    """What an operator can tune. The defaults suit a self-hosted server and differ from those of the real service."""
 
     maximum_features: Annotated[int, Field(ge=1)] | None = None
     """Maximum number of features per request; the real service has 700000 (sentinelhub.md 2.1)."""
@@ -53,15 +54,15 @@ class Policy:
     """Whether a FAILED job reports completionPercentage 100, so that the official client's monitor ends
     (sentinelhub.md 1.4)."""
     attempts: Annotated[int, Field(ge=1)] = 4
-    """Attempts at a partition before its features get an error; deaths of its worker before it is halved."""
+    """Attempts at a partition before its features get an error; also the deaths of its worker before it is halved."""
     retry_seconds: Annotated[float, Field(ge=0, le=DAY)] = 2.0
-    """Seconds before the second attempt; doubles with each further one, and varies by half."""
+    """Seconds before the second attempt; the pause doubles with each further attempt, and varies by half."""
     outage_seconds: Annotated[float, Field(ge=0, le=DAY)] = 300.0
-    """Seconds that an analysis or a partition waits for a catalogue or bucket that does not answer, and an analysis for
-    any server, before it fails …"""
+    """Seconds that an analysis or a partition waits for a catalogue or bucket that does not answer before it fails; an
+    analysis waits this long for any other server, too …"""
     absence_seconds: Annotated[float, Field(ge=0, le=DAY)] = 10.0
-    """… and for one that does not exist or refuses access: it may be away for a moment, or misspelt. An analysis waits
-    so long for a catalogue whose name does not resolve, too."""
+    """… and for one that does not exist or refuses access: it may be unavailable for a moment, or misspelt. An analysis
+    waits this long for a catalogue whose host name does not resolve, too."""
     failed_keys_hours: Annotated[float, Field(ge=0, le=100 * 366 * 24)] = 24.0
     """Hours for which a FAILED request keeps the keys sent with it, so that START can continue it."""
     unhealthy_share: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -69,10 +70,10 @@ class Policy:
     unhealthy_least: Annotated[int, Field(ge=0)] = 1000
     """… if at least this many features have failed."""
     lease_seconds: Annotated[float, Field(gt=0, le=DAY)] = 60.0
-    """Seconds after which work whose lease is not renewed goes to somebody else."""
+    """Seconds after which work whose lease is not renewed can be claimed by another runner."""
     stall_seconds: Annotated[float, Field(ge=0, le=100 * DAY)] = 1800.0
-    """Seconds after which a partition in which nothing new happens (no server answers or fails, no block of an image is
-    decoded, no stage of the work begins or ends) counts as hung: its worker is ended, and counts as dead. 0: never."""
+    """Seconds without progress (no server answers or fails, no block of an image is decoded, no stage of the work
+    begins or ends) after which a partition counts as hung: its worker is ended, and counts as dead. 0: never."""
     processing_unit_budget: Annotated[float, Field(ge=0)] | None = None
     """Processing units a job may spend before it stops as OUT_OF_PU; None: no limit."""
     retention_days: Annotated[float, Field(ge=0, le=36_600)] | None = None
@@ -81,32 +82,33 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """Limits of one client. None: no limit of its own; the entry for all clients may have one."""
+    """Limits of one client. None: no limit of its own, but the entry for all clients may set one."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     requests_per_minute: Annotated[int, Field(ge=1, le=10**6)] | None = None
-    """HTTP requests a minute, of each server; so many may come at once after a pause."""
+    """HTTP requests per minute, counted by each server separately; after a pause, this many may come at once."""
     processing_units_per_month: Annotated[float, Field(ge=0)] | None = None
-    """Processing units in a calendar month (UTC), of batch and synchronous requests."""
+    """Processing units per calendar month (UTC), of batch and synchronous requests together."""
     jobs: Annotated[int, Field(ge=1)] | None = None
     """Batch requests that may be under way at once."""
     features: Annotated[int, Field(ge=1)] | None = None
-    """Features of a batch request."""
+    """Features per batch request."""
     synchronous: Annotated[int, Field(ge=1)] | None = None
-    """Synchronous and explain requests under way at once, of each server."""
+    """Synchronous and explain requests under way at once, counted by each server separately."""
     upload_bytes_per_month: Annotated[int, Field(ge=0)] | None = None
-    """Bytes of uploads in a calendar month (UTC)."""
+    """Bytes of uploads per calendar month (UTC)."""
     weight: Annotated[float, Field(ge=0.001, le=1000)] | None = None
-    """Turns among the partitions of all clients: with 2 twice as many as with 1, which is the default."""
+    """Weight of the client when partitions of several clients wait: with 2 it gets twice as many turns as with the
+    default, 1."""
 
 
 QUOTA_WORDS = "limits by client: " + ", ".join(field.name for field in fields(Quota))
-"""What an entry of the table may hold, for messages."""
+"""The fields that an entry of the quotas may have, for messages."""
 
 
 def quota_of(quotas: Mapping[str, Quota], client: str) -> Quota:
-    """The quota of a client: its own entry, and for what that leaves out the entry `*`."""
+    """The quota of a client: its own entry, completed by the entry `*` for limits that its own leaves out."""
     own, every = quotas.get(client, Quota()), quotas.get(EVERYBODY, Quota())
     merged = {
         field.name: getattr(every, field.name) if getattr(own, field.name) is None else getattr(own, field.name)

@@ -1,4 +1,4 @@
-"""Request cache: the parsed requests of the jobs that a runner hands out partitions of."""
+"""Request cache: the parsed requests of the jobs whose partitions a runner submits."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from arpent.domain.job import Job
 from arpent.domain.request import Request
 
 KEPT_REQUESTS = 64
-"""Requests at once; the one that was wanted least recently goes first."""
+"""Maximum number of requests kept; the least recently used is dropped first."""
 KEPT_SECONDS = 60.0
-"""How long a request is kept after a partition wanted it: it may hold secrets."""
+"""Seconds for which a request is kept after its last use; not longer, because it may hold secrets."""
 
 _Key = tuple[str, bytes]
 
 
 class RequestCache:
-    """A job's request is parsed for its first partition, not anew for each. It lives in the memory of the runner, which
-    reads bodies from the database anyway, and goes with the lease to whoever computes the partition.
-    Not thread-safe."""
+    """Parses a job's request once and not for every partition. The request is kept in the memory of the runner, which
+    reads bodies from the database anyway, and is sent with the lease to the worker that computes the partition. Not
+    thread-safe."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class RequestCache:
         return len(self._kept)
 
     def request_of(self, job: Job) -> Request:
-        """The job's request with the evalscript that was analysed; parsed anew if its body has changed. Raises
+        """The job's request with the evalscript that was analysed; parsed again if the job's body has changed. Raises
         InvalidRequest, and what `script` raises."""
         key = (job.id, sha256(f"{job.owner}\0{job.body}".encode(errors="surrogatepass")).digest())
         kept = self._kept.pop(key, None)
@@ -51,12 +51,13 @@ class RequestCache:
         return request
 
     def _analysed(self, job: Job) -> Request:
-        """Whatever lies in the script's bucket by now: a job's result is that of one script."""
+        """The request with the script that was analysed, even if the script in the bucket has changed since: all
+        results of a job come from one script."""
         request, script = self._parse(job), self._script(job.id)
         return request if script is None else replace(request, script=script)
 
     def expire(self) -> None:
-        """Forget the requests that no partition has wanted for KEPT_SECONDS."""
+        """Drop the requests that no partition has used for KEPT_SECONDS."""
         oldest = self._clock() - KEPT_SECONDS
         while self._kept and next(iter(self._kept.values()))[1] < oldest:
             self._kept.popitem(last=False)

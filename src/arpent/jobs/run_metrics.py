@@ -1,4 +1,4 @@
-"""Run metrics: what a runner did since the metrics were last taken, as amounts to add to counters."""
+"""Run metrics: what a runner has done since its metrics were last taken, as amounts to add to counters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Amounts = Mapping[tuple[str, str], float]
 
 
 class RunMetrics:
-    """Collects a runner's metrics. Thread-safe, because analyses count retries beside the runner's loop."""
+    """Collects a runner's metrics. Thread-safe, because analyses count retries in threads of their own."""
 
     def __init__(self) -> None:
         self._amounts: Counter[tuple[str, str]] = Counter()
@@ -41,13 +41,13 @@ class RunMetrics:
         self.put_back({("retries", "analysis" if lease.partition is None else "partition"): 1})
 
     def take(self) -> Amounts:
-        """The amounts since the last call, which are then reset."""
+        """Return the amounts since the last call, and reset them."""
         with self._lock:
             taken, self._amounts = self._amounts, Counter()
         return taken
 
     def put_back(self, amounts: Amounts) -> None:
-        """Add amounts, for example those that could not be stored."""
+        """Add amounts, for example amounts that were taken but could not be stored."""
         with self._lock:
             for name, amount in amounts.items():
                 self._amounts[name] += amount  # type: ignore[assignment]

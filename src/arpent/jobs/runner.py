@@ -1,5 +1,5 @@
-"""Runner: claims work by lease, submits it to the executor, stores outcomes, and moves jobs on. Any number of runners
-may run at once."""
+"""Runner: claims leases on work, submits the work to the executor, stores the outcomes, and advances jobs. Any number
+of runners may run at once."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Runner:
         self.leave()
 
     def run_until(self, reached: Callable[[], bool]) -> None:
-        """Run until the condition holds; it is checked after a turn in which something changed, and now and then."""
+        """Run until `reached` returns True; it is called after each turn that changed something, and periodically."""
         moved, look_at = True, 0.0
         while not ((moved or time.monotonic() >= look_at) and reached()):
             look_at = time.monotonic() + self._pause if moved or time.monotonic() >= look_at else look_at
@@ -94,7 +94,7 @@ class Runner:
                 time.sleep(self._rest())
 
     def run_until_idle(self) -> None:
-        """Run until no work is in hand and none can be claimed."""
+        """Run until no work is in flight and none can be claimed."""
         while True:
             self._look_at = 0.0
             if self.turn():
@@ -119,14 +119,14 @@ class Runner:
         return moved
 
     def leave(self) -> None:
-        """Give back all work in hand."""
+        """Give back all work in flight."""
         for running in tuple(self._in_flight):
             running.ticket.cancel()
             self._guarded(partial(self._release, running, None), running.lease.job_id)
         self.close()
 
     def close(self) -> None:
-        """Release what analyses use; nothing is claimed afterwards."""
+        """Release the resources that analyses use. Claim nothing afterwards."""
         self._functions.close()
 
     def _rest(self) -> float:
@@ -135,7 +135,7 @@ class Runner:
         return glance(time.monotonic() - self._moved_at) if self._in_flight else self._pause
 
     def _guarded(self, step: Callable[[], bool], job_id: str | None = None, trace: str | None = None) -> bool:
-        """Run a step; an error of a store does not end the loop: the step is repeated in a later turn."""
+        """Run a step of the loop; errors are logged and do not end the loop: it repeats the step in a later turn."""
         try:
             with traced(read_trace(trace)), panics_as_errors():
                 return step()
@@ -146,7 +146,7 @@ class Runner:
             log.warning("The runner goes on: %s", error, exc_info=not transient(error), extra={"job": job_id})
         return False
 
-    # ---- work in hand ------------------------------------------------------------------------------------------
+    # ---- work in flight ----------------------------------------------------------------------------------------
 
     def _attend(self, running: InFlight) -> bool:
         if running.ticket.done():
@@ -159,7 +159,7 @@ class Runner:
         return False
 
     def _renewed(self, running: InFlight, now: datetime) -> bool:
-        """Whether the lease still holds."""
+        """Renew the lease; returns whether it is still held."""
         try:
             self._work.renew(running.lease, now, self._policy.lease_seconds)
             running.held(self._policy, self._now() - now)
@@ -178,7 +178,7 @@ class Runner:
             try:
                 running.outcome = running.ticket.result()
             except Exception as error:
-                if self._renewed(running, self._now()):  # else its errors would replace what somebody else has written
+                if self._renewed(running, self._now()):  # or its errors would overwrite another worker's results
                     self._failed(running, error)
                 return
         assert running.outcome is not None
@@ -197,7 +197,7 @@ class Runner:
             self._settle(running.lease.job_id)
 
     def _refused(self, running: InFlight, error: DatabaseRefused) -> None:
-        """Replace an outcome that the database refuses by one in plain words; if that is refused too, the job fails."""
+        """Replace an outcome that the database refuses by one with plain texts; if that is refused, the job fails."""
         assert running.outcome is not None
         log.error("A partition's outcome is refused: %s", error, exc_info=error, extra={"job": running.lease.job_id})
         if running.refused:
@@ -205,11 +205,11 @@ class Runner:
         running.outcome, running.refused = without_texts(running.outcome), True
 
     def _failed(self, running: InFlight, error: Exception) -> None:
-        """Try again later, or write the reason for every feature; if even that fails, keep it in the report. If no
-        feature is to blame, the job fails."""
+        """Have a failed partition tried again later, or write the reason for each of its features; if even that fails,
+        only the report states it. If no feature is to blame, fail the job."""
         lease, about = running.lease, {"job": running.lease.job_id}
         error = environment_fault(error) or error
-        if isinstance(error, WorkLost):  # like a lease that ran out: no failed attempt, but counted with those
+        if isinstance(error, WorkLost):  # not a failed attempt; counted like a lease that expired
             log.warning("A partition is free again: %s", error, extra=about)
             self._release(running, None, lost=True)
             self._functions.retried(lease, error)
@@ -234,7 +234,7 @@ class Runner:
             self._in_flight[self._in_flight.index(running)] = self._given_up(lease, error)
 
     def _waits(self, running: InFlight, error: Exception) -> bool:
-        """Whether the partition waits for something unavailable; the job then says for what."""
+        """If the error is that something is unavailable, let the partition wait, and return True. The job shows why."""
         lease, now = running.lease, self._now()
         if (retry_at := retry_while_away(lease, error, now, self._policy)) is None:
             return False
@@ -245,10 +245,10 @@ class Runner:
         return True
 
     def _obstructed(self, running: InFlight, error: WorldError) -> None:
-        """Fail the job but leave its partition open: START continues it."""
+        """Fail the job but leave its partition open, so that START can continue it."""
         try:
             self._fail_job(running.lease.job_id, str(error))
-        finally:  # also of a job that was deleted meanwhile: its place is for others
+        finally:  # even if the job was deleted meanwhile: the place is needed
             self._release(running, None)
 
     def _fail_job(self, job_id: str, error: str) -> None:
@@ -262,7 +262,7 @@ class Runner:
         log.error("%s: %s", Status.FAILED, error, extra={"job": job_id})
 
     def _given_up(self, lease: Lease, error: Exception) -> InFlight:
-        """Write the reason for each of its features, beside the loop."""
+        """Start writing the reason for each feature of a partition that is given up, in a thread of its own."""
         unforeseen = None if isinstance(error, WorldError) else error
         log.error("A partition is given up: %s", error, exc_info=unforeseen, extra={"job": lease.job_id})
         ticket = BackgroundCall(lambda: self._functions.give_up(lease, error))
@@ -270,7 +270,7 @@ class Runner:
         return InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(now), began=now, giving_up=True)
 
     def _survived(self, running: InFlight, error: WorkerDied) -> bool:
-        """Whether a partition whose worker died is tried again, as it is or in halves."""
+        """Have a partition whose worker died tried again, whole or in halves. Returns False if it is not."""
         lease, deaths = running.lease, running.lease.deaths + 1
         if deaths < self._policy.attempts:
             retry_at = self._now() + pause_before_retry(deaths, self._policy)
@@ -303,7 +303,7 @@ class Runner:
         self._in_flight.remove(running)
 
     def _take_back(self) -> bool:
-        """After STOP: work that has begun is finished, work that waits in a cluster is given back."""
+        """After STOP, give back work that still waits in a cluster. Work that has begun is finished."""
         if time.monotonic() < self._ask_at:
             return False
         self._ask_at = time.monotonic() + self._pause
@@ -331,7 +331,7 @@ class Runner:
         return moved
 
     def _settle(self, job_id: str) -> bool:
-        """Move a job on as far as possible without work."""
+        """Advance a job as far as is possible without doing work."""
         job = self._jobs.get(job_id)
         if job.unreadable:
             self._fail_job(job_id, str(job.error))
@@ -368,7 +368,7 @@ class Runner:
                 with panics_as_errors():
                     if self._suspected(lease):
                         return
-                    # Workers have no database: the request travels with the lease.
+                    # Workers have no access to the database, so the request is sent with the lease.
                     job = self._jobs.get(lease.job_id)
                     if job.unreadable:
                         self._fail_job(job.id, str(job.error))
@@ -380,13 +380,13 @@ class Runner:
                 if transient(error) or isinstance(error, Conflict | JobNotFound | LeaseLost):
                     self._work.release(lease, None)
                     raise
-                # It costs this partition, like any other failure of it.
+                # Treated like any other failure of this partition.
                 ticket = BackgroundCall(partial(raising, error))
         running = InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(claimed), began=claimed)
         self._in_flight.append(running.held(self._policy, self._now() - claimed))
 
     def _suspected(self, lease: Lease) -> bool:
-        """Whether the partition is not tried as it is, since its leases ran out too often."""
+        """Halve or give up a partition whose leases expired too often. Returns False if it is to be tried as it is."""
         if not suspected(lease, self._policy):
             return False
         if self._work.cut(lease, deaths_of_a_half(self._policy)):

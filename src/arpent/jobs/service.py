@@ -1,4 +1,4 @@
-"""Job service: what the routes and the command line call: create, get, list, act, findings."""
+"""Job service: the operations on jobs that the routes and the command line call: create, get, list, act, findings."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ log = logging.getLogger(__name__)
 EVENTS: Mapping[UserAction, Event] = {action: event for event, action in ACTIONS.items()}
 """A user's action → its event in the state machine."""
 MOST_LISTED_BYTES = 2_000_000
-"""Bytes of stored requests on a page of a list, about."""
+"""Approximate maximum of bytes of stored requests on one page of a list."""
 TRIES = 20
-"""Number of tries to save an action; each failure means that somebody else saved the job."""
+"""Number of attempts to save an action; each fails only if the job was changed by someone else meanwhile."""
 
 
 class JobService:
-    """The jobs of all clients; each client sees only its own. Where an owner is None, an operator asks, who sees
-    those of all."""
+    """The jobs of all clients. Each client sees only its own; `owner` None stands for an operator, who sees all."""
 
     def __init__(
         self,
@@ -41,8 +40,8 @@ class JobService:
         now: Callable[[], datetime],
         quota: Callable[[str], Quota] = lambda client: Quota(),
     ) -> None:
-        """`check` (client id, request) raises InvalidRequest for what only the configuration knows, such as unknown
-        collections. `quota` of a client: how many of its jobs may be under way."""
+        """`check` (client id, request) raises InvalidRequest for faults that depend on the configuration, such as
+        unknown collections. `quota` returns a client's quota, which limits how many of its jobs may be under way."""
         self._quota = quota
         self._starting: dict[str, Lock] = {}
         self._jobs = jobs
@@ -51,8 +50,8 @@ class JobService:
         self._now = now
 
     def create(self, owner: str, body: str, *, checked: bool = False) -> Job:
-        """Store a new job from a request's JSON text, which is kept as submitted. `checked`: the request has been
-        checked already. Raises InvalidRequest, naming every wrong field."""
+        """Store a new job for a request given as JSON text, which is kept as submitted. `checked`: the request has
+        already been checked. Raises InvalidRequest, naming every wrong field."""
         if not checked:
             self._check(owner, parse_batch(body, owner))
         job = Job(id=str(uuid4()), owner=owner, body=body, created=self._now(), trace=_trace())
@@ -71,24 +70,24 @@ class JobService:
         return job
 
     def script(self, job_id: str) -> str | None:
-        """The text of an evalscript in a bucket that the job's analysis read; None if it knows none."""
+        """The text of the evalscript that the job's analysis read from a bucket; None if it read none."""
         return self._jobs.script(job_id)
 
     def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
-        """A page of the jobs: `count` jobs from `offset` on, in the order of `sort`; fewer, at least one, if their
-        requests are large: each is decrypted, parsed and written again."""
+        """A page of the jobs: `count` jobs from `offset` on, in the order of `sort`. If their requests are large it
+        holds fewer, but at least one, because each request has to be decrypted, parsed and written again."""
         return self._jobs.list(owner, sort, offset, count, MOST_LISTED_BYTES)
 
     def act(self, owner: str | None, job_id: str, action: UserAction) -> Job:
-        """Do ANALYSE, START or STOP and return the job after it (sentinelhub.md 1.4). Raises JobNotFound, or
-        ActionNotAllowed if its status does not allow the action, or RateLimited if too many of the client's are under
-        way."""
+        """Apply ANALYSE, START or STOP and return the changed job (sentinelhub.md 1.4). Raises JobNotFound,
+        ActionNotAllowed if the job's status does not allow the action, or RateLimited if too many of the client's jobs
+        are under way."""
         if action is UserAction.STOP:
             return self._act(owner, job_id, action)
         whose = self.get(None, job_id).owner if owner is None else owner
         if self._quota(whose).jobs is None:
             return self._act(owner, job_id, action)
-        with self._starting.setdefault(whose, Lock()):  # two at once would both find the client's last place free
+        with self._starting.setdefault(whose, Lock()):  # two calls at once could both take the last place
             return self._act(owner, job_id, action)
 
     def _act(self, owner: str | None, job_id: str, action: UserAction) -> Job:
@@ -106,8 +105,8 @@ class JobService:
         raise Conflict(f"Request {job_id} changes too often to be changed; try again")
 
     def _check_places(self, job: Job, action: UserAction) -> None:
-        """Check that the client may have one more job under way. Raises RateLimited, which the official client waits
-        for."""
+        """Check that the client may have one more job under way. Raises RateLimited, after which the official client
+        waits and tries again."""
         limit = self._quota(job.owner).jobs
         begins = job.status is Status.ANALYSIS_DONE and job.user_action is UserAction.START
         counted = begins or job.status in (Status.ANALYSING, Status.PROCESSING)
@@ -122,6 +121,6 @@ class JobService:
 
 
 def _trace() -> str | None:
-    """The HTTP request that asks, for the logs of the process that does the work."""
+    """Trace of the current HTTP request, so that the logs of the runner and its workers can name it."""
     trace = current_trace()
     return None if trace is None else trace.text

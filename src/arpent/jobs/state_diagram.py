@@ -1,4 +1,4 @@
-"""State diagram, written from TRANSITIONS: `python -m arpent.jobs.state_diagram > docs/states.md`."""
+"""State diagram: generates docs/states.md from TRANSITIONS: `python -m arpent.jobs.state_diagram > docs/states.md`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NOTES = """
 
 
 def markdown() -> str:
-    """The page docs/states.md as text."""
+    """The text of the page docs/states.md."""
     return "\n".join((HEAD, *_mermaid(), "", *_table(), NOTES))
 
 

@@ -1,38 +1,38 @@
 """The state machine: TRANSITIONS lists what can happen to a job, and `advance` applies it; both are pure
 (sentinelhub.md 1.4).
 
-**Events** come from two sides. A job's user asks for ANALYSE, START and STOP. A runner reports ANALYSED and
-ANALYSIS_FAILED when an analysis ends, ANALYSIS_STOPPED when STOP cut it short, ENVIRONMENT_FAILED when no worker can do
-its work, and BEGUN, FINISHED, BROKEN and EXHAUSTED when `due` or `trouble` says so from the stored job and the sums
-over its partitions. No clock, process or memory of a runner moves a job: a runner that dies leaves the job as it is,
-and the next one reads from it what is due.
+**Events** have two sources. A job's user asks for ANALYSE, START and STOP. A runner reports ANALYSED and
+ANALYSIS_FAILED when an analysis ends, ANALYSIS_STOPPED when STOP ended it early, ENVIRONMENT_FAILED when no worker can
+do its work, and BEGUN, FINISHED, BROKEN and EXHAUSTED when `due` or `trouble` derives them from the stored job and the
+sums over its partitions. A job never depends on the clock, process or memory of one runner: if a runner dies, the job
+stays as it is, and the next runner derives from it what is due.
 
-**Statuses** are those of the real service, whose clients poll them, so arpent adds none. Each says whose turn it is:
+**Statuses** are those of the real service, whose clients poll them, so arpent adds none. Each determines who acts next:
 
-| status | whose turn it is |
+| status | who acts next |
 |---|---|
-| CREATED | the user's: nothing has been asked for |
-| ANALYSING | a runner's: the analysis is one piece of work |
-| ANALYSIS_DONE | the user's after ANALYSE, a runner's after START |
-| PROCESSING | the runners': the partitions are the pieces of work |
-| STOPPED | the user's: work is left that nobody does |
-| DONE | nobody's; the user's, if another try may repair failures |
-| FAILED | the user's: there is an error; START continues it |
+| CREATED | the user: nothing has been asked for |
+| ANALYSING | a runner: the analysis is one piece of work |
+| ANALYSIS_DONE | the user after ANALYSE, a runner after START |
+| PROCESSING | the runners: each partition is a piece of work |
+| STOPPED | the user: work is left, but no runner does it |
+| DONE | nobody, or the user if another attempt may repair failures |
+| FAILED | the user: there is an error; START continues the job |
 
-A status alone cannot say what the user wants next, so two more fields belong to the state. `user_action` is the last
-wish: START and STOP during ANALYSING only write it down; the analysis checks it periodically, and ANALYSED obeys it.
-`retry` says that the next BEGUN opens the partitions with failed features again: START changes the job alone, in one
-write; the partitions are a runner's affair.
+A status alone does not show what the user wants next, so two more fields belong to the state. `user_action` is the
+user's last action: during ANALYSING, START and STOP are only recorded in it; the analysis checks it periodically, and
+ANALYSED follows it. `retry` means that the next BEGUN reopens the partitions with failed features: START changes only
+the job, in one write, and leaves the partitions to a runner.
 
 **A runner may assume:**
 
-* Work is handed out of ANALYSING jobs (the analysis) and PROCESSING jobs (partitions) only. So a change of status is
-  all that STOP takes: nothing more is handed out; what is under way is finished, and counts.
-* While a job is ANALYSING, its partitions belong to who holds the lease of its analysis, and nobody works on them.
-  Later only finish, cut and, before a BEGUN with `retry`, reopen change them.
-* A job in PROCESSING without open partitions is FINISHED, whoever looks, whenever.
-* Every save names the version that was read. A Conflict means that somebody else moved the job: read it again and ask
-  `due` again. An event that comes twice changes nothing: the second time there is no transition, and it is refused.
+* Only ANALYSING jobs (the analysis) and PROCESSING jobs (partitions) have work to claim. So STOP only has to change the
+  status: no more work is handed out; work under way is finished, and counts.
+* While a job is ANALYSING, its partitions belong to the holder of its analysis's lease, and no runner processes them.
+  Later they are changed only by finish, by cut and, before a BEGUN with `retry`, by reopen.
+* FINISHED is due for a job in PROCESSING without open partitions, no matter which runner looks, or when.
+* Every save names the version that was read. A Conflict means that someone else has changed the job: read it again and
+  call `due` again. A repeated event changes nothing: the second time there is no transition, and it is refused.
 """
 
 from __future__ import annotations
@@ -55,23 +55,23 @@ class Event(StrEnum):
     ANALYSE = "ANALYSE"
     """The user asks for the analysis only."""
     START = "START"
-    """The user asks to process everything, the rest, or what failed."""
+    """The user asks to process everything, what remains, or what failed."""
     STOP = "STOP"
     """The user asks to stop."""
     ANALYSED = "ANALYSED"
     """The analysis succeeded."""
     ANALYSIS_FAILED = "ANALYSIS_FAILED"
-    """The analysis found an error in the request, or could not be done."""
+    """The analysis found an error in the request, or could not be performed."""
     ANALYSIS_STOPPED = "ANALYSIS_STOPPED"
     """The analysis was given up because the user asked to stop."""
     BEGUN = "BEGUN"
-    """The runner begins a started job."""
+    """A runner begins processing a job whose user asked for START."""
     FINISHED = "FINISHED"
     """No partition is open."""
     ENVIRONMENT_FAILED = "ENVIRONMENT_FAILED"
-    """Something the work needs is missing and does not come back: workers, disk space, a bucket."""
+    """Something that the work needs is missing and stays missing: workers, disk space, a bucket."""
     BROKEN = "BROKEN"
-    """Too many features fail."""
+    """Too many features have failed."""
     EXHAUSTED = "EXHAUSTED"
     """The budget of processing units is used up."""
 
@@ -90,7 +90,7 @@ STOP_REASONS: Mapping[Event, StopReason] = {
     Event.BROKEN: StopReason.UNHEALTHY,
     Event.EXHAUSTED: StopReason.OUT_OF_PU,
 }
-"""Why a job is STOPPED, by the event that stopped it; ANALYSED stops it when STOP came during the analysis."""
+"""Event that stopped a job → stop reason; ANALYSED stops a job if STOP came during its analysis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +155,12 @@ TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
         Transition(to=Status.ANALYSING),
     ),
 }
-"""(status, event) → transitions; the first whose condition holds is taken. An event without one is refused."""
+"""(status, event) → transitions; the first whose condition holds is taken. If there is none, the event is refused."""
 
 
 def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str | None = None) -> Job:
-    """The job after the event; `error` is the reason of ANALYSIS_FAILED and ENVIRONMENT_FAILED. Raises ActionNotAllowed
-    in the real service's words (sentinelhub.md 1.4) if the status does not allow the event."""
+    """The job after the event; `error` is the reason for ANALYSIS_FAILED or ENVIRONMENT_FAILED. Raises ActionNotAllowed
+    with the real service's message (sentinelhub.md 1.4) if the status does not allow the event."""
     transition = next(
         (each for each in TRANSITIONS.get((job.status, event), ()) if each.when is None or each.when.holds(job)), None
     )
@@ -205,9 +205,9 @@ def trouble(progress: Progress, policy: Policy) -> Event | None:
 
 
 def completion(job: Job, policy: Policy) -> float:
-    """completionPercentage, 0 to 100. It is 100 when the job is DONE, never before; a FAILED job reports 100 too if the
-    policy says so, because the official client would wait for ever otherwise (sentinelhub.md 1.4). It does not fall
-    while a job runs, is stopped or resumed; only a START that repeats failed features lowers it."""
+    """completionPercentage, 0 to 100. It is 100 only when the job is DONE or, if the policy says so, FAILED, because
+    the official client would otherwise wait for ever (sentinelhub.md 1.4). It does not fall while a job runs, is
+    stopped or resumed; only a START that repeats failed features lowers it."""
     if job.status is Status.DONE or (job.status is Status.FAILED and policy.failed_reports_full):
         return 100.0
     return min(job.progress.percentage, 99.99)
@@ -220,8 +220,8 @@ def _refusal(job: Job, event: Event) -> str:
 
 
 def _check_keys(job: Job) -> None:
-    """Refuse to continue a request whose own keys were deleted: without them it would use other access than its client
-    meant."""
+    """Refuse to continue a request whose own keys were deleted: without them it would use access other than its client
+    intended."""
     if job.status is Status.FAILED and f'"{FORGOTTEN}"' in job.body:
         raise ActionNotAllowed(
             f"{_refusal(job, Event.START)}: the keys sent with the request have been deleted; create it again"
@@ -239,7 +239,7 @@ def _check_pause(job: Job, now: datetime, policy: Policy) -> None:
     if job.status is not Status.STOPPED or since is None:
         return
     left = since + timedelta(minutes=minutes) - now
-    if timedelta(0) < left <= timedelta(minutes=minutes):  # more is left only where the clock was set back
+    if timedelta(0) < left <= timedelta(minutes=minutes):  # more than the pause is left only if the clock was set back
         wait = ceil(left.total_seconds() / 60)
         raise ActionNotAllowed(
             f"{_refusal(job, Event.START)}: a job stopped with {job.stop_reason} cannot be started for {minutes:g} "

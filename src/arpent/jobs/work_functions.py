@@ -1,4 +1,4 @@
-"""Work functions: what a runner calls for the work it claims, and when it tries again."""
+"""Work functions: the functions that a runner calls for the work it claims, and when it tries failed work again."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class WorkFunctions:
     process: Callable[[Lease], Outcome]
     """Computes a partition and writes its results."""
     parse: Callable[[Job], Request]
-    """A job's request, for the leases of its partitions. Raises InvalidRequest."""
+    """Parses a job's request, for the leases of its partitions. Raises InvalidRequest."""
     give_up: Callable[[Lease, Exception], Outcome]
     """Writes an error with this reason for every feature of the partition."""
     analysed: Callable[[Lease, float], None] = lambda lease, seconds: None
-    """Called after every analysis with its seconds, for metrics."""
+    """Called after every analysis with its duration in seconds, for metrics."""
     finished: Callable[[Lease, Outcome], None] = lambda lease, outcome: None
     """Called after every finished partition, for metrics."""
     retried: Callable[[Lease, Exception], None] = lambda lease, error: None
-    """Called after every failed attempt that is repeated, for metrics."""
+    """Called after every failed attempt that will be repeated, for metrics."""
     exhausted: Callable[[str], bool] = lambda owner: False
-    """Whether the client of this id has used up its processing units of this month."""
+    """Whether the client with this id has used up its processing units for this month."""
     close: Callable[[], None] = lambda: None
-    """Releases what analyses use; no analysis begins afterwards."""
+    """Releases the resources that analyses use; no analysis begins afterwards."""
 
 
 def policy_for(owner: str, policy: Policy, functions: WorkFunctions) -> Policy:
-    """The policy for a client's jobs: without any budget once its processing units of this month are used up."""
+    """The policy for a client's jobs: with a budget of 0 once its processing units for this month are used up."""
     return replace(policy, processing_unit_budget=0.0) if functions.exhausted(owner) else policy
 
 
@@ -54,33 +54,33 @@ def transient(error: Exception) -> bool:
 
 
 def pause_before_retry(attempt: int, policy: Policy) -> timedelta:
-    """Time to wait after the failure of this attempt, counted from 1. It doubles with each attempt, with jitter so that
-    attempts that failed together do not return together."""
+    """Time to wait after the failure of this attempt (the first is 1). It doubles with each attempt, with jitter so
+    that attempts that failed together are not repeated together."""
     seconds = min(LONGEST_PAUSE_SECONDS, policy.retry_seconds * 2.0 ** (attempt - 1))
     return timedelta(seconds=varied(seconds))
 
 
 def is_away(error: Exception) -> TypeGuard[CatalogUnavailable | StorageFault]:
-    """Whether a catalogue or bucket is unavailable: then time is limited, not the number of attempts."""
+    """Whether a catalogue or bucket is unavailable, in which case time is limited and not the number of attempts."""
     return isinstance(error, CatalogUnavailable | StorageFault)
 
 
 def end_of_waiting(lease: Lease, error: WorldError, now: datetime, policy: Policy) -> datetime:
-    """Until when work waits for what is unavailable, counted from the first failure. An analysis does not wait long for
-    a catalogue whose name does not resolve, since the name is most likely misspelt."""
+    """Until when work waits for something unavailable; the time is counted from the first failure. An analysis does not
+    wait long for a catalogue whose host name does not resolve, since the name is most likely misspelt."""
     misspelt = lease.partition is None and isinstance(error, CatalogUnknown)
     seconds = policy.outage_seconds if error.transient and not misspelt else policy.absence_seconds
     return waiting_since(lease, now) + timedelta(seconds=seconds)
 
 
 def waiting_since(lease: Lease, now: datetime) -> datetime:
-    """Since when work waits: from now on if it does not wait yet, or if the clock was set back since."""
+    """Since when work has been waiting: since now if it was not waiting before, or if the clock was set back."""
     return min(lease.waiting_since or now, now)
 
 
 def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Policy) -> datetime | None:
-    """When to try a partition again whose catalogue or bucket is unavailable; pauses double. None: the error is of
-    another kind, or the partition has waited for as long as it may."""
+    """When to try a partition again whose catalogue or bucket is unavailable; the pauses double. None: the error is of
+    another kind, or the partition has waited as long as it may."""
     if not is_away(error):
         return None
     last = end_of_waiting(lease, error, now, policy)
@@ -92,7 +92,7 @@ def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Poli
 
 
 def unwritten(lease: Lease, error: Exception) -> Outcome:
-    """The outcome of a partition of which not even the errors could be written."""
+    """The outcome of a partition for which not even the errors could be written."""
     assert lease.partition is not None
     features, reason = lease.partition.features, f"No file could be written for this feature: {sentence(error)}"
     rows = len(features) * len(lease.request.intervals) if lease.request is not None else 0
@@ -114,7 +114,8 @@ def unwritten(lease: Lease, error: Exception) -> Outcome:
 
 
 def without_texts(outcome: Outcome) -> Outcome:
-    """The same counts, with findings that any database accepts, in place of those it refused."""
+    """The outcome with the same counts, but with texts that any database accepts in place of those that were
+    refused."""
     message = "The finding about this feature cannot be stored; see its file and the server's log."
     plain = (replace(finding, identifier=None, message=message) for finding in outcome.findings)
     settled, unsettled = (replace(rows, reasons=()) for rows in (outcome.settled, outcome.unsettled))

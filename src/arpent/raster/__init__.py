@@ -1,1 +1,2 @@
-"""Raster: which source pixel feeds which sample. No file is opened here."""
+"""Raster: determines which source pixels give each sample its value, and fills samples from decoded blocks. No file is
+opened here; the port AssetReader does that."""

@@ -1,5 +1,5 @@
-"""Calibrate: digital numbers → physical values by what each sample's own item states, for units that differ between
-items (Landsat Level 1, whose reflectance depends on the height of the sun)."""
+"""Calibrate: converts digital numbers by the calibration of each sample's own item, for units whose conversion differs
+between items (Landsat Level 1, whose reflectance depends on the sun's elevation)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from arpent.domain.imagery.raster import Raster
 from arpent.raster.conversion import BandRequest
 
 Tell = Callable[[CalibrationFile], Calibration]
-"""`AssetReader.calibration`, which the caller remembers: what was told before an image was read must hold after it."""
+"""`AssetReader.calibration`, with results cached by the caller, so that a calibration stays the same before and after
+its image is read."""
 
 
 def calibration_files(wanted: Sequence[tuple[Asset, BandRequest]]) -> list[CalibrationFile]:
-    """The files that the units of these requests need."""
+    """The calibration files that the units of these requests need."""
     found = (asset.calibrations.get(requested.unit.calibration) for asset, requested in wanted)
     return [file for file in found if isinstance(file, CalibrationFile)]
 
 
 def calibration_of(requested: BandRequest, item: Item, tell: Tell) -> Calibration | None:
-    """How numbers of one item become values of the unit; None where it is the same for all items. Raises
-    AssetUnreadable if neither the item nor a file beside its image states it."""
+    """The conversion of one item's numbers to the unit; None if it is the same for all items. Raises AssetUnreadable if
+    neither the item nor a file next to its image contains it."""
     rule = requested.unit.calibration
     if not rule:
         return None
@@ -49,8 +50,8 @@ def calibration_of(requested: BandRequest, item: Item, tell: Tell) -> Calibratio
 
 
 def check_scale(requested: BandRequest, raster: Raster, asset: Asset) -> None:
-    """Raises AssetUnreadable if the file, or its item of floats, says another factor than the collection has: floats of
-    reflectance, taken for numbers of 10,000ths, would be too small by as much."""
+    """Raises AssetUnreadable if the image or its item declares a scale other than the collection's: reflectance stored
+    as floats, for example, would come out 10,000 times too small if read as ten-thousandths."""
     band = requested.band
     unit = band.units[0]
     if unit.calibration or unit.name == "DN":
@@ -72,9 +73,9 @@ def calibrate(
     hole: float,
     tell: Tell,
 ) -> NDArray[np.generic]:
-    """Values (scenes, N) of one band request; `used` (scenes, N): position, among the items of the scene's group, of
-    the one the sample came from; -1: none, where `hole` stands. As they are if the unit is the same for all items.
-    Raises AssetUnreadable."""
+    """Calibrated values (scenes, N) of one band request; `values` unchanged if the unit is the same for all items.
+    `used` (scenes, N): index, among the items of the scene's group, of the item that the sample came from; -1: none,
+    and the result is `hole`. Raises AssetUnreadable."""
     if not requested.unit.calibration:
         return values
     found = np.full(values.shape, hole, np.float64)

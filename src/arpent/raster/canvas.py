@@ -1,4 +1,4 @@
-"""Canvas: the samples of all scenes of one input while they are filled."""
+"""Canvas: holds the samples of all scenes of one input while they are filled, item by item."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class Target:
     """Destination of one band of one item."""
 
     values: NDArray[np.generic]
-    """(N,): digital numbers. Written where this band has data, and everywhere if no sample is filled; final once all
-    bands have data."""
+    """(N,): digital numbers. Written where this band has data, and everywhere if no sample is filled; a sample is final
+    once all bands have data."""
     filled: NDArray[np.uint8]
-    """(N,): not 0 where an earlier item of the scene gave data; these samples stay unchanged. Empty: there are none."""
+    """(N,): not 0 where an earlier item of the scene gave data; these samples stay unchanged. Empty if none is."""
     hits: NDArray[np.unsignedinteger]
     """(N,): number of bands of the current item that have data at the sample; see `Canvas.note`."""
     conversion: Conversion
     """How stored numbers become digital numbers."""
     dtype: np.dtype[np.generic]
-    """Type of the item's numbers where it is alone: what is interpolated is rounded to it, whatever others made of the
-    type of `values`. A feature's numbers must not depend on its neighbours' images."""
+    """Type that the item's numbers have if it is read alone. Interpolated numbers are rounded to it even if `values`
+    has a wider type because of other items: a feature's numbers must not depend on its neighbours' images."""
 
 
 @dataclass(slots=True)
 class Canvas:
-    """Values of `len(holes)` bands at N samples in some scenes. The only mutable object of this room."""
+    """Values of `len(holes)` bands at N samples in some scenes. The only mutable object of this package."""
 
     scenes: int
     """Number of scenes; 1 for SIMPLE."""
@@ -40,17 +40,18 @@ class Canvas:
     holes: tuple[float, ...]
     """Digital number of each band where there is no data."""
     items: int
-    """Number of items of the scene that has the most."""
+    """Number of items of the scene that has the most items."""
     mask: NDArray[np.uint8] = field(init=False)
     """(scenes, N): 1 where the sample has data."""
     used: NDArray[np.signedinteger] = field(init=False)
     """(scenes, N): index, among the scene's items, of the item the sample came from; -1: none. The integer type is the
     smallest that holds the number of items."""
     hits: NDArray[np.unsignedinteger] = field(init=False)
-    """(N,): number of bands of the current item that have data, without those in `_beyond`. The integer type is the
-    smallest that holds the number of bands."""
+    """(N,): number of bands of the current item that have data, not counting the bands listed in `_beyond`. The integer
+    type is the smallest that holds the number of bands."""
     _beyond: list[NDArray[np.intp]] = field(init=False, default_factory=list)
-    """Of each band of the current item for which no hits are counted: samples without data; all others have some."""
+    """One entry for each band of the current item for which no hits are counted: the samples without data; all other
+    samples have data."""
     values: list[NDArray[np.generic] | None] = field(init=False)
     """One array (scenes, N) per band; None until its type is known."""
     _begun: list[bool] = field(init=False)
@@ -66,19 +67,20 @@ class Canvas:
         self._begun, self._vacant = [False] * self.scenes, [self.samples] * self.scenes
 
     def filled(self, scene: int) -> NDArray[np.uint8]:
-        """(N,): not 0 where a sample is filled or given up; empty if none is."""
+        """(N,): not 0 where a sample is filled or abandoned; empty if no sample is."""
         return self.mask[scene] if self._begun[scene] else self.mask[scene, :0]
 
     def target(self, scene: int, band: int, conversion: Conversion) -> Target:
-        """Destination of one band of one scene. Call `widen` for the conversion first."""
+        """Destination of one band of one scene. `widen` must have been called for the conversion before."""
         values = self.values[band]
         assert values is not None
         own = wide_enough(conversion.dtype, self.holes[band])
         return Target(values=values[scene], filled=self.filled(scene), hits=self.hits, conversion=conversion, dtype=own)
 
     def widen(self, band: int, dtype: np.dtype[np.generic]) -> bool:
-        """Change the band's type, if needed, so that it holds numbers of `dtype`, those already there, and the hole.
-        Returns whether all keep the bits that they have alone: floats that an offset is added to are rounded to it."""
+        """Change the band's type, if needed, so that it can hold numbers of `dtype`, those already there, and the hole.
+        Returns whether all numbers stay bit for bit what they would be alone: sums with an offset, if they are floats,
+        are rounded to the band's type."""
         values = self.values[band]
         dtype = wide_enough(dtype, self.holes[band])
         if values is None:
@@ -86,12 +88,12 @@ class Canvas:
             return True
         wider = np.result_type(values.dtype, dtype)
         if wider != values.dtype:
-            with np.errstate(invalid="ignore"):  # of samples that are not yet written
+            with np.errstate(invalid="ignore"):  # samples not yet written may hold anything
                 self.values[band] = values.astype(wider)
         return values.dtype == dtype or wider.kind in "iu"
 
     def commit(self, scene: int, item: int, barred: NDArray[np.bool_] | None) -> None:
-        """Mark samples that have data in all bands of the item as filled, except those `barred` (N,)."""
+        """Mark the samples that have data in all bands of the item as filled, except those in `barred` (N,)."""
         beyond, self._beyond = self._beyond, []
         bands = len(self.holes) - len(beyond)
         if barred is not None:
@@ -108,25 +110,25 @@ class Canvas:
         self._begun[scene] = True
 
     def _fill_but(self, scene: int, item: int, beyond: list[NDArray[np.intp]]) -> None:
-        """Mark all samples of a scene that no item has begun as filled, except those `beyond`."""
+        """Mark all samples except those in `beyond` as filled, in a scene to which nothing has been written yet."""
         self.mask[scene], self.used[scene], self._vacant[scene] = 1, item, 0
         if any(map(len, beyond)):
             samples = np.unique(np.concatenate(beyond))
             self.mask[scene][samples], self.used[scene][samples], self._vacant[scene] = 0, -1, len(samples)
 
     def note(self, beyond: NDArray[np.intp] | None) -> None:
-        """A band of the current item has been read. `beyond`: samples without data, if all others have some, and no
-        hits were counted; None: they were."""
+        """Note that a band of the current item has been read. `beyond`: the samples without data, if all others have
+        data and no hits were counted; None: hits were counted."""
         if beyond is not None:
             self._beyond.append(beyond)
 
     def forget(self) -> None:
-        """Discard what the current item has given so far; call it when reading the item failed."""
+        """Discard what the current item has contributed so far; call this if reading the item failed."""
         self.hits[:] = 0
         self._beyond.clear()
 
     def abandon(self, samples: NDArray[np.bool_]) -> None:
-        """Give up samples (N,) in all scenes: nothing more is read for them."""
+        """Abandon samples (N,) in all scenes: nothing more is read for them."""
         for scene in range(self.scenes):
             self._begin(scene)
         self.mask[:, samples] = 1
@@ -140,8 +142,8 @@ class Canvas:
         return _vacant(self.mask[scene], offsets)  # type: ignore[no-any-return]
 
     def finish(self, abandoned: NDArray[np.bool_] | None) -> tuple[NDArray[np.generic], ...]:
-        """The values of each band (scenes, N), with its hole where there is no data and where samples (N,) were
-        abandoned; None: none was."""
+        """The values of each band (scenes, N), with the band's hole where there is no data. `abandoned` (N,): samples
+        that count as having no data; None: there are none."""
         for scene in range(self.scenes):
             self._begin(scene)
         if abandoned is not None:
@@ -160,14 +162,14 @@ class Canvas:
         return tuple(values for values in self.values if values is not None)
 
     def _begin(self, scene: int) -> None:
-        """Write `mask` and `used` of a scene that no item has begun."""
+        """Initialise `mask` and `used` of a scene to which nothing has been written yet."""
         if not self._begun[scene]:
             self.mask[scene], self.used[scene], self._begun[scene] = 0, -1, True
 
 
 @njit(cache=True, nogil=True)
 def _fill_first(hits, bands, mask, used, item):  # type: ignore[no-untyped-def]
-    """Write mask and item of every sample, whatever they held; returns how many are filled."""
+    """Set mask and item of every sample, regardless of previous contents; returns how many are filled."""
     count = 0
     for n in range(len(hits)):
         full = hits[n] == bands
@@ -180,7 +182,7 @@ def _fill_first(hits, bands, mask, used, item):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _fill_further(hits, bands, mask, used, item):  # type: ignore[no-untyped-def]
-    """Mark the samples that have data in all bands: none of them is filled; returns how many there are."""
+    """Mark the samples that have data in all bands, none of which was filled before; returns how many there are."""
     count = 0
     for n in range(len(hits)):
         if hits[n] == bands:

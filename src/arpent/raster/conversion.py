@@ -1,5 +1,5 @@
-"""Conversion: stored numbers → digital numbers of the old scale: baseline offsets, clamping, and the value for no
-data."""
+"""Conversion: turns stored numbers into digital numbers of the old scale: baseline offsets, clamping, and the value for
+no data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BandRequest:
     band: Band
     """The band to read."""
     unit: Unit
-    """The unit the script asks for; the script harness scales to it."""
+    """The unit that the script asks for; digital numbers are scaled to it when the script runs."""
 
     def shifted(self, harmonize: bool) -> bool:
         """Whether the baseline offset is added to the stored numbers; `harmonize`: the request's harmonizeValues."""
@@ -39,7 +39,7 @@ class Conversion:
     high: float
     """Largest result; larger ones are clamped to it."""
     no_data: float | None
-    """Stored number that means no data; None: every number is data (except NaN)."""
+    """Stored number that means no data, in addition to NaN; None: only NaN means no data."""
     dtype: np.dtype[np.generic]
     """Type of the results, wide enough for `hole`."""
 
@@ -49,8 +49,8 @@ class Conversion:
     ) -> Conversion:
         """The conversion for one band of an image, by the rule of sentinelhub.md 6 (harmonizeValues).
 
-        With `harmonize`, numbers are shifted to the old scale and negative ones become 0. Without it, REFLECTANCE is
-        shifted but may be negative, and DN stays as it is in the file.
+        With `harmonize`, numbers are shifted to the old scale and negative results become 0. Without it, REFLECTANCE is
+        shifted but may be negative, and DN stays as stored in the file.
         """
         band = requested.band
         shifted = requested.shifted(harmonize)
@@ -67,16 +67,16 @@ class Conversion:
 
 
 def hole(unit: Unit, no_data_value: float) -> float:
-    """The digital number that the script sees as the collection's no-data value (sentinelhub.md 6: 0, NaN for
-    Landsat)."""
+    """The digital number that, scaled to the unit, gives the collection's no-data value (sentinelhub.md 6: 0, or NaN
+    for Landsat)."""
     number = (no_data_value - unit.offset) / unit.scale
-    # Rounded division may miss by one bit what scales back to exactly 0, with which scripts compare.
+    # Because of rounding, the quotient may be one bit off the number that scales to exactly 0, which scripts test for.
     near = (number, math.nextafter(number, -math.inf), math.nextafter(number, math.inf))
     return next((each for each in near if each * unit.scale + unit.offset == no_data_value), number)
 
 
 def wide_enough(dtype: np.dtype[np.generic], number: float) -> np.dtype[np.generic]:
-    """`dtype` if it can hold the number exactly, otherwise a float type that holds the number and all numbers of
+    """`dtype` if it can hold the number exactly, otherwise a float type that can hold the number and all numbers of
     `dtype`."""
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
@@ -99,7 +99,7 @@ def _result_type(stored: np.dtype[np.generic], *, signed: bool, interpolated: bo
     return stored
 
 
-@cache  # asked for each band of each image, and numpy makes the limits anew
+@cache  # needed for each band of each image; numpy would create the limits each time
 def _limits(dtype: np.dtype[np.generic]) -> tuple[float, float]:
     if dtype.kind == "f":
         return -math.inf, math.inf

@@ -1,4 +1,4 @@
-"""Gather: pixels of one decoded block copied to the flat array of samples (NEAREST)."""
+"""Gather: copies the pixels of one decoded block to the flat array of samples (NEAREST)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from arpent.raster.canvas import Target
 from arpent.raster.conversion import Conversion
 
 EXACT = 2**23
-"""Whole numbers of two bytes, plus whole numbers smaller than this, are exact in float32, of which the processor's
-vectors hold more than of int64."""
+"""Sums of a two-byte integer and an integer below this are exact in float32, of which the processor's vectors hold more
+than of int64."""
 _NO_MASK = np.zeros(0, np.bool_)
 
 
 def gather(block: NDArray[np.generic], order: NDArray[np.int32], pixels: NDArray[np.int32], target: Target) -> None:
-    """Copy the block's pixels `pixels` (counted row by row) to the samples `order`, unless they are no data, masked, or
-    already filled. The block must hold the pixels of all unfilled samples; those of filled samples may lie beyond its
-    end."""
+    """Copy the pixels `pixels` (indices in the block, counted row by row) to the samples `order`, unless a pixel is no
+    data or masked, or its sample is already filled. The block must contain the pixels of all unfilled samples; pixels
+    of filled samples may lie beyond its end."""
     stored, mask = flat(block)
     conversion = target.conversion
     check, no_data = stored_no_data(conversion, block.dtype)
@@ -34,8 +34,8 @@ def gather(block: NDArray[np.generic], order: NDArray[np.int32], pixels: NDArray
 def gather_pieces(
     block: NDArray[np.generic], pieces: NDArray[np.int32], table: NDArray[np.int32], target: Target
 ) -> None:
-    """Copy the block's pixels to the samples of these pieces (p, 4) of an AlignedIndex and its `table`, unless they are
-    no data, masked, or already filled. The block must hold the rows of all unfilled samples."""
+    """Copy the block's pixels to the samples of these pieces (p, 4) of an AlignedIndex with its `table`, unless a pixel
+    is no data or masked, or its sample is already filled. The block must contain the rows of all unfilled samples."""
     (stored, mask), conversion, result = flat(block), target.conversion, target.values.dtype
     check, no_data = stored_no_data(conversion, block.dtype)
     number = float if "f" in (block.dtype.kind, result.kind) else int
@@ -53,8 +53,8 @@ def gather_pieces(
 def copy_pieces(
     block: NDArray[np.generic], pieces: NDArray[np.int32], table: NDArray[np.int32], target: Target
 ) -> bool:
-    """Copy as `gather_pieces` does, but count no hits: whether all of these samples have data. False, too, where that
-    is not quickly told; then it has to be done again by `gather_pieces`, whatever was written."""
+    """Like `gather_pieces`, but fast and without counting hits; returns True if all of these samples have data. After
+    False (data are missing, or the fast way does not apply) `gather_pieces` must do the work again."""
     kind = block.dtype
     copying = _copying(target.conversion, kind) if kind == target.values.dtype else None
     if copying is None or isinstance(block, np.ma.MaskedArray) or len(target.filled):
@@ -69,7 +69,7 @@ def count_pieces(pieces: NDArray[np.int32], hits: NDArray[np.unsignedinteger]) -
 
 
 def flat(block: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """The pixels of a block, row by row, and which of them its mask hides; the latter is empty if there is no mask."""
+    """The pixels of a block, row by row, and which of them are masked (empty if there is no mask)."""
     if isinstance(block, np.ma.MaskedArray):
         return np.asarray(block.data).reshape(-1), np.ma.getmaskarray(block).reshape(-1)
     return block.reshape(-1), _NO_MASK
@@ -95,7 +95,7 @@ def stored_no_data(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple
 def result_limits(
     conversion: Conversion, dtype: np.dtype[np.generic], number: type[int] | type[float]
 ) -> tuple[float, float]:
-    """Smallest and largest result, as numbers that the kernel's type can hold."""
+    """Smallest and largest result, as numbers that fit the type in which the kernel computes."""
     if number is float or dtype.kind == "f":
         return float(conversion.low), float(conversion.high)
     bounds = np.iinfo(dtype)  # type: ignore[type-var]
@@ -107,9 +107,8 @@ def result_limits(
 def _copying(
     conversion: Conversion, dtype: np.dtype[np.generic]
 ) -> tuple[bool, np.generic, tuple[np.generic, np.generic], np.generic] | None:
-    """The last arguments of `_copy_pieces`, if file and results have this same integer type; None where it cannot be
-    used. Stored numbers are clamped to its limits first, where results are: so they can be shifted in that type,
-    however narrow it is."""
+    """The last arguments of `_copy_pieces` if file and results both have this type; None if it cannot be used. It
+    clamps stored numbers instead of results, so that they can be shifted without leaving a narrow integer type."""
     if dtype.kind not in "iu" or dtype.itemsize > 4 or conversion.offset != int(conversion.offset):
         return None
     bounds, offset = np.iinfo(dtype), int(conversion.offset)  # type: ignore[type-var]
@@ -125,12 +124,12 @@ def _copying(
 def _gather(stored, mask, order, pixels, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     for k in range(len(order)):
         n = order[k]
-        # Asked before the load: the block ends with the last row that an unfilled sample needs.
+        # Checked before the access: the block ends with the last row that an unfilled sample needs.
         if len(filled) != 0 and filled[n] != 0:
             continue
-        if len(mask) != 0 and mask[pixels[k]]:  # as long as `stored`, if there is one
+        if len(mask) != 0 and mask[pixels[k]]:  # as long as `stored`, unless empty
             continue
-        number = stored[pixels[k]]  # there, since the block has the sides and rows it was asked for with
+        number = stored[pixels[k]]  # in bounds, since the block has the requested width and rows
         if not (check and number == no_data) and number == number:  # noqa: PLR0124 - NaN
             values[n] = min(max(number + offset, low), high)
             hits[n] += 1
@@ -138,8 +137,8 @@ def _gather(stored, mask, order, pixels, filled, values, hits, check, no_data, o
 
 @njit(cache=True, nogil=True)
 def _gather_pieces(stored, mask, pieces, table, scratch, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """`scratch`: numbers of one piece, of the type in which they are computed, and whether the mask hides them, False
-    at first. There is no branch in the loops, so that the compiler makes vectors of the samples of a piece."""
+    """Kernel of `gather_pieces`. `scratch`: space for the numbers of one piece, in the type used for computing, and for
+    their masks, initially False. The loops have no branches, so that the compiler can vectorise them."""
     line, hidden = scratch
     for piece in range(len(pieces)):
         first, count, pixel = np.uint64(pieces[piece, 0]), np.uint64(pieces[piece, 1]), np.uint64(pieces[piece, 2])
@@ -172,9 +171,9 @@ def _gather_pieces(stored, mask, pieces, table, scratch, filled, values, hits, c
 
 @njit(cache=True, nogil=True)
 def _copy_pieces(stored, pieces, table, line, values, check, no_data, limits, shift):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """As `_gather_pieces`, where no sample is filled and no pixel masked, and all numbers have one narrow integer type,
-    of which the processor's vectors hold many; returns whether all are data, and stops if not. `line`: room for the
-    numbers of one piece; `limits`: of stored numbers; `shift`: added to them, modulo what the type holds."""
+    """Like `_gather_pieces`, if no sample is filled, no pixel is masked, and all numbers have one narrow integer type,
+    of which the processor's vectors hold many. Returns whether all are data, and stops if not. `line`: space for the
+    numbers of one piece; `limits`: of stored numbers; `shift`: added to them, modulo the size of the type."""
     low, high = limits
     for piece in range(len(pieces)):
         first, count, pixel = np.uint64(pieces[piece, 0]), np.uint64(pieces[piece, 1]), np.uint64(pieces[piece, 2])

@@ -1,8 +1,9 @@
-"""BILINEAR and BICUBIC: weighted source pixels, gathered block by block, with no data left out.
+"""Interpolate: BILINEAR and BICUBIC resampling, with weighted pixels summed block by block and no-data pixels left out.
 
-A sample has data where the pixel that contains it has data: the mask is the same as with NEAREST. BILINEAR weighs those
-of the 2 x 2 pixels around it that have data; the containing pixel's weight is at least a quarter, so the weights can be
-renormalised. BICUBIC (Catmull-Rom, a = -0.5) needs all 4 x 4; next to no data or the image's edge it becomes BILINEAR.
+A sample has data if the pixel that contains it has data, so the mask is the same as with NEAREST. BILINEAR weights
+those of the 2 x 2 pixels around it that have data; the containing pixel's weight is at least a quarter, so the weights
+can be renormalised. BICUBIC (Catmull-Rom, a = -0.5) needs all 4 x 4 pixels; next to no data or the image's edge,
+BILINEAR is used instead.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from arpent.raster.reproject import Coordinates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterpolationIndex:
-    """For each block of one level: which samples need some of its pixels."""
+    """For each block of one level of an image: which samples need any of its pixels."""
 
     level: int
-    """Level of the image."""
+    """Number of the level; 0 is the full resolution."""
     shape: Level
     """Size and block size of that level."""
     cubic: bool
@@ -34,7 +35,7 @@ class InterpolationIndex:
     columns: NDArray[np.float64]
     """(s,): column of each sample, in the level's pixels."""
     rows: NDArray[np.float64]
-    """(s,): row of each sample."""
+    """(s,): row of each sample, in the level's pixels."""
     samples: NDArray[np.int64]
     """(s,): index of each sample."""
     blocks: NDArray[np.int64]
@@ -46,7 +47,7 @@ class InterpolationIndex:
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
         """(position in `blocks`, block) of each block with samples still to be filled. `filled`: (N,), or empty if no
-        sample is."""
+        sample is filled."""
         across = self.shape.blocks_across
         for position, number in enumerate(self.blocks):
             entries = self.order[self.starts[position] : self.starts[position + 1]]
@@ -64,7 +65,7 @@ class Accumulation:
     """Weighted sums of one band of one scene, from which samples are computed."""
 
     index: InterpolationIndex
-    """Which pixels feed which samples."""
+    """Index that assigns pixels to samples."""
     target: Target
     """Destination of the samples."""
     sums: NDArray[np.float64] = field(init=False)
@@ -90,7 +91,7 @@ class Accumulation:
         )  # fmt: skip
 
     def finish(self) -> None:
-        """Write the samples, and count their hits; call it after all blocks have been taken."""
+        """Write the samples and count their hits; call this after all blocks have been taken."""
         conversion = self.target.conversion
         sums, samples = self.sums, self.index.samples
         filled, mine = self.target.filled, self.near == 1
@@ -98,14 +99,14 @@ class Accumulation:
             mine &= filled[samples] == 0
         sums, samples = sums[mine], samples[mine]
         values = np.where(sums[:, 3] == 16, sums[:, 2], sums[:, 0] / sums[:, 1])
-        with np.errstate(over="ignore"):  # what the type of the samples cannot hold is infinite
+        with np.errstate(over="ignore"):  # a value too large for the type becomes infinite
             own = np.clip(values + conversion.offset, conversion.low, conversion.high).astype(self.target.dtype)
             self.target.values[samples] = own
         self.target.hits[samples] += 1
 
 
 def index_neighbours(level: int, shape: Level, coordinates: Coordinates, cubic: bool) -> InterpolationIndex:
-    """Index of the samples at these columns and rows of the level; samples outside the image are left out."""
+    """The index of samples, given their columns and rows on the level; samples outside the image are left out."""
     columns, rows = coordinates
     inside = (columns >= 0) & (columns < shape.width) & (rows >= 0) & (rows < shape.height)
     samples = np.flatnonzero(inside)
@@ -148,7 +149,7 @@ def _weight(distance):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _accumulate(block, mask, left, top, width, height, order, columns, rows, cubic, check, no_data, sums, near):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     reach = 1 if cubic else 0
-    # Pixels outside the block at hand, whatever its sides are, are not looked at; `order` comes from the index.
+    # Only pixels inside the given block are accessed, whatever its size; `order` comes from the index.
     right = min(left + block.shape[1], width)
     bottom = min(top + block.shape[0], height)
     for k in range(len(order)):
@@ -163,7 +164,7 @@ def _accumulate(block, mask, left, top, width, height, order, columns, rows, cub
                 if (check and number == no_data) or number != number:  # noqa: PLR0124 - NaN
                     continue
                 linear = max(0.0, 1.0 - abs(u - column)) * max(0.0, 1.0 - abs(v - row))
-                if linear > 0.0:  # nothing of infinity would be NaN
+                if linear > 0.0:  # 0 times infinity would be NaN
                     sums[n, 0] += linear * number
                     sums[n, 1] += linear
                 if cubic:

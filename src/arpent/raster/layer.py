@@ -1,4 +1,4 @@
-"""Layer: which image feeds which bands of one scene, the reads this needs, and which items gave data."""
+"""Layer: which image supplies which bands of a scene, the blocks to read for this, and which items gave data."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from arpent.raster.sampling_plan import Index, SamplingPlan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One band of an image that feeds one or more bands of a scene through one index."""
+    """One band of an image that supplies one or more bands of a scene, through one index."""
 
     href: str
     """Href of the image."""
     band: int
     """Band of the file, counted from 0."""
     index: Index
-    """Which of its pixels feed which samples."""
+    """Index that assigns the image's pixels to samples."""
     feeds: tuple[tuple[int, Conversion], ...]
-    """(band of the canvas, conversion); several when a script asks for one band in two units."""
+    """(band of the canvas, conversion); several if a script asks for one band in two units."""
 
     def read(self, filled: NDArray[np.uint8]) -> tuple[tuple[int, Block], ...]:
-        """(position in the index, block) of the blocks that are needed."""
+        """(position in the index, block) of each block that is needed."""
         return tuple(self.index.needed(filled))
 
     def collectors(self, canvas: Canvas, scene: int) -> tuple[Nearest | Aligned | Accumulation, ...]:
-        """One collector per fed band, which takes the decoded blocks."""
+        """One collector per supplied band; each takes the decoded blocks."""
         targets = [canvas.target(scene, band, conversion) for band, conversion in self.feeds]
         index = self.index
         if isinstance(index, InterpolationIndex):
@@ -55,7 +55,7 @@ class Nearest:
     """Copies blocks to samples directly (NEAREST)."""
 
     index: NearestIndex
-    """Which pixels feed which samples."""
+    """Index that assigns pixels to samples."""
     target: Target
     """Destination of the samples."""
 
@@ -64,22 +64,22 @@ class Nearest:
         self.index.take(position, pixels, self.target)
 
     def finish(self) -> None:
-        """None: all samples are written, and their hits counted."""
+        """Returns None: hits have been counted for all samples."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Aligned:
-    """As Nearest, but hits are counted only from the first sample on that has no data: mostly there is none."""
+    """Like Nearest, but hits are counted only if a sample has no data, which is rare."""
 
     index: AlignedIndex
-    """Which pixels feed which samples."""
+    """Index that assigns pixels to samples."""
     target: Target
     """Destination of the samples."""
     whole: bool
-    """Whether no sample is filled, all so far have data, and no hits are counted."""
+    """Whether no sample was filled before, all samples taken so far have data, and hits are therefore not counted."""
 
     def take(self, position: int, pixels: NDArray[np.generic]) -> None:
-        """Copy the pixels of the block at this position; if no sample is filled, all blocks come one by one."""
+        """Copy the pixels of the block at this position; if no sample is filled, all blocks are passed in order."""
         if self.whole:
             if self.index.take_data(position, pixels, self.target):
                 return
@@ -88,7 +88,8 @@ class Aligned:
         self.index.take(position, pixels, self.target)
 
     def finish(self) -> NDArray[np.intp] | None:
-        """Samples that have no data, if all others have, and no hits were counted for these; None: they were."""
+        """Returns the samples without data if all others have data and no hits were counted; None if hits were
+        counted."""
         return self.index.beyond if self.whole else None
 
 
@@ -96,12 +97,12 @@ def layers(
     item: Item, requests: Sequence[BandRequest], sampling: SamplingPlan, reader: AssetReader, source: Source, *,
     tell: Tell,
 ) -> tuple[Layer, ...]:  # fmt: skip
-    """The layers through which the item's images feed the requested bands; empty if the images reach no sample. Bands
-    of different resolution lie on their own grids; classes are never interpolated."""
+    """The layers through which the item's images supply the requested bands; empty if the images reach no sample. Bands
+    of different resolution have their own grids; categorical bands are never interpolated."""
     found: dict[tuple[str, int, int], Layer] = {}
     for number, requested in enumerate(requests):
         asset = item.assets[requested.band.name]
-        calibration_of(requested, item, tell)  # before anything is read
+        calibration_of(requested, item, tell)  # so that it raises before anything is read
         raster = reader.describe(asset.href, asset.georeference)
         check_scale(requested, raster, asset)
         for index in _indices(requested, raster, sampling, source):
@@ -125,8 +126,8 @@ def _indices(requested: BandRequest, raster: Raster, sampling: SamplingPlan, sou
 
 
 def provenance(used: NDArray[np.signedinteger], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """(count, n): whether an item gave at least one sample to a feature. `used` (N,) is the item of each sample, below
-    `count`, or -1; `offsets` (n + 1,) delimits the features."""
+    """(count, n): whether an item gave at least one sample to a feature. `used` (N,): index of each sample's item,
+    below `count`, or -1; `offsets` (n + 1,): limits of the features' samples."""
     given = np.zeros((count, len(offsets) - 1), np.bool_)
     _mark(used, offsets, given)
     return given
@@ -145,7 +146,7 @@ def _mark(used, offsets, given):  # type: ignore[no-untyped-def]
             given[low, feature] = True
         if high >= 0:
             given[high, feature] = True
-        if high - low > 1:  # others may lie between; mostly all samples come from one item, or from none
+        if high - low > 1:  # more items are possible only then; usually there is one, or none
             for n in range(len(mine)):
                 if mine[n] >= 0:
                     given[mine[n], feature] = True

@@ -1,4 +1,4 @@
-"""Mosaic: the samples of a site from many items. Each sample comes from the first item, in order, with data there."""
+"""Mosaic: reads samples from many items. Each sample comes from the first item, in order, that has data there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 
 MOST_HEALED = 16
-"""Blocks that may be damaged on their way and whole when they are read again, before such a one counts as broken."""
+"""How many blocks may be damaged in transit and intact when they are read again; after that, a damaged block counts as
+broken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,12 @@ class Mosaic:
     """The samples of an input with SIMPLE mosaicking."""
 
     values: tuple[NDArray[np.generic], ...]
-    """One array (N,) per requested band: digital numbers; without data, the number that scales to the collection's
-    no-data value."""
+    """One array (N,) per requested band: digital numbers, and where there is no data the number that scales to the
+    collection's no-data value."""
     mask: NDArray[np.uint8]
     """(N,): dataMask of the samples."""
     used: NDArray[np.signedinteger]
-    """(N,): index, in the given items, of the item the sample came from; -1: none."""
+    """(N,): index, in the given items, of the item that the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
     """Images that cannot be read; the features they name have no data."""
 
@@ -54,19 +55,19 @@ class Stack:
     mask: NDArray[np.uint8]
     """(scenes, N): dataMask of each scene."""
     used: NDArray[np.signedinteger]
-    """(scenes, N): index, in the scene's items, of the item the sample came from; -1: none."""
+    """(scenes, N): index, in the scene's items, of the item that the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
     """Images that cannot be read; the features they name have no data in any scene."""
 
     def scene(self, row: int) -> Mosaic:
-        """One scene alone, with the faults of all."""
+        """One scene as a Mosaic, with the faults of all scenes."""
         values = tuple(each[row] for each in self.values)
         return Mosaic(values=values, mask=self.mask[row], used=self.used[row], faults=self.faults)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Turn:
-    """One item's turn to fill what is still empty in its scene."""
+    """One item's turn to fill the samples of its scene that are still empty."""
 
     scene: int
     """Index of the scene."""
@@ -76,11 +77,11 @@ class _Turn:
     """The item to read."""
     barred: NDArray[np.bool_] | None
     """(N,): samples of features that the item's footprint does not meet; None: there are none. The image may have
-    pixels there, but it is read only because of neighbours, and a feature's numbers must not depend on them."""
+    pixels there, but is read only for neighbouring features, on which a feature's numbers must not depend."""
 
 
 class MixedTypes(Exception):
-    """Images hold numbers of several types: read together, numbers of one scene would be rounded by another's type."""
+    """Images have several data types: read together, the numbers of one scene would be rounded to another's type."""
 
 
 _Plan = tuple[_Turn, tuple[Layer, ...]]
@@ -96,12 +97,12 @@ def simple(
     source: Source,
     collection: Collection,
 ) -> Mosaic:
-    """One value per sample and requested band. The items come in mosaicking order (see `mosaicking_order.arrange`).
+    """Read one value per sample and requested band. `items` are in mosaicking order (see `mosaicking_order.arrange`).
 
-    A sample of an item has data where every requested band has; if no band is requested, the collection's mask band
-    decides. An item that lacks a band, or whose footprint meets no feature with an empty sample, is not opened; reading
-    stops when all samples are filled. An image that cannot be read is never replaced by the next item's: the features
-    that need it fail (`faults`), others do not. Raises AssetUnreadable if the error is transient.
+    An item has data at a sample if every requested band has data there; if no band is requested, the collection's mask
+    band decides. An item that lacks a band, or whose footprint meets no feature with an empty sample, is not opened;
+    reading stops when all samples are filled. An unreadable image is never replaced by that of the next item: only the
+    features that need it fail (see `faults`). Raises AssetUnreadable if the error is transient.
     """
     return stack((items,), requests, sampling, reader, source=source, collection=collection).scene(0)
 
@@ -116,10 +117,10 @@ def stack(
     collection: Collection,
     strict: bool = False,
 ) -> Stack:
-    """One mosaic per group: the items of a day for ORBIT, one item for TILE. All groups are read together, so that the
-    reader is never idle between scenes. Unreadable images and errors as in `simple`; if `strict`, each scene has the
-    bits that it has alone: any image that cannot be read raises AssetUnreadable, and images of several types
-    MixedTypes."""
+    """Read one mosaic per group: the items of a day for ORBIT, one item for TILE. All groups are read together, so that
+    the reader is never idle between scenes. Unreadable images and errors are treated as in `simple`. If `strict`, each
+    scene is bit for bit what it would be alone: any unreadable image raises AssetUnreadable, and images with different
+    data types raise MixedTypes."""
     read = bands_read(requests, collection)
     holes = tuple(hole(requested.unit, collection.no_data_value) for requested in read)
     canvas = Canvas(len(groups), len(sampling.samples), holes, max(map(len, groups), default=0))
@@ -139,7 +140,7 @@ def stack(
 
 
 def bands_read(requests: Sequence[BandRequest], collection: Collection) -> tuple[BandRequest, ...]:
-    """The bands that are read for these requests: if a script asks for dataMask only, the one that decides it."""
+    """The bands that are read for these requests: if a script asks only for dataMask, the band that determines it."""
     if requests:
         return tuple(requests)
     band = collection.bands[collection.mask_band] if collection.mask_band else next(iter(collection.bands.values()))
@@ -149,7 +150,8 @@ def bands_read(requests: Sequence[BandRequest], collection: Collection) -> tuple
 def _turns(
     scene: int, group: Sequence[Item], requests: Sequence[BandRequest], sampling: SamplingPlan, canvas: Canvas
 ) -> Iterator[_Turn]:
-    """The items of a scene that can still give something; each is decided when those before it are done."""
+    """The items of a scene that can still fill samples. A generator: each item is decided after those before it
+    have been read."""
     for position, item in enumerate(group):
         vacant = canvas.vacant(scene, sampling.samples.offsets)
         if not vacant.any():
@@ -171,8 +173,8 @@ def _play(
     canvas: Canvas,
     read_failures: ReadFailures | None,
 ) -> None:
-    """Read what the turns need, in one stream, and fill the canvas. Without `read_failures` as `stack` if it is
-    strict."""
+    """Read everything that the turns need in one stream, and fill the canvas. `read_failures` None: strict, as in
+    `stack`."""
     wanted = [(turn.item.assets[requested.band.name], requested) for turn in turns for requested in requests]
     reader.prepare([asset.href for asset, _ in wanted], calibration_files(wanted))
     plans: list[_Plan] = []
@@ -182,7 +184,7 @@ def _play(
         except AssetUnreadable as error:
             if error.transient or read_failures is None:
                 raise
-            # Its pixels may be anywhere: each feature that its footprint reaches and that lacks samples needed it.
+            # Its pixels could be anywhere, so every feature that lacks samples and meets its footprint needed it.
             needy = canvas.vacant(turn.scene, sampling.samples.offsets) & sampling.reached(turn.item)
             canvas.abandon(read_failures.add(needy, turn.item, error))
     for _, plan in plans:
@@ -191,7 +193,7 @@ def _play(
                 if not canvas.widen(band, conversion.dtype) and read_failures is None:
                     raise MixedTypes
     bands = {layer.band for _, plan in plans for layer in plan}
-    # A read names one band of the file. Where bands share a file, scenes must not be mixed: see Canvas.hits.
+    # One read call is for one band number. If files have several bands, items must not be mixed: see Canvas.hits.
     for part in [plans] if len(bands) < 2 else [[plan] for plan in plans]:
         _persist(part, reader, canvas, read_failures)
 
@@ -200,7 +202,7 @@ def _layers(
     item: Item, *, requests: Sequence[BandRequest], sampling: SamplingPlan, reader: AssetReader, source: Source,
     tell: Tell,
 ) -> tuple[Layer, ...]:  # fmt: skip
-    """The layers of the item. An unforeseen error with an image's grid makes that image unreadable."""
+    """The layers of the item. After an unforeseen error with an image's grid, that image counts as unreadable."""
     try:
         with panics_as_errors():
             return layers(item, requests, sampling, reader, source, tell=tell)
@@ -215,7 +217,7 @@ def _layers(
 
 
 def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures | None) -> None:
-    """Read everything. An unreadable image fails the features that need it; then reading goes on."""
+    """Read everything. An unreadable image fails the features that need it, and reading continues."""
     pending, healed = list(plans), 0
     while pending:
         try:
@@ -227,7 +229,7 @@ def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_f
             if not _blame(error, pending, reader, canvas, read_failures, believed=healed >= MOST_HEALED):
                 if error.block is None or healed >= MOST_HEALED:
                     raise
-                healed += 1  # the block was damaged on its way, and is whole now
+                healed += 1  # the block was damaged in transit, and is intact now
         else:
             return
 
@@ -236,13 +238,13 @@ def _blame(
     error: AssetUnreadable, plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures,
     *, believed: bool,
 ) -> bool:  # fmt: skip
-    """Note which features lose samples to an unreadable image; False if there are none. `believed`: the block that
-    failed counts as broken even if it can be read now."""
+    """Record which features lose samples because of an unreadable image; returns False if there are none. `believed`:
+    the block that failed counts as broken even if it can be read now."""
     found = False
     for turn, layer in [(turn, layer) for turn, plan in plans for layer in plan if layer.href == error.href]:
         filled = canvas.filled(turn.scene)
         needed = layer.read(filled)
-        # If a single block is at fault, others may be, too: all are tried now, rather than one per new beginning.
+        # If one block is broken, others may be, too: all are tried now, so that reading restarts only once.
         broken = needed if error.block is None else [
             one for one in needed
             if (believed and (one[1].level, one[1].row, one[1].column) == error.block) or _fails(one[1], layer, reader)
@@ -254,7 +256,7 @@ def _blame(
 
 
 def _fails(block: Block, layer: Layer, reader: AssetReader) -> bool:
-    """Whether one block cannot be read for good. Raises AssetUnreadable if the error is transient."""
+    """Whether one block is permanently unreadable. Raises AssetUnreadable if the error is transient."""
     try:
         for _ in reader.read([(layer.href, [block])], layer.band):
             pass
@@ -266,8 +268,8 @@ def _fails(block: Block, layer: Layer, reader: AssetReader) -> bool:
 
 
 def _stream(plans: list[_Plan], reader: AssetReader, canvas: Canvas) -> None:
-    """Decode every needed block once and pass its pixels on. When all layers of an item have been read, its samples are
-    committed and its plan is removed."""
+    """Decode every needed block once and pass its pixels to the collectors. When all layers of an item have been read,
+    its samples are committed and its plan is removed from `plans`."""
     left = {turn.scene: len(plan) for turn, plan in plans}
     for band in sorted({layer.band for _, plan in plans for layer in plan}):
         reads = [
@@ -290,8 +292,8 @@ def _stream(plans: list[_Plan], reader: AssetReader, canvas: Canvas) -> None:
 
 
 def _check(pixels: NDArray[np.generic], block: Block, layer: Layer, item: Item) -> None:
-    """Check that a block has the size for which its index was made, which the kernels trust. It can differ if the image
-    was replaced and its header read again. Raises AssetUnreadable, transient."""
+    """Check that a block has the size that its index assumes, on which the kernels rely. The size can differ if the
+    image was replaced and its header was read again. Raises AssetUnreadable (transient)."""
     shape = layer.index.shape
     if pixels.shape[1] != shape.block_width or pixels.shape[0] < (block.rows or shape.block_height):
         raise AssetUnreadable(

@@ -1,4 +1,4 @@
-"""Mosaicking order: which acquisition comes first, and which form one orbit (sentinelhub.md 2.2, 5.2)."""
+"""Mosaicking order: which item comes first, and which items form one orbit scene (sentinelhub.md 2.2, 5.2)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def _cloudiness(item: Item) -> tuple[float]:
 
 
 def arrange(items: Sequence[Item], order: MosaickingOrder) -> tuple[Item, ...]:
-    """The items; the first one with data wins a sample.
+    """The items in the given order; each sample comes from the first item that has data there.
 
-    mostRecent: newest first, among equal sensing times the one ingested later first. leastRecent: the reverse. leastCC:
-    lowest cloud cover of the tile first, unknown last, ties as in mostRecent (sentinelhub.md 2.2). Remaining ties are
-    broken by id, so that the order never depends on the catalogue's.
+    mostRecent: newest first; among equal sensing times, the one ingested later first. leastRecent: the reverse.
+    leastCC: lowest cloud cover of the tile first, unknown last, ties as in mostRecent (sentinelhub.md 2.2). Remaining
+    ties are broken by id, so that the order never depends on that of the catalogue.
     """
     newest_first = sorted(items, key=_age, reverse=True)
     if order is MosaickingOrder.LEAST_RECENT:
@@ -36,8 +36,8 @@ def arrange(items: Sequence[Item], order: MosaickingOrder) -> tuple[Item, ...]:
 
 
 def orbits(items: Sequence[Item]) -> tuple[tuple[Item, ...], ...]:
-    """The items grouped into one scene per UTC day; days and the items of a day keep their order
-    (sentinelhub.md 5.2)."""
+    """The items grouped into one scene per UTC day; days, and the items of a day, keep their order (sentinelhub.md
+    5.2)."""
     days: dict[date, list[Item]] = {}
     for item in items:
         days.setdefault(item.instant.astimezone(UTC).date(), []).append(item)

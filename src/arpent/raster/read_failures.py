@@ -1,4 +1,4 @@
-"""Read failures: images that cannot be read, and the features that fail because of them; all other samples go on."""
+"""Read failures: records images that cannot be read, and the features that fail because of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from arpent.domain.imagery.item import Item
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One image that cannot be read, and the features that lost samples to it."""
+    """One image that cannot be read, and the features that lack samples because of it."""
 
     features: NDArray[np.bool_]
-    """(n,): features that lost samples to it; a feature is counted for one image only."""
+    """(n,): features that lack samples because of the image; a feature counts for one image only."""
     message: str
     """Message that names the item, the band and the image."""
     passing: bool = False
@@ -27,17 +27,17 @@ class Fault:
 
 @dataclass(slots=True, kw_only=True)
 class ReadFailures:
-    """The failures so far of one mosaic or stack."""
+    """Collects the failures of one mosaic or stack."""
 
     samples: Samples
     """The samples of all features."""
     faults: list[Fault] = field(default_factory=list)
-    """One per unreadable image, scene and occasion."""
+    """One fault per unreadable image, scene and failed read."""
     lost: NDArray[np.bool_] | None = None
-    """(N,): samples of features that lost some of their samples; None: there are none."""
+    """(N,): all samples of features that lack at least one sample; None: there are none."""
 
     def add(self, features: NDArray[np.bool_], item: Item, error: AssetUnreadable) -> NDArray[np.bool_]:
-        """Note that these features (n,) lost samples; returns their samples (N,)."""
+        """Record that these features (n,) lack samples; returns all their samples (N,)."""
         samples = np.repeat(features, self.samples.counts)
         if features.any():
             message = f"{_named(item, error.href)}: {error}"
@@ -46,7 +46,8 @@ class ReadFailures:
         return samples
 
     def owners(self, samples: Sequence[NDArray[np.integer]], filled: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """(n,): features that have one of these samples and still need it. `filled`: (N,), or empty if no sample is."""
+        """(n,): features that have one of these samples, not yet filled. `filled`: (N,), or empty if no sample is
+        filled."""
         owners = np.zeros(len(self.samples.offsets) - 1, np.bool_)
         for part in samples:
             wanted = part[filled[part] == 0] if len(filled) else part
@@ -55,6 +56,6 @@ class ReadFailures:
 
 
 def _named(item: Item, href: str) -> str:
-    """The item, and which of its bands the image holds, for messages."""
+    """The item and the bands that the image holds, as text for messages."""
     bands = [name for name, asset in item.assets.items() if asset.href == href]
     return f"item {item.id}" + (f", band {bands[0]}" if len(bands) == 1 else "")

@@ -1,5 +1,5 @@
-"""Reproject: where samples lie in an image's CRS: directly, or by PROJ at nine points per feature and a biquadratic
-between them."""
+"""Reproject: computes where samples lie in an image's CRS, directly or with PROJ at nine or more points per feature and
+biquadratic interpolation between them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from arpent.domain.grid import Grids, Samples
 from arpent.raster.footprints.antimeridian import nearby, period
 
 Coordinates = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""(N,) x and (N,) y."""
+"""Two arrays: (N,) x and (N,) y."""
 
 _PROBES = (0.25, 0.75)
-"""Where along x, in every patch, the biquadratic is compared with PROJ; along y at 0.25. A cubic term, the first that a
-biquadratic misses, is within 3 % of its largest there; there are two probes so that x and y terms cannot cancel."""
+"""Positions along x, in every patch, at which the biquadratic is compared with PROJ; along y it is 0.25. A cubic term,
+the first that a biquadratic lacks, is within 3 % of its maximum there; with two probes, x and y terms cannot cancel."""
 _CHUNK = 1_000_000
-"""Samples per PROJ call where a feature needs PROJ at every sample."""
+"""Samples per PROJ call if a feature needs PROJ at every sample."""
 
 
 class Reprojection:
@@ -27,7 +27,7 @@ class Reprojection:
 
     Each feature is divided into `splits` x `splits` patches. A patch has 3 x 3 nodes computed by PROJ, shared with its
     neighbours. If no affordable number of patches is accurate enough, PROJ computes every sample of the feature. All
-    decisions are made per feature, from the feature alone, so that its neighbours cannot change its numbers.
+    decisions are made per feature and from that feature alone, so that other features cannot change its numbers.
     """
 
     def __init__(self, crs: CRS, grids: Grids, target: CRS, tolerance: float) -> None:
@@ -45,19 +45,19 @@ class Reprojection:
         self._splits = np.ones(count, np.int64)
         self._exact = np.zeros(count, np.bool_)
         self.corners = self._nodes(np.arange(count), 1)
-        """(n, 3, 3, 2): x, y of the bounds' corners, edge middles and centre; rows from the north."""
+        """(n, 3, 3, 2): x, y of the corners, edge middles and centre of the bounds; rows from the north."""
         self._patches: dict[int, NDArray[np.float64]] = {}
         if not self.identity:
             self._refine(tolerance)
 
     @property
     def smooth(self) -> NDArray[np.bool_]:
-        """(n,): whether one patch, that of `corners`, is accurate enough for all of a feature."""
+        """(n,): whether a single patch, that of `corners`, is accurate enough for the whole feature."""
         smooth: NDArray[np.bool_] = (self._splits == 1) & ~self._exact
         return smooth
 
     def coordinates(self, samples: Samples) -> Coordinates:
-        """(N,) x and y of the samples' centres; not finite where PROJ cannot transform."""
+        """(N,) x and (N,) y of the samples' centres; not finite where PROJ cannot transform."""
         x, y = np.empty(len(samples)), np.empty(len(samples))
         grids = self._grids
         shape = (samples.offsets, samples.columns, samples.rows, grids.width, grids.height)
@@ -74,7 +74,7 @@ class Reprojection:
         return x, y
 
     def _refine(self, tolerance: float) -> None:
-        """Find how many patches each feature needs; the error of a biquadratic shrinks with the cube of the patch
+        """Determine how many patches each feature needs; the error of a biquadratic shrinks with the cube of the patch
         size."""
         every = np.arange(len(self._grids))
         errors = self._errors(every, 1, self.corners)
@@ -108,7 +108,7 @@ class Reprojection:
         if self._transformer is None:
             return np.stack((x, y), axis=-1)
         u, v = self._transformer.transform(x.copy(), y.copy())
-        if self._turn is not None:  # each feature in one piece, be it beyond 180
+        if self._turn is not None:  # keep each feature in one piece, even beyond 180
             u = nearby(u, self._middle[rows, None, None], self._turn)
         return np.stack((u, v), axis=-1)
 
@@ -144,8 +144,8 @@ class Reprojection:
 
 
 def to_pixels(transform: Affine, coordinates: Coordinates) -> Coordinates:
-    """(N,) columns and rows as fractions; pixel 0 is from 0 to 1. Where the image is not rotated it is a plain
-    division, correctly rounded, so that a sample exactly on a pixel's edge stays on it. May overwrite the given
+    """(N,) columns and rows as fractions; pixel 0 extends from 0 to 1. If the image is not rotated, they result from
+    one correctly rounded division, so that a sample exactly on a pixel's edge stays there. May overwrite the given
     arrays."""
     x, y = coordinates
     if transform.b == 0.0 and transform.d == 0.0:
@@ -175,7 +175,7 @@ def _direct(offsets, columns, rows, width, height, bounds, x, y):  # type: ignor
 @njit(cache=True, nogil=True)
 def _patched(offsets, columns, rows, width, height, features, split, nodes, x, y):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     side = 2 * split + 1
-    # A sample lies in its feature's grid (`zonal.scanline`): 0 <= i, j < split, and `r + 2` is at most side^2 - 1.
+    # A sample lies in its feature's grid (see `zonal.rasterize`): 0 <= i, j < split, and `r + 2` is at most side^2 - 1.
     for k in range(len(features)):
         feature = features[k]
         node = nodes[k]

@@ -1,4 +1,4 @@
-"""Resample: which resampling method and which level of an image each feature gets (docs/adr/0003-overviews.md)."""
+"""Resample: chooses the resampling method and the level of an image for each feature (docs/adr/0003-overviews.md)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ResamplingChoice:
 
 
 def coarseness(corners: NDArray[np.float64], grids: Grids, transform: Affine) -> NDArray[np.float64]:
-    """(n,): size of a sample in pixels of level 0, on the ground; > 1 means downsampling. `corners` (n, 3, 3, 2) are x,
-    y of the bounds in the image's CRS; steps are measured through the grid's middle, where both CRS agree best."""
+    """(n,): size of a sample on the ground, in pixels of level 0; > 1 means downsampling. `corners` (n, 3, 3, 2): x, y
+    of the bounds in the image's CRS; steps are measured through the middle of the grid, where both CRS agree best."""
     across = np.hypot(*np.moveaxis(corners[:, 1, 2] - corners[:, 1, 0], -1, 0)) / grids.width
     down = np.hypot(*np.moveaxis(corners[:, 2, 1] - corners[:, 0, 1], -1, 0)) / grids.height
     ratio: NDArray[np.float64] = np.sqrt(across * down / abs(transform.determinant))
@@ -35,8 +35,9 @@ def coarseness(corners: NDArray[np.float64], grids: Grids, transform: Affine) ->
 def resampling_choices(
     ratio: NDArray[np.float64], levels: tuple[Level, ...], upsampling: Resampling, downsampling: Resampling
 ) -> dict[ResamplingChoice, NDArray[np.bool_]]:
-    """How → which features (n,). NEAREST reads the full image; other methods, when downsampling, read the coarsest
-    overview that is not coarser than the samples. Samples of the source's own size count as upsampling."""
+    """Choice → the features (n,) for which it is made. NEAREST reads the full resolution; when downsampling, the other
+    methods read the coarsest overview that is not coarser than the samples. Samples of the source's own size count as
+    upsampling."""
     coarser = ratio > 1.0 + 1e-9
     found: dict[ResamplingChoice, NDArray[np.bool_]] = {}
     for resampling, members in ((upsampling, ~coarser), (downsampling, coarser)):

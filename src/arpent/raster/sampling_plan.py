@@ -1,4 +1,4 @@
-"""Sampling plan: where the samples of one partition lie on each source grid; computed once, used for every date."""
+"""Sampling plan: where the samples of a partition lie on each source grid; computed once and used for all dates."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ Index = NearestIndex | AlignedIndex | InterpolationIndex
 _TOLERANCE = 2.5e-7
 """How far a sample may be from PROJ's result, in pixels of the source."""
 _MOST_INDICES = 64
-"""Number of source grids kept. A partition meets a few; a job of unusual images must not fill the memory."""
+"""Maximum number of source grids that are cached. A partition usually meets a few; the limit protects the memory in
+unusual cases."""
 
 
 class SamplingPlan:
     """The samples of one partition. Thread-safe."""
 
     def __init__(self, crs: CRS, grids: Grids, samples: Samples, geometries: NDArray[np.object_] | None = None) -> None:
-        """`samples`: those inside the polygons, in each feature's own grid of `grids`. `crs`: CRS of the grids and of
-        the polygons `geometries` (n,), which decide what a footprint meets; without them the grids do. Raises
-        ValueError for more samples than int32 can number."""
+        """`samples`: samples inside the polygons, on each feature's own grid of `grids`. `geometries` (n,): polygons
+        that are tested against footprints; None: the grids are. `crs`: CRS of both. Raises ValueError for more samples
+        than int32 can number."""
         if len(samples) > MOST:
             raise ValueError(f"{len(samples)} samples are too many for one partition")
         self.crs = crs
@@ -51,7 +52,7 @@ class SamplingPlan:
         self._indices: dict[object, tuple[Index, ...]] = {}
 
     def indices(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
-        """How each sample is taken from images on this raster's grid; a sample appears in at most one index."""
+        """Indices that assign pixels of images on this raster's grid to samples; a sample is in at most one of them."""
         transform = tuple(raster.transform)
         key = (raster.crs.srs, transform, raster.levels, upsampling, downsampling)
         with self._lock:
@@ -67,14 +68,15 @@ class SamplingPlan:
         return Reach(self.crs, self.grids, self._geometries)
 
     def knowing(self, items: Sequence[Item], reach: NDArray[np.bool_]) -> SamplingPlan:
-        """The same plan, with what `reached` answers for these items, (items, n), as it was found for a larger site.
-        The caller keeps them as long as the plan: they are known as objects, since several may have one id."""
+        """The same plan, with known results (items, n) of `reached` for these items. The caller must keep the items for
+        as long as the plan: they are identified as objects, since several may share an id."""
         plan = copy(self)
         plan._known = {id(item): row for item, row in zip(items, reach, strict=True)}
         return plan
 
     def reached(self, item: Item) -> NDArray[np.bool_]:
-        """(n,): whether the item's footprint meets each polygon, or its grid, and no newer processing's does."""
+        """(n,): whether the item's footprint meets each polygon (or grid), without the part that newer processings
+        supersede."""
         if (known := self._known.get(id(item))) is not None:
             return known
         reached = self.reach.of(item.footprint)
@@ -100,7 +102,7 @@ class SamplingPlan:
         )
 
     def _turn(self, raster: Raster, reprojection: Reprojection) -> float | None:
-        """Length of one turn round the globe in the image's x; None if no sample can be a turn away from the image."""
+        """Length of one turn of the globe in the image's x; None if no sample can be a turn away from the image."""
         turn = period(raster.crs)
         if turn is None or not reprojection.identity:
             return turn
@@ -110,7 +112,7 @@ class SamplingPlan:
     def _indexed(
         self, raster: Raster, manner: ResamplingChoice, features: NDArray[np.bool_], coordinates: Coordinates
     ) -> Index:
-        """The index of some features, on one level."""
+        """The index of the samples of some features, on one level."""
         level = raster.levels[manner.level]
         chosen = np.repeat(features, self.samples.counts)
         columns = np.where(chosen, coordinates[0] * (level.width / raster.width), np.nan)
@@ -129,13 +131,13 @@ class SamplingPlan:
 
 
 def _extent(raster: Raster) -> tuple[float, float]:
-    """Least and largest x of an image's corners."""
+    """Smallest and largest x of an image's corners."""
     corners = [raster.transform @ (column, row) for column in (0, raster.width) for row in (0, raster.height)]
     return min(x for x, _ in corners), max(x for x, _ in corners)
 
 
 def _brought_in(x: NDArray[np.float64], raster: Raster, turn: float) -> NDArray[np.float64]:
-    """(N,): x, moved by whole turns into the image's extent where possible."""
+    """(N,): x, shifted by whole turns into the image's extent where possible."""
     left, right = _extent(raster)
     with np.errstate(invalid="ignore"):
         return np.where((x >= left) & (x < right), x, x - np.floor((x - left) / turn) * turn)

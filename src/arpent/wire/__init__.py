@@ -1,1 +1,1 @@
-"""Wire: Sentinel Hub's JSON, read and written; the only home of camelCase."""
+"""Wire: reading and writing Sentinel Hub's JSON; camelCase names are used only here."""

@@ -1,4 +1,4 @@
-"""Explanation → the JSON of `GET /{id}/features/{feature}/explain`, an extension of ours (docs/numbers.md)."""
+"""Explanation → the JSON of `GET /{id}/features/{feature}/explain`, an arpent extension (docs/numbers.md)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from arpent.wire.result.render import render_response
 MOST_LISTED = 10_000
 """Maximum number of samples listed."""
 MOST_NUMBERS = 500_000
-"""Maximum number of numbers listed: a sample of ORBIT or TILE has one per scene and band."""
+"""Maximum number of values listed: a sample of ORBIT or TILE has one per scene and band."""
 TEXTS = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 Fields = dict[str, object]
 
 
 def render_explanation(explanation: Explanation) -> bytes:
-    """The answer as JSON bytes; its statistics are those of the result file, digit for digit."""
+    """The answer as JSON bytes; its statistics are the same as in the result file, digit for digit."""
     features = explanation.features
     fields: Fields = {
         "id": int(features.ids[0]),
@@ -73,7 +73,7 @@ def _grid(explanation: Explanation, grids: Grids) -> Fields:
 
 
 def _counts(explanation: Explanation) -> Fields | None:
-    """How many samples there are and, by output and band, how many are valid."""
+    """The number of samples and, by output and band, the number of valid ones."""
     grids, samples = explanation.grids, explanation.samples
     if grids is None or samples is None:
         return None
@@ -97,7 +97,7 @@ def _counts(explanation: Explanation) -> Fields | None:
 
 
 def _valid(output: SeenOutput, outside: int) -> list[int]:
-    """Valid samples of each band; samples outside the polygon count too, if the script marks them valid."""
+    """Number of valid samples of each band, including those outside the polygon if the script marks them as valid."""
     counted: list[int] = (output.valid[:, :-1].sum(axis=1) + outside * output.valid[:, -1]).tolist()
     return counted
 
@@ -129,7 +129,7 @@ def _item(seen: SeenItem) -> Fields:
 
 
 def _output(one: SeenOutput) -> Fields:
-    """One output. The sample that stands for those outside the polygon counts as often as there are such samples."""
+    """One output. Its `outside` describes the sample that represents all samples outside the polygon."""
     last = slice(-1, None)
     return {
         "id": one.id,
@@ -182,8 +182,8 @@ def _listed(explanation: Explanation, count: int) -> Iterator[Fields]:
 
 
 def _seen(one: SeenInput, count: int) -> list[object]:
-    """What the script saw of each sample: an object for SIMPLE, otherwise one per scene; `item` is where it came
-    from."""
+    """The script's input for each sample: one object for SIMPLE, otherwise one per scene; `item` is the id of the item
+    that it came from."""
     if not len(one.origin):
         return [None if one.mosaicking is Mosaicking.SIMPLE else []] * count
     names = [*one.bands, "dataMask", "item"]
@@ -209,7 +209,7 @@ def _by_output(columns: dict[str, list[object]]) -> list[object]:
 
 
 def _plain(values: NDArray[np.float64]) -> list[object]:
-    """Numbers as JSON values; NaN and infinities as text, as in result files."""
+    """Numbers as JSON values, with NaN and infinities as text, as in result files."""
     numbers: list[object] = values.tolist()
     for place in np.flatnonzero(~np.isfinite(values)).tolist():
         numbers[place] = TEXTS.get(float(values[place]), "NaN")

@@ -1,4 +1,4 @@
-"""Features: what a file of features holds, as JSON for the page at `/`; an extension of arpent."""
+"""Features: a summary of a features file as JSON, for the web page at `/`; an arpent extension."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arpent.domain.feature import Features
 
 
 def render_features(features: Features) -> bytes:
-    """Number, CRS, metres in a unit of the CRS (null: degrees), and the extent in its units."""
+    """Number of features, CRS, metres per unit of the CRS (null: degrees), and the extent in units of the CRS."""
     axis = features.crs.axis_info[0] if features.crs.axis_info else None
     metres = None if features.crs.is_geographic or axis is None else axis.unit_conversion_factor
     bounds = shapely.bounds(features.geometries)

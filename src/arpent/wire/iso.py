@@ -10,7 +10,8 @@ from arpent.domain.interval import YEARS, Interval, Period
 from arpent.wire.request.schema import TimeRange
 
 MAXIMUM_INTERVALS = 36_600
-"""Maximum number of intervals of one request: a century of days. A limit of arpent; the real service's is not known."""
+"""Maximum number of intervals of one request: a century of days. This is arpent's own limit; that of the real service
+is not known."""
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)", re.ASCII)
 _DURATION = re.compile(
@@ -23,7 +24,7 @@ _LONGEST = timedelta(days=366 * 1000)
 
 
 def parse_instant(text: str, parameter: str) -> datetime:
-    """An instant with a time zone, as UTC. Raises InvalidRequest, naming `parameter`."""
+    """An instant written with a time zone, converted to UTC. Raises InvalidRequest, naming `parameter`."""
     example = "write it like 2020-06-01T00:00:00Z"
     if not _INSTANT.fullmatch(text):
         zoned = re.fullmatch(r"\d{4}-\d{2}-\d{2}(T[\d:.]+)?", text) is None
@@ -40,7 +41,7 @@ def parse_instant(text: str, parameter: str) -> datetime:
 
 
 def parse_time_range(entry: TimeRange, parameter: str, *, inclusive: bool = False) -> Interval:
-    """`from` and `to` as an interval; with `inclusive`, `to` belongs to it, as in a `dataFilter`. Raises
+    """`from` and `to` as an interval; with `inclusive`, `to` is part of it, as in a `dataFilter`. Raises
     InvalidRequest."""
     start, end = parse_instant(entry.start, f"{parameter}->from"), parse_instant(entry.end, f"{parameter}->to")
     if inclusive:
@@ -81,5 +82,5 @@ def check_count(whole: Interval, period: Period, parameter: str) -> None:
 
 
 def _shortest(period: Period) -> timedelta:
-    """Shortest time that a period can last; a month counts as 28 days."""
+    """Shortest time that a period can last, taking a month as 28 days."""
     return timedelta(days=28 * period.months) + period.span

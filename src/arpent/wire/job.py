@@ -1,5 +1,4 @@
-"""Job → the task object and the status object of the real service; Finding → a line of the report
-(sentinelhub.md 1.3)."""
+"""Job → task and status objects of the real service (sentinelhub.md 1.3); Finding → entry of the features list."""
 
 from __future__ import annotations
 
@@ -20,18 +19,19 @@ NO_INTERVAL = (
 
 
 WAITING = frozenset({Status.ANALYSING, Status.PROCESSING})
-"""Statuses in which a job shows what its work waits for."""
+"""Statuses in which a job shows what its work is waiting for."""
 SHOWN_DEPTH = 200
-"""Depth of a stored request that can safely be written as JSON; requests accepted today are far less deep."""
+"""Maximum nesting depth at which a stored request can safely be written as JSON. The limit for new requests is far
+lower."""
 UNREADABLE = "The stored request cannot be read, or is nested too deeply to be shown; create it again."
 
 
 def status_object(job: Job, completion: float) -> dict[str, object]:
-    """Answer of `GET /{id}/status`, in the order the real service writes it; absent fields are left out.
+    """Answer of `GET /{id}/status`, with fields in the order of the real service; absent fields are left out.
 
-    `completion` is the completionPercentage, 0 to 100 (see `jobs.machine.completion`).
-    `costPu` is how its OpenAPI spells what it sends as `costPU` (sentinelhub.md 9). `estimate`, `waiting` and
-    `progress` are ours."""
+    `completion` is the completionPercentage, 0 to 100 (see `jobs.state_machine.completion`). The cost is given twice,
+    since the real service sends `costPU` but its OpenAPI document says `costPu` (sentinelhub.md 9). `estimate`,
+    `waiting`, `hint` and `progress` are arpent extensions."""
     fields: dict[str, object] = {
         "id": job.id,
         "status": job.status.value,
@@ -60,11 +60,11 @@ def status_object(job: Job, completion: float) -> dict[str, object]:
 
 
 def job_object(job: Job, completion: float) -> dict[str, object]:
-    """Answer of create and of `GET /{id}`, and an entry of the list: the status, the request without its secrets, and
-    the last action.
+    """Answer of create and of `GET /{id}`, and an entry of the job list: the status, the request without its secrets,
+    and the user's last action.
 
-    A job whose request cannot be shown (stored by an older version, or broken) is FAILED with a message, so that its
-    client can still list the other jobs.
+    A job whose request cannot be shown (stored by an older version, or corrupt) is shown as FAILED with a message, so
+    that its client can still list the other jobs.
     """
     try:
         request = without_secrets(job.body)
@@ -81,8 +81,8 @@ def job_object(job: Job, completion: float) -> dict[str, object]:
 
 
 def hint(job: Job) -> str | None:
-    """What is allowed but most likely not meant, as one text; None if there is nothing. The real service says nothing
-    (sentinelhub.md 2.3)."""
+    """Remarks about what is allowed in the request but probably not intended, as one text; None if there are none. The
+    real service has no such field (sentinelhub.md 2.3)."""
     found = [NO_INTERVAL] if job.estimate.get("intervals") == 0 else []
     return " ".join([*found, *_request_hints(job.body), *job.hints]) or None
 
@@ -97,7 +97,7 @@ def _request_hints(text: str) -> tuple[str, ...]:
 
 
 def finding_object(finding: Finding) -> dict[str, object]:
-    """One line of `GET /{id}/features`; an extension of arpent."""
+    """One entry of `GET /{id}/features`; an arpent extension."""
     return {
         "id": finding.feature,
         "identifier": finding.identifier,
@@ -108,7 +108,7 @@ def finding_object(finding: Finding) -> dict[str, object]:
 
 
 def rows_object(rows: RowCounts) -> dict[str, object]:
-    """What the rows of a job came to: `rows` of its progress; an extension of arpent."""
+    """Outcome counts of a job's rows, the `rows` of its progress; an arpent extension."""
     return {
         "withNumbers": rows.numbers,
         "allMasked": rows.masked,
@@ -120,7 +120,7 @@ def rows_object(rows: RowCounts) -> dict[str, object]:
 
 
 def _progress(job: Job) -> dict[str, object]:
-    """Counts, rate and end of the job; rows are left out, and the last three null, where they are unknown."""
+    """Counts, rate and expected end of the job. If unknown, `rows` is left out, rate and end are null."""
     progress = job.progress
     counted = {} if progress.rows is None else {"rows": rows_object(progress.rows)}
     return {

@@ -1,4 +1,4 @@
-"""Origin: what the metadata of a table and of a features file say about where they come from."""
+"""Origin: the metadata of tables and features files that states how they were made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from arpent.domain.request import Request
 
 def origin(request: Request) -> str:
     """JSON for the metadata of a table: software, collections, and the request without its secrets. Job, output and the
-    request that was updated are not named: the same wish gives the same bytes, wherever and in how many steps."""
+    request that was updated are left out, so that equal requests give equal bytes wherever the results are written and
+    however many updates led to them."""
     wish = json.loads(request.shown or "{}")
     return json.dumps(
         {

@@ -1,4 +1,4 @@
-"""Page: `count` and `viewtoken` of a list, and the `links` that lead to its neighbours (sentinelhub.md 1.2)."""
+"""Page: `count` and `viewtoken` of a list, and the `links` to the next and previous page (sentinelhub.md 1.2)."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Page:
     """Which part of a list to show."""
 
     offset: int = 0
-    """Number of entries before it; as text it is the view token."""
+    """Number of entries before the page; as text, this is the view token."""
     count: int = MAXIMUM_COUNT
-    """Maximum number of entries in it."""
+    """Maximum number of entries on the page."""
 
     @property
     def reach(self) -> int:
-        """Number of entries to fetch: one more than shown, to know whether there is a next page."""
+        """Number of entries to fetch: one more than is shown, in order to know whether there is a next page."""
         return self.count + 1
 
 
 def page(count: str | None, token: str | None) -> Page:
-    """The page that the query's `count` and `viewtoken` ask for. Raises InvalidRequest."""
+    """The page requested by the query parameters `count` and `viewtoken`. Raises InvalidRequest."""
     if count is not None and not (re.fullmatch(r"[0-9]{1,9}", count) and int(count) > 0):
         raise InvalidRequest.at("count", "must be a whole number of at least 1")
     if token and not re.fullmatch(r"[0-9]{1,12}", token):
@@ -42,7 +42,7 @@ def page(count: str | None, token: str | None) -> Page:
 
 
 def sort_key(text: str | None) -> SortKey:
-    """Order of the job list that the query asks for; newest first by default. Raises InvalidRequest."""
+    """The requested order of the job list; newest first by default. Raises InvalidRequest."""
     try:
         return SortKey(text or SortKey.CREATED_DESCENDING)
     except ValueError:
@@ -58,8 +58,9 @@ def page_object(
     *,
     more: bool = False,
 ) -> dict[str, object]:
-    """`{"data": […], "links": {…}}` of up to `window.reach` entries. `url` is the list's, without a query;
-    `query` is what each link repeats beside its token; `more`: further ones follow, though these are fewer."""
+    """`{"data": […], "links": {…}}` for up to `window.reach` entries. `url`: address of the list without a query;
+    `query`: parameters that each link repeats in addition to its token; `more`: whether further entries follow even if
+    fewer than `window.reach` are given."""
 
     def link(offset: int) -> str:
         return f"{url}?{urlencode({**query, 'viewtoken': offset})}"

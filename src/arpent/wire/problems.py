@@ -1,4 +1,4 @@
-"""Problems: the one table from error class to HTTP status and error code, and the body of an error
+"""Problems: maps each error class to an HTTP status and error code, and builds the body of an error response
 (sentinelhub.md 1.5)."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.LimitExceeded: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.FeaturesUnreadable: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.ScriptError: (HTTPStatus.BAD_REQUEST, "RENDERER_EXCEPTION"),
-    # what a caller's own bucket or keys refuse is the caller's to mend; the rest is worth another try
+    # the caller can fix errors of their own bucket or keys; the other storage and catalogue errors may be temporary
     errors.StorageDenied: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.NameRefused: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.StorageNotFound: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
@@ -44,7 +44,7 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.Conflict: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
     errors.LeaseLost: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
 }
-"""Error class → (status, code). A class without a row uses that of its nearest base class."""
+"""Error class → (status, code). A class that is not listed uses the entry of its nearest base class."""
 
 CODES: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "COMMON_BAD_PAYLOAD",
@@ -53,42 +53,42 @@ CODES: dict[int, str] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "COMMON_BAD_PAYLOAD",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "COMMON_UNSUPPORTED_MEDIA_TYPE",
 }
-"""HTTP status of errors outside our routes → code; COMMON_EXCEPTION for all others."""
+"""HTTP status of errors raised outside arpent's routes → code; COMMON_EXCEPTION for all others."""
 
 UNEXPECTED = "Something went wrong on the server's side; its log has the details. Try again, or report it."
-"""What the client reads about an error that nobody foresaw: no details."""
+"""Message to clients about an unexpected error; it gives no details."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """An error, ready to be sent."""
+    """An error as an HTTP response."""
 
     status: int
     """HTTP status code."""
     body: Mapping[str, object]
     """The error object, `{"error": {…}}`."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """HTTP headers to send with it."""
+    """HTTP headers to send with the body."""
 
 
 def problem(error: BaseException) -> Problem:
-    """The HTTP answer for this error; an error that is not arpent's own shows no details."""
+    """The HTTP response for an error; errors that are not arpent's own show no details."""
     row = next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), None)
     if row is None:
         return refused(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)
     status, code = row
-    if isinstance(error, errors.WorldError) and error.transient:  # it may be well the next time
+    if isinstance(error, errors.WorldError) and error.transient:  # trying again may succeed
         status = HTTPStatus.SERVICE_UNAVAILABLE
     violations = error.violations if isinstance(error, errors.InvalidRequest) else ()
     headers = {"WWW-Authenticate": 'Bearer realm="arpent"'} if status is HTTPStatus.UNAUTHORIZED else {}
     body = _body(status, code, str(error), violations)
-    if isinstance(error, errors.RateLimited):  # no wrapper; whole milliseconds (sentinelhub.md 1.5, 1.7)
+    if isinstance(error, errors.RateLimited):  # no `error` wrapper; milliseconds (sentinelhub.md 1.5, 1.7)
         return Problem(status=status, body=body["error"], headers={"Retry-After": str(round(error.seconds * 1000))})
     return Problem(status=status, body=body, headers=headers)
 
 
 def refused(status: int, message: str, headers: Mapping[str, str] | None = None) -> Problem:
-    """The HTTP answer for what the web server refuses: unknown path, method not allowed, body too large."""
+    """The HTTP response for what the web server rejects: unknown path, method not allowed, body too large."""
     return Problem(
         status=status, body=_body(status, CODES.get(status, "COMMON_EXCEPTION"), message, ()), headers=headers or {}
     )

@@ -1,5 +1,5 @@
-"""Secrets: the one list of fields that hold them, and bodies with secrets removed: for answers, and in the database
-once a job has ended (sentinelhub.md 1.3, 2.1)."""
+"""Secrets: the list of fields that hold them, and their removal from request bodies: from answers, and from the
+database once a job has ended (sentinelhub.md 1.3, 2.1)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import re
 from typing import Any
 
 FIELDS = frozenset({
-    "secretaccesskey", "credentials",  # those that are read (`wire.schema`)
+    "secretaccesskey", "credentials",  # fields that arpent reads (`wire.request.schema`)
     "secretkey", "sessiontoken", "securitytoken", "accesstoken", "refreshtoken", "apikey", "privatekey", "clientsecret",
-    "password", "authorization", "serviceaccount",  # may be sent though nothing reads them: unknown fields pass
+    "password", "authorization", "serviceaccount",  # not read, but clients may send unknown fields
 })  # fmt: skip
-"""Names of fields that hold a secret at any depth, as `plain` spells them."""
+"""Names of fields that hold a secret at any depth, normalised by `plain`."""
 PAIRED = FIELDS | {"accesskey", "accesskeyid"}
-"""Names of fields that are useless without the secret beside them."""
+"""FIELDS, and names of fields that are useless without the secret next to them."""
 FORGOTTEN = "***"
-"""Replaces a secret in a stored body once the job has ended."""
+"""Replacement for secrets in a stored body once the job has ended."""
 
 _LEAST_SIGNS = 8
 """Minimum number of different characters in a real key; a random key of hexadecimal digits has about 14."""
@@ -25,13 +25,13 @@ _PLACEHOLDER = re.compile(
     "|supersecret|notsecret|insecure|(atleast|minimum)?32(random)?(bytes|char)|password|passphrase|donotuse|dontuse|forgeme"
     "|insert(your|here)|putyour|default(key|secret)|test(key|secret)|dummy|keykey|secretsecret|lorem|qwertz?y|abcdefgh|01234567|12345678"
 )
-"""Words that stand for a secret in examples, without separators; each is so long that no random key contains one by
+"""Words that stand for a secret in examples, without separators; each is long enough not to occur in a random key by
 chance."""
 
 
 def plain(name: str) -> str:
-    """A field name without case and separators: `SecretAccessKey`, `secret_access_key` and `SECRET-ACCESS-KEY` are
-    equal."""
+    """A field name without case and separators, so that `SecretAccessKey`, `secret_access_key` and `SECRET-ACCESS-KEY`
+    are equal."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
@@ -41,13 +41,13 @@ def is_secret(name: str) -> bool:
 
 
 def without_secrets(text: str) -> Any:
-    """The JSON value of a body without the fields that hold secrets; the rest is unchanged."""
+    """The body as a JSON value, without the fields that hold secrets; otherwise unchanged."""
     return json.loads(text, object_hook=_bare)
 
 
 def forget(text: str) -> str:
-    """The body with FORGOTTEN in place of each secret, and `?` for half a character, which no database takes. Text that
-    is not JSON or is nested too deep is dropped entirely."""
+    """The body with FORGOTTEN instead of each secret, and `?` instead of each lone surrogate, which databases reject;
+    `{}` if the text is not JSON or is nested too deeply."""
     try:
         told = json.dumps(json.loads(text, object_hook=_forgotten), ensure_ascii=False)
         return told.encode(errors="replace").decode()
@@ -56,8 +56,8 @@ def forget(text: str) -> str:
 
 
 def without_forgotten(text: str) -> str:
-    """A stored body; where the secret has been forgotten its key is removed too, so that the machine's own credentials
-    are used."""
+    """A stored body without its forgotten secrets. The access keys next to them are removed too, so that the machine's
+    own credentials are used."""
     if f'"{FORGOTTEN}"' not in text:
         return text
     return json.dumps(json.loads(text, object_hook=_remembered), ensure_ascii=False)
@@ -77,6 +77,7 @@ def _remembered(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_placeholder(key: str) -> bool:
-    """Whether the key is a placeholder from an example or manifest, or repeats a few characters."""
+    """Whether the key is a placeholder from an example or manifest, has very few different characters, or repeats
+    itself."""
     named = _PLACEHOLDER.search(re.sub(r"[\W_]", "", key.lower()))
     return named is not None or len(set(key)) < _LEAST_SIGNS or key in (key + key)[1:-1]

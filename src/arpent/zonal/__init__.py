@@ -1,1 +1,1 @@
-"""Zonal: which samples lie inside a polygon, and their statistics; where the pixels came from does not matter."""
+"""Zonal: determines which samples lie inside a polygon, and computes their statistics, independent of any imagery."""

@@ -1,5 +1,5 @@
-"""Candidates: which of many samples may have some ranks, found by counting them in equal ranges of values, called
-cells."""
+"""Candidates: finds the samples that may have given ranks, by counting all samples in ranges of values of equal width,
+called cells."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from arpent.domain.boundary.kernel import inner
 from arpent.zonal.bins.tally import TABLES, tally
 
 CELLS = 1024
-"""Ranges of values."""
+"""Number of ranges of values."""
 PIECE = 1024
-"""Samples that are placed at once."""
+"""Number of samples whose cells are computed at once."""
 TRIED = 256
-"""Samples, about, between whose extremes the cells lie; the first and the last cell reach on without end."""
+"""Approximate number of samples whose extremes determine the cells; the first and the last cell are unbounded."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def candidates(samples: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Copies of samples, in any order, among which are those that a sort would put to the places `wanted` (k,),
-    ascending, of `samples` (n,), none of which is NaN. `wanted` becomes their places in these copies, were they
-    sorted."""
+    """Copies of some `samples` (n,), none of which is NaN, in any order. They include those with the ranks `wanted`
+    (k,), ascending, that is, with these indices if `samples` were sorted. `wanted` is overwritten with their ranks
+    among the copies."""
     low, per_unit = _range(samples)
     if not per_unit > 0.0:
         return samples.copy()
@@ -35,7 +35,7 @@ def candidates(samples: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArr
         tally(places[: len(piece)], counts)
     chosen = np.zeros(CELLS, np.uint8)
     many = _choose(counts, wanted, chosen)
-    found, end = np.empty(many + 1, np.float32), np.uint64(0)  # one more: each sample is written before it is chosen
+    found, end = np.empty(many + 1, np.float32), np.uint64(0)  # one more: each is written before it is chosen
     for first in range(0, len(samples), PIECE):
         piece = samples[first : first + PIECE]
         _place(piece, low, per_unit, places)
@@ -47,7 +47,7 @@ def candidates(samples: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArr
 
 @inner
 def _range(samples: NDArray[np.float32]) -> tuple[float, float]:
-    """Where the cells begin, and how many there are per unit; 0.0 if the samples that are tried do not say."""
+    """Where the cells begin, and how many there are per unit; 0.0 if the samples that are tried are all equal."""
     low, high = math.inf, -math.inf
     for i in range(0, len(samples), max(1, len(samples) // TRIED)):
         x = np.float64(samples[i])
@@ -58,7 +58,7 @@ def _range(samples: NDArray[np.float32]) -> tuple[float, float]:
 
 @inner
 def _place(piece: NDArray[np.float32], low: float, per_unit: float, places: NDArray[np.uint16]) -> None:
-    """Write the cell of each sample to `places` (PIECE,): of two samples the larger never has the lower cell."""
+    """Write the cell of each sample to `places` (PIECE,). The order is kept: a larger sample never has a lower cell."""
     for i in range(len(piece)):
         place = (np.float64(piece[i]) - low) * per_unit
         places[i] = np.uint16(np.int32(min(max(place, 0.0), CELLS - 1.0)))
@@ -66,8 +66,8 @@ def _place(piece: NDArray[np.float32], low: float, per_unit: float, places: NDAr
 
 @inner
 def _choose(counts: NDArray[np.int64], wanted: NDArray[np.int64], chosen: NDArray[np.uint8]) -> int:
-    """Mark the cells (CELLS,) in which the wanted places lie, make these places those in the chosen cells alone, and
-    return how many samples are there."""
+    """Mark the cells (CELLS,) that contain the wanted ranks, change `wanted` to the ranks among the samples of these
+    cells, and return the number of these samples."""
     below, left_out, column = np.int64(0), np.int64(0), 0
     for cell in range(CELLS):
         count = np.int64(0)

@@ -1,4 +1,4 @@
-"""Computed: sums of values that machine code computes piece by piece, so that they never lie in memory as a whole."""
+"""Computed: sums values that machine code computes piece by piece, so that they are never in memory all at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from arpent.zonal.moments import add_samples, no_sums
 from arpent.zonal.sample_type import type_limits
 
 _SIGNATURE = types.int64(types.int64, types.int64)
-"""Of machine code: (samples, address of the arguments) → fault."""
+"""Signature of machine code: (number of samples, address of the arguments) → fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,21 +25,21 @@ class ComputedBand:
     """One band to be summed."""
 
     row: int
-    """Row of its values, among those that the code fills."""
+    """Row of the band's values, among the rows that the code fills."""
     mask: int | None
-    """Row that tells which samples count: where it is neither 0 nor NaN; None: all do."""
+    """Row of the mask: samples count where it is neither 0 nor NaN; None: all samples count."""
     sample_type: SampleType
     """Type to which the values are converted first."""
     kept: bool = False
-    """Whether the samples are wanted, too."""
+    """Whether the samples are needed, too, in addition to their sums."""
 
 
 def computed_sums(
     code: MachineCode, offsets: NDArray[np.int64], bands: Sequence[ComputedBand]
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float32] | None]]:
-    """Of each band the sums (ROWS, k; see `moments`) of each segment of the samples that the code computes, and those
-    that count, converted, one segment behind the other; None if they are not wanted. `offsets` (k + 1,), from 0 to N,
-    delimit the segments. Raises IndexError if checked code stopped before memory that is not its own."""
+    """For each band, the sums (ROWS, k; see `moments`) of each segment of the samples that the code computes, and the
+    samples that count, converted, segment after segment; None unless `kept`. `offsets` (k + 1,), from 0 to N: limits of
+    the segments. Raises IndexError if code with bounds checks stopped because of an index out of bounds."""
     width = code.rows.stop - code.rows.start
     if offsets[0] != 0 or offsets[-1] != code.count or not all(0 <= band.row < width for band in bands):
         raise ValueError("the segments must be those of the samples, and the bands those of the code")
@@ -70,11 +70,11 @@ class _Function(types.WrapperAddressProtocol):
         self._address = address
 
     def __wrapper_address__(self) -> int:
-        """Where numba finds it."""
+        """Address of the function, for numba."""
         return self._address
 
     def signature(self) -> Any:
-        """As numba wants it."""
+        """Signature of the function, for numba."""
         return _SIGNATURE
 
 
@@ -93,16 +93,16 @@ def _add_computed(  # noqa: PLR0913, PLR0917
     kept: NDArray[np.float32],
     held: NDArray[np.int64],
 ) -> int:
-    """Fill the sums; returns what the code returned if that is not 0. `place`: where the addresses of the filled rows
-    belong among the arguments, how many there are, and how many samples fit into them. `keepers`: the row of `kept` in
-    which samples of each band go behind those that it has `held`; -1: none."""
+    """Fill `sums`; returns 0, or the fault that the code returned. `place`: position among the arguments of the
+    addresses of the rows that the code fills, number of these rows, and how many samples fit into a row. `keepers`: row
+    of `kept` to which each band's samples are appended, after those it has `held`; -1: they are not kept."""
     begin, width, most = place
     values = np.empty((width + 1, most))
-    values[width] = 1.0  # the mask of bands that have none
+    values[width] = 1.0  # serves as mask for bands without one
     arguments = arguments.copy()
     for row in range(width):
         arguments[begin + row] = values[row].ctypes.data
-    local, begun = np.empty(len(offsets), np.int64), np.int64(0)  # the segments, counted from `first`
+    local, begun = np.empty(len(offsets), np.int64), np.int64(0)  # limits of segments relative to `first`
     nothing = np.empty(0, np.float32)
     for first in range(0, offsets[-1], most):
         count = min(most, offsets[-1] - first)
@@ -111,7 +111,7 @@ def _add_computed(  # noqa: PLR0913, PLR0917
             return int(fault)
         arguments += steps * most
         while offsets[begun + 1] <= first:
-            begun += 1  # it ends: a segment goes on beyond `first`
+            begun += 1  # terminates, since some segment extends beyond `first`
         last = begun
         while offsets[last] < first + count:
             local[last] = max(offsets[last] - first, 0)

@@ -1,4 +1,4 @@
-"""Histogram: counts per bin for all features at once."""
+"""Histogram: computes the counts per bin for all features at once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from arpent.zonal.reductions import Segments
 
 
 def check_histogram(histogram: Histogram, sample_type: SampleType, lenient: bool) -> None:
-    """Refuse what the real service refuses: edges written as JSON integers for a float output, or the reverse
-    (sentinelhub.md 1.5, 2.4). `lenient` allows both, because JavaScript cannot write 1.0. Raises InvalidRequest."""
+    """Refuse what the real service refuses: edges written as JSON integers for a float output, or as floats for an
+    integer output (sentinelhub.md 1.5, 2.4). `lenient` allows both, because JavaScript cannot write 1.0. Raises
+    InvalidRequest."""
     if histogram.integer is not None and histogram.integer is not sample_type.integer and not lenient:
         kind = "integer" if histogram.integer else "float"
         raise InvalidRequest(
@@ -33,16 +34,16 @@ def check_histogram(histogram: Histogram, sample_type: SampleType, lenient: bool
 
 
 class FixedHistogram:
-    """Counts in bins that do not depend on the samples, which may come in parts; made by `fixed_histogram`."""
+    """Counts samples, which may be added in parts, in bins that do not depend on them; made by `fixed_histogram`."""
 
     def __init__(self, edges: NDArray[np.float64], integer: bool, count: int) -> None:
-        """`edges` (b + 1,), the same for `count` features."""
+        """`edges` (b + 1,): the same for all features; `count`: number of features."""
         self._edges, self._integer = edges, integer
         self._counts = np.zeros((count, len(edges) - 1), np.int64)
         self._tails = np.zeros((2, count), np.int64)
 
     def add(self, segments: Segments, rows: NDArray[np.int64]) -> None:
-        """Count the samples of the features `rows` (k,), each of which comes once, and those outside their polygons."""
+        """Count samples inside and outside the polygons of the features `rows` (k,), each of which occurs once."""
         counts, tails = np.zeros((len(rows), self._counts.shape[1]), np.int64), np.zeros((2, len(rows)), np.int64)
         edge_offsets, count_offsets = np.zeros(len(rows) + 1, np.int64), np.arange(len(rows) + 1) * counts.shape[1]
         _count(segments, self._edges, edge_offsets, count_offsets, counts.reshape(-1), tails)
@@ -50,7 +51,7 @@ class FixedHistogram:
         self._tails[:, rows] += tails
 
     def finish(self) -> HistogramCounts:
-        """What was counted."""
+        """The counts of all samples added so far."""
         return HistogramCounts(
             edges=self._edges,
             counts=self._counts,
@@ -63,8 +64,8 @@ class FixedHistogram:
 
 
 def fixed_histogram(wish: Histogram, sample_type: SampleType, count: int) -> FixedHistogram | None:
-    """For `count` features: bins [low, high), the last one closed, the rest under- and overflow (sentinelhub.md 3.3).
-    None where the wish leaves edges to the samples."""
+    """The histogram of `count` features with bins [low, high), the last one closed; other samples are underflow or
+    overflow (sentinelhub.md 3.3). None if edges depend on the samples."""
     integer = prints_integers(wish, sample_type)
     common = shared(wish, integer)
     return None if common is None else FixedHistogram(common, integer, count)
@@ -76,9 +77,9 @@ def histogram_of_samples(
     segments: Segments,
     extremes: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> HistogramCounts:
-    """The same where each feature's samples are the edges that the wish leaves open. `extremes`: min and max of each
-    feature (n,), NaN where nothing is valid. Without a valid sample such a feature has no histogram (an empty slice of
-    edges); where the edge that is given leaves no room it has that edge, no bin, and tails."""
+    """Histograms in which edges that `wish` does not state are the extremes of each feature's samples. `extremes`: min
+    and max of each feature (n,), NaN if it has no valid sample; it then has no histogram (an empty slice of edges). If
+    all samples lie beyond a stated edge, the feature has only that edge, no bin, and underflow or overflow."""
     n = len(segments.counts)
     integer = prints_integers(wish, sample_type)
     low, high = _finite(segments, *extremes)
@@ -102,7 +103,7 @@ def histogram_of_samples(
 
 
 def joined_histograms(parts: Sequence[HistogramCounts]) -> HistogramCounts:
-    """The histograms of several groups of features, each of which has edges of its own, as those of all."""
+    """Concatenate the histograms of several groups of features, in which every feature has its own edges."""
     return HistogramCounts(
         edges=np.concatenate([part.edges for part in parts]),
         counts=np.concatenate([part.counts for part in parts]),
@@ -122,7 +123,7 @@ def _joined_offsets(parts: Sequence[NDArray[np.int64] | None]) -> NDArray[np.int
 def _finite(
     segments: Segments, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n,) extremes of the finite samples: infinity has no bin and counts as underflow or overflow."""
+    """(n,) minima and (n,) maxima of the finite samples: infinity has no bin and counts as underflow or overflow."""
     rows = np.flatnonzero(np.isinf(low) | np.isinf(high))
     if not len(rows):
         return low, high
@@ -145,7 +146,7 @@ def _count(
     counts: NDArray[np.int64],
     tails: NDArray[np.int64],
 ) -> None:
-    """Count the samples inside the polygons, then those outside: a segment of one sample with a weight."""
+    """Count the samples inside the polygons, then those outside, which are a segment with one weighted sample."""
     ones = np.ones_like(segments.counts)
     inside = (segments.samples, segments.offsets, segments.counts, ones)
     count_in_bins(inside, edges, edge_offsets, count_offsets, counts, tails)

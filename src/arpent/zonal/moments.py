@@ -1,12 +1,12 @@
-"""Moments: extremes, sums and squares of segments, in parts that can be added in any order and give the same bits.
+"""Moments: computes extremes, sums and squares of segments in parts; adding them in any order gives the same bits.
 
-Samples are float32: their sum, and the sum of their squares, is kept as a double and what the doubles could not hold
-(TwoSum of Knuth, double-double numbers of Dekker), 106 bits together. That is exact for samples whose magnitudes differ
-by less than 2**25 or so, hence independent of the order and of how a feature was cut; and precise enough that the
-variance may be taken from both sums without cancellation.
+Samples are float32. Their sum, and the sum of their squares, is kept as a double plus a second double with the rounding
+error (TwoSum of Knuth, double-double numbers of Dekker), 106 bits together. That is exact for samples whose magnitudes
+differ by less than about 2**25, hence independent of their order and of how a feature was divided; and it is precise
+enough to compute the variance from both sums without cancellation.
 
-Where magnitudes differ by less than 2**REACH, as those of an index mostly do, plain doubles hold the sums of some
-thousand samples exactly, if each sample is cut into two halves before it is squared: that is twice as fast.
+If magnitudes differ by less than 2**REACH, which is usual for an index, plain doubles hold the sums of a few thousand
+samples exactly, provided that each sample is split into two halves before it is squared: that is twice as fast.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from arpent.zonal.sample_type import counts_in
 from arpent.zonal.vectors import LANES, cut_sums, extremes
 
 COUNT, LOW, HIGH, SUM, SUM_REST, SQUARES, SQUARES_REST = range(7)
-"""Rows of the sums of many segments."""
+"""Rows of an array of sums; each segment has a column."""
 START = (0.0, math.inf, -math.inf, 0.0, 0.0, 0.0, 0.0)
-"""Each row where there is no sample."""
+"""Value of each row for a segment without samples."""
 ROWS = len(START)
 TURNS = 8
-"""Samples that a running sum takes before it is written back."""
+"""Number of samples that are added to a running sum before it is written back."""
 MOST = 4096
-"""Samples of a segment that are summed at once."""
+"""Maximum number of samples of a segment that are summed at once."""
 HALF, REACH = 20, 17
-"""Bits of the first half of a sample, counted from that of the largest sample; and how many bits the magnitudes of
-samples may differ by. Then a double holds exactly what MOST samples, and the products of their halves, sum up to: the
-former needs 53 bits at most, the latter 52."""
+"""Number of bits in the first half of a sample, counted from the highest bit of the largest sample; and number of bits
+by which magnitudes may differ. Within these, a double holds the sum of MOST samples (at most 53 bits) and the sums of
+products of their halves (at most 52 bits) exactly."""
 SPLITTER = 134217729.0
-"""2**27 + 1: cuts a double into two halves whose products are exact (Veltkamp)."""
+"""2**27 + 1: splits a double into two halves whose products are exact (Veltkamp)."""
 
 
 def no_sums(count: int) -> NDArray[np.float64]:
-    """(ROWS, count): the sums of so many segments without samples."""
+    """(ROWS, count): the sums of `count` segments without samples."""
     return np.repeat(START, count).reshape(ROWS, count)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _two_sum(a: float, b: float) -> tuple[float, float]:
-    """a + b as a double, and what it leaves out, exactly."""
+    """a + b as a double, and its exact rounding error."""
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
@@ -53,7 +53,7 @@ def _two_sum(a: float, b: float) -> tuple[float, float]:
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def two_product(a: float, b: float) -> tuple[float, float]:
-    """a * b as a double, and what it leaves out, exactly; a and b below 2**900."""
+    """a * b as a double, and its exact rounding error; a and b must be below 2**900."""
     product = a * b
     c = SPLITTER * a
     a_high = c - (c - a)
@@ -82,10 +82,10 @@ def add_samples(
     sums: NDArray[np.float64],
     kept: NDArray[np.float32],
 ) -> int:
-    """Add the valid samples `[offsets[k]:offsets[k + 1]]` of each segment, converted to `target`, to its column of
-    `sums` (ROWS, n); as `sample_type.compact` converts them. `valid` (N,): a sample counts where it is neither 0 nor
-    NaN. `kept`, (0,) if none is, receives those that count, one behind the other; there must be room for all. Returns
-    how many it received."""
+    """Add the valid samples `[offsets[k]:offsets[k + 1]]` of each segment to its column of `sums` (ROWS, n), converted
+    to `target` as in `sample_type.compact`. `valid` (N,): a sample counts where it is neither 0 nor NaN. The samples
+    that count are written to `kept`, which must have room for all, or be (0,) if they are not needed. Returns how many
+    were written."""
     scratch, held = (np.empty(MOST), np.empty((2, 4, LANES)), np.empty((ROWS, LANES))), 0
     for k in range(len(offsets) - 1):
         if offsets[k] < offsets[k + 1]:
@@ -105,8 +105,8 @@ def _add_segment(  # noqa: PLR0913, PLR0917
     kept: NDArray[np.float32],
     held: int,
 ) -> int:
-    """Add the samples from the first of `place` to before the second to column `k` of the sums, and to the `held` ones
-    of `kept`; returns how many it holds."""
+    """Add the samples from `place[0]` up to, but not including, `place[1]` to column `k` of the sums, and append them
+    to the `held` samples in `kept`; returns how many `kept` holds then."""
     (begin, end), (samples, parts, lanes) = place, scratch
     for first in range(begin, end, MOST):
         count = min(MOST, end - first)
@@ -122,8 +122,8 @@ def _add_segment(  # noqa: PLR0913, PLR0917
 
 @inner
 def _keep(samples: NDArray[np.float64], kept: NDArray[np.float32], held: int) -> int:
-    """Write the samples that are not NaN behind the `held` ones; returns how many there are then. Each is written, and
-    overwritten if it does not count: at most as many are held as were seen."""
+    """Append the samples that are not NaN to the `held` ones; returns how many there are then. To avoid branches, each
+    sample is written, and overwritten by the next if it is NaN."""
     end = np.uint64(held)
     for i in range(len(samples)):
         kept[end] = np.float32(samples[i])
@@ -135,9 +135,9 @@ def _keep(samples: NDArray[np.float64], kept: NDArray[np.float32], held: int) ->
 def _add_halves(
     samples: NDArray[np.float64], turns: int, parts: NDArray[np.float64], sums: NDArray[np.float64], k: int
 ) -> bool:
-    """Add so many turns of samples to column `k` by sums of their halves, which are exact; False, and nothing is added,
-    if their magnitudes differ by too much. The sums have the same bits as those of `_add_each`: an exact sum can be
-    written in one way only. `parts` (2, 4, LANES): scratch for what `extremes` and `cut_sums` find."""
+    """Add `turns` turns of samples to column `k` with exact sums of their halves; returns False, and adds nothing, if
+    their magnitudes differ too much. The sums have the same bits as those of `_add_each`, since an exact sum has only
+    one representation. `parts` (2, 4, LANES): scratch space for the results of `extremes` and `cut_sums`."""
     found, halves = parts[0], parts[1]
     extremes(samples, turns, found)
     low, high, count, least = found[0, 0], found[1, 0], found[2, 0], found[3, 0]
@@ -168,8 +168,8 @@ def _add_halves(
 def _add_each(
     samples: NDArray[np.float64], turns: int, lanes: NDArray[np.float64], sums: NDArray[np.float64], k: int
 ) -> None:
-    """Add so many turns of samples to column `k` one by one, without those that are NaN. `lanes` (ROWS, LANES):
-    scratch."""
+    """Add `turns` turns of samples to column `k` one by one, except those that are NaN. `lanes` (ROWS, LANES): scratch
+    space."""
     for row in range(ROWS):
         lanes[row] = START[row]
     whole = turns - turns % TURNS
@@ -184,7 +184,7 @@ def _add_each(
     _merge(sums, k, lanes, 0)
 
 
-# Below no sample depends on its neighbours, and there is no branch, so that the compiler makes vectors.
+# In the loops below, no sample depends on its neighbours and there are no branches, so that the compiler can vectorise.
 
 
 @inner
@@ -194,7 +194,7 @@ def _convert(
     target: tuple[float, float, bool],
     samples: NDArray[np.float64],
 ) -> None:
-    """Write the values as the statistics use them to `samples`, NaN for those that do not count."""
+    """Write the values to `samples` as the statistics use them, with NaN for those that do not count."""
     low, high, integer = target
     for i in range(len(values)):
         x, mark = values[i], valid[i]
@@ -205,7 +205,7 @@ def _convert(
 
 @inner
 def _add_to_lanes(samples: NDArray[np.float64], lanes: NDArray[np.float64]) -> None:
-    """Add TURNS of the samples (LANES * TURNS,) to each lane, without those that are NaN."""
+    """Add the samples (LANES * TURNS,) to the lanes, TURNS to each, except those that are NaN."""
     counts, lows, highs, totals, rests = lanes[COUNT], lanes[LOW], lanes[HIGH], lanes[SUM], lanes[SUM_REST]
     all_squares, squares_rests = lanes[SQUARES], lanes[SQUARES_REST]
     for i in range(LANES):
@@ -227,7 +227,7 @@ def _add_to_lanes(samples: NDArray[np.float64], lanes: NDArray[np.float64]) -> N
 
 @inner
 def _add_turn(samples: NDArray[np.float64], first: int, lanes: NDArray[np.float64]) -> None:
-    """Add one sample to each lane, as `_add_to_lanes` adds many."""
+    """Add one sample to each lane; like `_add_to_lanes`, but for a single turn."""
     counts, lows, highs, totals, rests = lanes[COUNT], lanes[LOW], lanes[HIGH], lanes[SUM], lanes[SUM_REST]
     all_squares, squares_rests = lanes[SQUARES], lanes[SQUARES_REST]
     for i in range(LANES):
@@ -244,14 +244,14 @@ def _add_turn(samples: NDArray[np.float64], first: int, lanes: NDArray[np.float6
 
 @inner
 def _fold(lanes: NDArray[np.float64], width: int) -> None:
-    """Add the lanes from `width` to before its double to those before."""
+    """Add the lanes from `width` up to, but not including, `2 * width` to the first `width` lanes."""
     for i in range(width):
         _merge(lanes, i, lanes, i + width)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def add_sums(part: NDArray[np.float64], rows: NDArray[np.int64], sums: NDArray[np.float64]) -> None:
-    """Add the sums (ROWS, k) of other samples of the segments `rows` (k,) of `sums` (ROWS, n)."""
+    """Add `part` (ROWS, k), the sums of further samples of the segments `rows` (k,), to `sums` (ROWS, n)."""
     for k in range(len(rows)):
         _merge(sums, rows[k], part, k)
 
@@ -275,10 +275,10 @@ def moments(
     extra: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
-    """min, max, mean and population standard deviation of each segment into `out` (4, n); NaN where it is empty, and
-    for the deviation where a sample is infinite.
+    """Write min, max, mean and population standard deviation of each segment to `out` (4, n): NaN for an empty segment;
+    the deviation is NaN, too, if a sample is infinite.
 
-    `sums` (ROWS, n) of the samples, plus `extra[k]` counted `weights[k]` times.
+    `sums` (ROWS, n): sums of the samples, to which `extra[k]` is added `weights[k]` times.
     """
     for k in range(len(weights)):
         n = sums[COUNT, k] + weights[k]
@@ -296,7 +296,7 @@ def moments(
             squares, squares_rest = plus(squares, squares_rest, more, more_rest)
         out[0, k], out[1, k] = low, high
         if not (math.isfinite(low) and math.isfinite(high)):
-            out[2, k] = low + high  # infinity, or NaN of both
+            out[2, k] = low + high  # infinity, or NaN if both occur
             out[3, k] = np.nan
             continue
         out[2, k] = min(max((total + rest) / n, low), high)

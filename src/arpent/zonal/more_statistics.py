@@ -1,4 +1,5 @@
-"""More statistics than the service reports: sum, count, variance, median, mode, shares of classes, weighted mean."""
+"""More statistics: those that the real service does not offer: sum, count, variance, median, mode, shares of classes,
+weighted mean."""
 
 from __future__ import annotations
 
@@ -15,13 +16,14 @@ from arpent.zonal.reductions import Segments, pick
 from arpent.zonal.sample_type import counts_in
 
 FROM_SAMPLES = frozenset({"median", "mode"})
-"""Statistics that need the samples themselves."""
+"""Statistics that need the samples themselves and not only sums."""
 WEIGHT, WEIGHT_REST, TOTAL, TOTAL_REST, SQUARE, SQUARE_REST = range(6)
-"""Rows of the weighted sums of many segments: of weights, of weighted samples, of their weighted squares."""
+"""Rows of an array of weighted sums, each with its rounding error: of weights, weighted samples and weighted squares;
+each segment has a column."""
 
 
 def classes(calculation: Calculation) -> Histogram | None:
-    """The histogram that counts each class in a bin of its own; None if no shares are asked for."""
+    """The histogram that counts each class in its own bin; None if no shares are requested."""
     if not calculation.shares:
         return None
     values = sorted({value for _, value in calculation.shares})
@@ -32,7 +34,7 @@ def classes(calculation: Calculation) -> Histogram | None:
 def shares(
     calculation: Calculation, counted: HistogramCounts, counts: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
-    """Column → (n,) share of the class in the samples that count; NaN where none does."""
+    """Column → (n,): share of the class among the samples that count; NaN where no sample counts."""
     found = {}
     for name, value in calculation.shares:
         place = int(np.searchsorted(counted.edges, value))
@@ -42,7 +44,7 @@ def shares(
 
 
 def masked_counts(seen: NDArray[np.bool_], valid: NDArray[np.number], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(k,): samples of each segment that have imagery, and whose mask `valid` (N,) is 0 or NaN."""
+    """(k,): number of samples of each segment that have imagery, but whose mask `valid` (N,) is 0 or NaN."""
     masked = seen & ((valid == 0) | np.isnan(valid))
     before = np.append(0, np.cumsum(masked, dtype=np.int64))
     counts: NDArray[np.int64] = before[offsets[1:]] - before[offsets[:-1]]
@@ -55,9 +57,9 @@ def plain_statistics(
     outside: tuple[NDArray[np.int64], NDArray[np.float64]],
     numbers: NDArray[np.float64],
 ) -> dict[str, NDArray[np.float64]]:
-    """Name → (n,), of samples that count once each; NaN where there is none, but for sum and count. `sums`: see
-    `moments`; `outside`: how many samples count outside each polygon, and their value; `numbers` (4, n): what `moments`
-    gave."""
+    """Name → (n,): statistics of samples that all count equally; NaN where there is no sample, except for sum and
+    count. `sums`: see `moments`; `outside`: number of samples that count outside each polygon, and their value;
+    `numbers` (4, n): result of `moments`."""
     weights, extra = outside
     counts = sums[COUNT] + weights
     found: dict[str, NDArray[np.float64]] = {}
@@ -73,7 +75,7 @@ def plain_statistics(
 
 
 def from_samples(name: str, kept: Segments) -> NDArray[np.float64]:
-    """(n,): one of FROM_SAMPLES; NaN where there is no sample. Reorders the samples."""
+    """(n,): the statistic `name`, one of FROM_SAMPLES; NaN where there is no sample. Reorders the samples."""
     if name == "median":
         return _median(kept)
     found = np.empty(len(kept.counts))
@@ -84,9 +86,9 @@ def from_samples(name: str, kept: Segments) -> NDArray[np.float64]:
 def weighted_statistics(
     calculation: Calculation, sums: NDArray[np.float64], plain: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], Mapping[str, NDArray[np.float64]]]:
-    """Mean, population standard deviation, and name → number, each (n,), of samples that count by the share that is
-    covered; NaN where no share is, but for sum and count. `sums` (6, n): of `add_weighted`; `plain` (4, n): what
-    `moments` gave."""
+    """Mean, population standard deviation, and name → statistic, each (n,), of samples weighted by the share that the
+    polygon covers; NaN where all shares are 0, except for sum and count. `sums` (6, n): result of `add_weighted`;
+    `plain` (4, n): result of `moments`."""
     numbers = np.empty((3, sums.shape[1]))
     _weighted(sums, numbers)
     total, weight = sums[TOTAL] + sums[TOTAL_REST], sums[WEIGHT] + sums[WEIGHT_REST]
@@ -96,15 +98,15 @@ def weighted_statistics(
 
 
 def _with_infinite(found: NDArray[np.float64], numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,): a sum or mean, which double-double numbers lose over infinite samples: infinity, or NaN of both. `numbers`:
-    what `moments` gave, minima and maxima first."""
+    """(n,): the sum or mean `found`, corrected where samples are infinite, for which double-double numbers fail: it is
+    infinity, or NaN if both infinities occur. `numbers`: result of `moments`, which begins with minima and maxima."""
     with np.errstate(invalid="ignore"):
         ends = numbers[0] + numbers[1]
     return np.where(np.isnan(found) & np.isinf(ends), ends, found)
 
 
 def _median(kept: Segments) -> NDArray[np.float64]:
-    """The middle sample, or the mean of the two in the middle."""
+    """(n,): the middle sample of each segment, or the mean of the two in the middle."""
     counts = kept.counts + kept.weights
     ranks = np.column_stack((np.maximum(counts - 1, 0) // 2, np.minimum(counts // 2, np.maximum(counts - 1, 0))))
     out = np.empty(ranks.shape)
@@ -112,7 +114,7 @@ def _median(kept: Segments) -> NDArray[np.float64]:
     return np.where(out[:, 0] == out[:, 1], out[:, 0], (out[:, 0] + out[:, 1]) / 2)
 
 
-# `compact` made counts that fit their slices.
+# The kernels below rely on counts that fit their slices, as `sample_type.compact` makes them.
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -124,8 +126,8 @@ def _mode(
     extra: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
-    """The most frequent sample of each segment, the largest of several, into `out` (n,); NaN where there is none.
-    Sorts the samples."""
+    """Write the most frequent sample of each segment to `out` (n,), or the largest of several equally frequent ones;
+    NaN where there is no sample. Sorts the samples."""
     for k in range(len(counts)):
         best, most = np.nan, np.int64(0)
         mine = samples[offsets[k] : offsets[k] + counts[k]]
@@ -155,8 +157,8 @@ def add_weighted(
     target: tuple[float, float, bool],
     sums: NDArray[np.float64],
 ) -> None:
-    """Add the valid samples of each segment, converted to `target`, to its column of `sums` (6, n), each weighted by
-    its share (N,). In double-double numbers, so that the order hardly matters."""
+    """Add the valid samples of each segment, converted to `target` and weighted by their shares (N,), to its column of
+    `sums` (6, n), in double-double numbers, so that the order hardly matters."""
     low, high, integer = target
     for k in range(len(offsets) - 1):
         for i in range(offsets[k], offsets[k + 1]):
@@ -173,7 +175,7 @@ def add_weighted(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def add_weighted_sums(part: NDArray[np.float64], rows: NDArray[np.int64], sums: NDArray[np.float64]) -> None:
-    """Add the sums (6, k) of other samples of the segments `rows` (k,) of `sums` (6, n)."""
+    """Add `part` (6, k), the sums of further samples of the segments `rows` (k,), to `sums` (6, n)."""
     for k in range(len(rows)):
         for row in range(0, 6, 2):
             sums[row, rows[k]], sums[row + 1, rows[k]] = plus(
@@ -183,7 +185,7 @@ def add_weighted_sums(part: NDArray[np.float64], rows: NDArray[np.int64], sums: 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _weighted(sums: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-    """Mean, variance and standard deviation of each segment into `out` (3, n)."""
+    """Write mean, variance and standard deviation of each segment to `out` (3, n)."""
     for k in range(sums.shape[1]):
         weight = sums[0, k] + sums[1, k]
         if not weight > 0.0:

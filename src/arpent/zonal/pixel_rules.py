@@ -1,4 +1,4 @@
-"""Pixel rules: which samples belong to a polygon other than by the service's rule, and the share of each it covers."""
+"""Pixel rules: determines which samples belong to a polygon by the requested rule, and the covered share of each."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from arpent.zonal.pixel_coverage import pixel_coverage
 from arpent.zonal.rasterize import longer, to_grid
 
 LEAST = 1e-9
-"""Share of a sample that must be covered for it to be touched: less is rounding."""
+"""Share of a sample that must be covered for it to count as touched; a smaller share may be a rounding error."""
 SEAM = 0.002
-"""Metres: parts of a polygon that lie nearer to each other are not parted where it is made smaller. They share edges,
-as at the 180th meridian, where many formats have polygons cut."""
+"""Distance in metres below which parts of a polygon count as connected when the polygon is shrunk. Such parts share an
+edge, for example at the 180th meridian, where many formats require polygons to be cut."""
 WHOLE = (1, 1)
-"""Parts of a sample along x and y: none."""
+"""Sub-samples per sample along x and y: samples are not divided."""
 
 
 def samples_inside(
     features: Features, grids: Grids, rule: PixelRule, windows: NDArray[np.int64] | None = None
 ) -> Samples:
-    """The samples of each feature by the rule; only those in rows `windows` (n, 2), first and the one behind the last,
-    if they are given. The grids stay those of the whole polygons where only their inner part counts."""
+    """The samples of each feature by the rule. `windows` (n, 2): first row and the one after the last, to which the
+    samples are limited; None: all rows. The grids are those of the whole polygons, even if only inner parts count."""
     if rule == AS_THE_SERVICE:
         return pixel_coverage(features, grids, windows)
     wanted = _inner(features, rule)
@@ -38,14 +38,14 @@ def samples_inside(
     if not rule.nearest:
         return found
     lacking, places = _nearest(np.flatnonzero(found.counts == 0), features, grids, windows)
-    if windows is not None and len(lacking):  # other windows may have samples
+    if windows is not None and len(lacking):  # the feature may have samples in other windows
         rest = _found(wanted.take(lacking), grids.take(lacking), rule, None).counts == 0
         lacking, places = lacking[rest], places[rest]
     return _with(found, lacking, places)
 
 
 def check_metres(crs: CRS, rule: PixelRule) -> None:
-    """Raises InvalidRequest where metres are asked for, and the CRS has none."""
+    """Raises InvalidRequest if the rule needs metres and the CRS is in degrees."""
     if rule.inner and crs.is_geographic:
         raise InvalidRequest.at(
             "aggregation->pixels", "inner:METRES needs features in a CRS in metres, and theirs is in degrees"
@@ -53,8 +53,8 @@ def check_metres(crs: CRS, rule: PixelRule) -> None:
 
 
 def covered_shares(features: Features, grids: Grids, samples: Samples, rule: PixelRule) -> NDArray[np.float64]:
-    """(N,): the share of each sample that its polygon, or the inner part of it that counts, covers; exact but for
-    rounding. A sample of a feature that has it as the nearest one only has the share 1."""
+    """(N,): share of each sample that its polygon (or the inner part that counts) covers; exact except for rounding. A
+    sample that is the only one of its feature, and only because it is the nearest, has the share 1."""
     wanted = _inner(features, rule)
     vertices, rings, polygons = _turned_rings(wanted)
     shapes = np.column_stack((grids.width, grids.height))
@@ -77,10 +77,10 @@ def _inner(features: Features, rule: PixelRule) -> Features:
 
 
 def _without_seams(outlines: NDArray[np.object_], width: float) -> NDArray[np.object_]:
-    """The outlines; where parts of one are nearer to each other than `width`, what lies between them is filled."""
+    """The outlines, in which gaps narrower than `width` between parts of the same outline are filled."""
     found = outlines.copy()
     for row in np.flatnonzero(shapely.get_num_geometries(outlines) > 1):
-        parts = shapely.get_parts(outlines[row])  # each alone: together they may share edges, and GEOS miss some
+        parts = shapely.get_parts(outlines[row])  # one by one, since GEOS may fail on parts with shared edges
         wider = shapely.union_all(shapely.buffer(parts, width / 2, join_style="mitre"))
         if shapely.get_num_geometries(wider) < shapely.get_num_geometries(outlines[row]):
             found[row] = shapely.buffer(wider, -width / 2, join_style="mitre")
@@ -88,12 +88,13 @@ def _without_seams(outlines: NDArray[np.object_], width: float) -> NDArray[np.ob
 
 
 def inner_distance(crs: CRS, rule: PixelRule) -> float:
-    """By how much polygons are made smaller, in units of the CRS."""
+    """The distance by which polygons are shrunk, in units of the CRS."""
     return rule.inner / float(crs.axis_info[0].unit_conversion_factor)
 
 
 def _turned_rings(features: Features) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """As `rings_of`, shells and holes turned in opposite directions; the caller may overwrite the vertices."""
+    """The result of `rings_of`, with shells and holes turning in opposite directions; the vertices may be
+    overwritten."""
     return rings_of(np.asarray(shapely.normalize(features.geometries), np.object_))
 
 
@@ -113,8 +114,8 @@ def _found(features: Features, grids: Grids, rule: PixelRule, windows: NDArray[n
 def _nearest(
     lacking: NDArray[np.intp], features: Features, grids: Grids, windows: NDArray[np.int64] | None
 ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """Those of the features `lacking` samples in whose window one of its points lies, and the span (k, 3) of the sample
-    of that point."""
+    """For features without samples, the sample at a point inside the polygon. Returns those of `lacking` whose sample
+    lies in their window, and the spans (k, 3) of these samples."""
     points = shapely.point_on_surface(features.geometries[lacking])
     x, y = np.nan_to_num(shapely.get_x(points)), np.nan_to_num(shapely.get_y(points))
     size, bounds = grids.pixel_size[lacking], grids.bounds[lacking]
@@ -128,7 +129,7 @@ def _nearest(
 
 
 def _with(samples: Samples, lacking: NDArray[np.intp], spans: NDArray[np.int32]) -> Samples:
-    """With one sample more for each of the features `lacking` any."""
+    """The samples, with one added for each feature in `lacking`, given by `spans`."""
     if not len(lacking):
         return samples
     counts, span_counts = samples.counts.copy(), np.diff(samples.span_offsets)
@@ -139,13 +140,13 @@ def _with(samples: Samples, lacking: NDArray[np.intp], spans: NDArray[np.int32])
     )
 
 
-# The kernels below clip rows to the window and columns to the grid, so that no index leaves its array.
+# The kernels below clip rows to the window and columns to the grid, so that no index is out of bounds.
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add(sums: NDArray[np.float64], row: int, column: int, width: int, fall: float, middle: float) -> None:
-    """Add a piece of an outline that falls by `fall` within one column: what lies to its right is covered. `middle`: of
-    the piece, along x."""
+    """Add a piece of an outline that lies within one column and descends by `fall`; everything to its right counts as
+    covered. `middle`: x of the piece's middle."""
     if column < 0:
         sums[row, 0] += fall
     elif column < width:
@@ -155,7 +156,7 @@ def _add(sums: NDArray[np.float64], row: int, column: int, width: int, fall: flo
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_row(sums: NDArray[np.float64], row: int, width: int, start: float, end: float, fall: float) -> None:
-    """Add a piece of an outline within one row, from x `start` to `end`."""
+    """Add a piece of an outline that lies within one row, from x `start` to `end`."""
     low, high = min(start, end), max(start, end)
     length = high - low
     if not length > 0.0:
@@ -176,8 +177,9 @@ def _add_row(sums: NDArray[np.float64], row: int, width: int, start: float, end:
 def _cover(
     vertices: NDArray[np.float64], mine: NDArray[np.int64], first: int, last: int, width: int, sums: NDArray[np.float64]
 ) -> None:
-    """Fill `sums` (last - first, width + 1): the running sum of a row is the covered share of each of its samples, with
-    a sign. `vertices` are in samples of the grid, y downwards; shells and holes turn in opposite directions."""
+    """Fill `sums` (last - first, width + 1) so that the running sum of a row is the covered share of each of its
+    samples, with a sign. `vertices`: in samples of the grid, y downwards; shells and holes turn in opposite
+    directions."""
     sums[:] = 0.0
     for ring in range(len(mine) - 1):
         for i in range(mine[ring], mine[ring + 1] - 1):
@@ -207,7 +209,7 @@ def _cover(
 def _centres(
     vertices: NDArray[np.float64], mine: NDArray[np.int64], first: int, last: int, width: int, sums: NDArray[np.float64]
 ) -> None:
-    """Fill `sums`: 1 where the sample's centre lies inside, even-odd over all rings."""
+    """Fill `sums` so that the running sum is 1 where a sample's centre lies inside, even-odd over all rings."""
     sums[:] = 0.0
     for ring in range(len(mine) - 1):
         for i in range(mine[ring], mine[ring + 1] - 1):
@@ -239,8 +241,8 @@ def _scan(
     windows: NDArray[np.int64],
     centre: bool,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-    """Samples whose centre lies inside, or which are covered by more than LEAST; arguments and result as those of
-    `rasterize.scan`."""
+    """Samples whose centre lies inside (`centre`), or of which more than LEAST is covered. For the other arguments and
+    the result see `rasterize.scan`."""
     n = len(polygons) - 1
     offsets, span_offsets = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
     spans, held, total = np.empty((1024, 3), np.int32), 0, np.int64(0)
@@ -279,8 +281,8 @@ def _shares(
     samples: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]],
     out: NDArray[np.float64],
 ) -> None:
-    """Fill `out` (N,) with the covered share of each of the samples (offsets, offsets of spans, spans), which lie in
-    their grids."""
+    """Fill `out` (N,) with the covered share of each sample. `samples`: offsets, offsets of spans, and spans, which lie
+    in the features' grids."""
     offsets, span_offsets, spans = samples
     for k in range(len(polygons) - 1):
         mine = rings[polygons[k] : polygons[k + 1] + 1]

@@ -1,4 +1,4 @@
-"""Rasterize: the compiled part of the polygon rule: rings → samples, by scan lines."""
+"""Rasterize: the compiled part of the polygon rule, which turns rings into samples by scan lines."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ WIDEST = (2**31 - 1) // SUB_COLUMNS
 """Maximum number of samples per row: crossings are int32."""
 
 SLOTS = 8
-"""Crossings per scan line that are stored beside it; a feature with more has them stored one line behind the other."""
+"""Maximum crossings per scan line that fit into fixed slots; if a feature needs more, they are stored line by line."""
 ROW_SLOTS = SLOTS * SUB_ROWS
-"""Crossings of a row of samples that are stored so, at most."""
+"""Maximum number of crossings of a row of samples that are stored in slots."""
 NARROW = 64
-"""Columns up to which all of a row are looked at, which is then quicker than sorting its crossings."""
+"""Number of columns up to which all columns of a row are examined, which is faster than sorting its crossings."""
 ROOM = 1 << 12
-"""Spans to make room for at first."""
+"""Initial capacity, in spans."""
 
 
 @inner
 def _lines_of(upper: float, lower: float, window: tuple[int, int]) -> tuple[int, int]:
-    """Half-open range of the scan lines of the window that lie between two heights; empty if one of them is NaN.
-    `_mark_lines` and `_cross` must agree, so both use this."""
+    """Half-open range of the window's scan lines that lie between two heights; empty if one of them is NaN.
+    `_mark_lines` and `_cross` must agree, so both use this function."""
     first, last = np.ceil(upper - 0.5), np.ceil(lower - 0.5)
     if first < window[1] and last > window[0]:
         return int(max(first, float(window[0]))), int(min(last, float(window[1])))
@@ -42,8 +42,8 @@ def _lines_of(upper: float, lower: float, window: tuple[int, int]) -> tuple[int,
 
 @inner
 def _crossing(line: int, xa: float, ya: float, dx: float, dy: float, limit: float) -> np.int32:
-    """Where an edge crosses a scan line, in sub-samples. The order of operations is the rule's: another one rounds
-    differently. `_fill` trusts crossings to lie in 0 … limit, also where x is NaN: infinite vertices make some."""
+    """Where an edge crosses a scan line, in sub-samples. The rule prescribes the order of operations, since any other
+    rounds differently. `_fill` relies on crossings in 0 … limit, even if x is NaN because of infinite vertices."""
     x = np.ceil(xa + (line + 0.5 - ya) * dx / dy - 0.5)
     x = x if x > 0.0 else 0.0
     return np.int32(x if x < limit else limit)
@@ -58,8 +58,8 @@ def to_grid(
     shape: NDArray[np.int64],
     parts: tuple[int, int],
 ) -> bool:
-    """Turn vertices into samples of the grid, y downwards, or into `parts` of a sample along x and y; whether that is
-    possible: the scale is infinite where the grid has no extent, or one of less than 1e-305."""
+    """Convert vertices to coordinates of the grid, y downwards, with `parts` units per sample along x and y. Returns
+    False if that is impossible: the scale is infinite if the grid has no extent, or one of less than 1e-305."""
     scale_x, scale_y = shape[0] / (bounds[2] - bounds[0]) * parts[0], shape[1] / (bounds[3] - bounds[1]) * parts[1]
     if not (0.0 < scale_x < np.inf and 0.0 < scale_y < np.inf):
         return False
@@ -78,7 +78,8 @@ def _cross_few(
     window: tuple[int, int],
     limit: float,
 ) -> bool:
-    """Store the crossings of the window's k-th line at `slots[:taken[k], k]`; False if there is no room for all."""
+    """Store the crossings of the window's k-th line at `slots[:taken[k], k]`; returns False if there are not enough
+    slots."""
     taken[: window[1] - window[0]] = 0
     for ring in range(len(rings) - 1):
         for i in range(rings[ring], rings[ring + 1] - 1):
@@ -99,7 +100,7 @@ def _cross_few(
 
 @inner
 def _add_span(a: int, b: int, steps: NDArray[np.int32]) -> None:
-    """Add the sub-samples from crossing `a` to `b`, which is not less, to `steps` (see `_fill`)."""
+    """Add the sub-samples from crossing `a` to crossing `b`, which is not less than `a`, to `steps` (see `_fill`)."""
     left, right = a >> 8, b >> 8
     steps[left] += SUB_COLUMNS - (a & 255)
     steps[left + 1] += a & 255
@@ -109,8 +110,8 @@ def _add_span(a: int, b: int, steps: NDArray[np.int32]) -> None:
 
 @inner
 def _fill_pairs(begin: int, slots: NDArray[np.int32], steps: NDArray[np.int32]) -> tuple[Any, Any, Any, Any]:
-    """As `_fill`, for the row of samples whose first line is `begin`, each line of which has two crossings; returns the
-    columns touched on the left, and those on the right, half-open."""
+    """Like `_fill`, for a row of samples with the first line `begin` and two crossings per line. Returns the half-open
+    ranges of columns touched on the left and on the right."""
     low, middle, beyond, high = slots[0, begin], np.int32(0), slots[0, begin], np.int32(0)
     low, beyond = max(low, slots[1, begin]), max(low, slots[1, begin])
     lefts, rights = np.int32(0), np.int32(0)
@@ -136,8 +137,8 @@ def _fill_pairs(begin: int, slots: NDArray[np.int32], steps: NDArray[np.int32]) 
 def _fill_few(
     begin: int, taken: NDArray[np.uint8], slots: NDArray[np.int32], row: NDArray[np.int32], steps: NDArray[np.int32]
 ) -> tuple[int, int, int]:
-    """As `_fill`, for lines with any number of slots taken; returns the columns touched, half-open, and how many
-    crossings `row` received."""
+    """Like `_fill`, for lines with any number of slots taken. Returns the half-open range of columns touched, and how
+    many crossings were written to `row`."""
     low, high, held = len(steps), 0, 0
     for line in range(begin, begin + SUB_ROWS):
         first, held = held, held + int(taken[line])
@@ -160,7 +161,7 @@ def _rows_of_few(
     spans: NDArray[np.int32],
     held: int,
 ) -> int:
-    """Write the spans of the window's rows behind the `held` ones; returns how many there are."""
+    """Append the spans of the window's rows to the `held` ones; returns how many there are then."""
     for row in range(rows[0], rows[1]):
         begin, other = (row - rows[0]) * SUB_ROWS, 0
         for line in range(begin, begin + SUB_ROWS):
@@ -198,7 +199,7 @@ def _mark_lines(
             if first < last:
                 starts[first - window[0] + 1] += 1
                 starts[last - window[0] + 1] -= 1
-    # From differences to crossings per line, and on to where each line's crossings begin.
+    # Turn differences into crossings per line, and these into the position where each line's crossings begin.
     live = np.int64(0)
     begin = np.int64(0)
     for line in range(1, lines + 2):
@@ -234,11 +235,11 @@ def _cross(
 def _fill(
     row: int, starts: NDArray[np.int64], crossings: NDArray[np.int32], steps: NDArray[np.int32]
 ) -> tuple[int, int]:
-    """Add up the sub-samples of one row of samples, the window's first being 0, between `crossings` that are sorted;
-    returns the columns touched, half-open.
+    """Count the sub-samples between the sorted `crossings` of one row of samples; `row` is relative to the window.
+    Returns the half-open range of columns touched.
 
-    The running sum of `steps` (width + 2,) is each sample's count: a span that begins at fraction f of a sample
-    adds 256 - f there and 256 from the next one on; where it ends the same is taken away. Crossings are at most
+    The running sum of `steps` (width + 2,) is each sample's count: a span that begins f sub-samples into a sample adds
+    256 - f there and 256 from the next sample on; where it ends, the same is subtracted. Crossings are at most
     256 * width, so `right + 1` is at most width + 1.
     """
     low, high = len(steps), 0
@@ -255,10 +256,10 @@ def _fill(
 def _emit(
     row: int, columns: tuple[int, int, int, int], steps: NDArray[np.int32], spans: NDArray[np.int32], held: int
 ) -> int:
-    """Write the spans of samples of one row that are inside behind the `held` ones, and clear `steps`; returns how many
-    there are. The count changes in `columns` only, from the first to before the second, and from the third to before
-    the fourth; at the last one it is 0, at `width` or before, so that no column beyond the grid is written. `spans` has
-    room for one span for every two columns."""
+    """Append the spans of the samples of one row that are inside to the `held` ones, and clear `steps`; returns how
+    many there are then. The count changes only in `columns` (two half-open ranges); at the end of the second, which is
+    at most `width`, it is 0, so that no column beyond the grid is written. `spans` has room for one span for every two
+    columns."""
     column, middle, beyond, high = columns
     count, first = np.int32(0), -1
     while column < high:
@@ -279,8 +280,8 @@ def _emit(
 def _emit_wide(
     row: int, crossings: NDArray[np.int32], steps: NDArray[np.int32], spans: NDArray[np.int32], held: int
 ) -> int:
-    """As `_emit`, for a wide row, of which only the columns with a crossing and the next ones are looked at: the count
-    changes nowhere else. The row's `crossings` are sorted; `spans` has room for as many."""
+    """Like `_emit`, for a wide row, in which only columns with a crossing and the columns after them are examined,
+    since the count changes only there. `crossings` are sorted; `spans` has room for as many spans."""
     count, first, following = np.int32(0), -1, 0
     for crossing in crossings:
         for column in range(max(crossing >> 8, following), (crossing >> 8) + 2):
@@ -305,7 +306,7 @@ def _rows_of_many(
     spans: NDArray[np.int32],
     held: int,
 ) -> tuple[NDArray[np.int32], int]:
-    """As `_rows_of_few`, in a larger array if need be, for the rings `mine` of one feature."""
+    """Like `_rows_of_few`, for the rings `mine` of a feature with too many crossings; may return a larger array."""
     starts = np.empty(window[1] - window[0] + 2, np.int64)
     _mark_lines(vertices, mine, starts, window)
     crossings = np.empty(starts[window[1] - window[0] + 1], np.int32)
@@ -328,7 +329,7 @@ def _rows_of_many(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def longer(old: NDArray[np.int32], least: int) -> NDArray[np.int32]:
-    """A copy with room for twice as many spans, and for `least`."""
+    """A copy with room for twice as many spans, and for at least `least`."""
     new = np.empty((max(2 * len(old), least), 3), np.int32)
     new[: len(old)] = old
     return new
@@ -346,10 +347,10 @@ def scan(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
     """Samples inside each feature (sentinelhub.md 4.2), even-odd over all of its rings.
 
-    `vertices` (V, 2) x, y, overwritten; ring r is `vertices[rings[r]:rings[r + 1]]`, closed; the rings of feature k
-    are `polygons[k]:polygons[k + 1]`; `bounds` (n, 4); `shapes` (n, 2) width, height;
-    `windows` (n, 2) first row and the one behind the last, within the height.
-    `room`: spans to make room for at first, at least 1.
+    `vertices` (V, 2): x, y; overwritten. Ring r is `vertices[rings[r]:rings[r + 1]]`, closed; the rings of feature k
+    are `polygons[k]:polygons[k + 1]`. `bounds` (n, 4); `shapes` (n, 2): width, height.
+    `windows` (n, 2): first row and the one after the last, within the height.
+    `room`: initial capacity in spans, at least 1.
     Returns the fields of Samples: offsets (n + 1,), offsets of spans (n + 1,), spans (S, 3).
     """
     n = len(polygons) - 1

@@ -1,4 +1,4 @@
-"""Reductions over slices of one flat array: each feature's samples, and ranks in them, one compiled call for all."""
+"""Reductions: holds the samples of all features as slices of one array, and finds ranks in all at once."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from arpent.zonal.candidates import candidates
 from arpent.zonal.sort import sort_few
 
 SMALL = 24
-"""Segments up to this length are sorted by insertion."""
+"""Segments up to this length are sorted with insertion sort."""
 DEPTH = 64
 """Maximum number of waiting slices in `_select`; beyond it a slice is sorted completely."""
 LARGE = 1 << 14
-"""Segments from this length on are not reordered: only the candidates for the ranks are."""
+"""Segments of at least this length are not reordered; only copies of the candidates for the ranks are."""
 TIGHT = 0.9
-"""Share of its memory that is used where samples lie in memory of their own."""
+"""If samples use less than this share of their array's memory, they are copied to an array of their own."""
 JOINED = 1 << 22
-"""Samples that are joined at a time."""
+"""Approximate number of samples that are joined at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segments:
-    """The valid samples of each of n features, converted, and one value that stands for all samples outside its
+    """The converted valid samples of each of n features, and one value that stands for all samples outside its
     polygon."""
 
     samples: NDArray[np.float32]
-    """(N,): those of feature k are `[offsets[k]:offsets[k] + counts[k]]`, in any order."""
+    """(N,): the samples of feature k are `[offsets[k]:offsets[k] + counts[k]]`, in any order."""
     offsets: NDArray[np.int64]
     """(n + 1,): where each feature's slice begins."""
     counts: NDArray[np.int64]
-    """(n,): valid samples inside the polygon."""
+    """(n,): number of valid samples inside the polygon."""
     weights: NDArray[np.int64]
     """(n,): number of valid samples outside the polygon; usually 0."""
     extra: NDArray[np.float64]
     """(n,): value of the samples outside the polygon."""
 
     def tight(self) -> Segments:
-        """These segments, with the samples in an array that holds little else."""
+        """These segments, with the samples in an array that holds little more than them."""
         whole = self.samples.base
         if whole is None or len(self.samples) >= TIGHT * whole.size:
             return self
@@ -49,14 +49,14 @@ class Segments:
 
 
 def contiguous(samples: NDArray[np.float32], counts: NDArray[np.int64]) -> Segments:
-    """Samples of which none lies outside the polygons: `counts` (n,) of each feature, one feature after the other."""
+    """Segments from samples stored feature after feature, `counts` (n,) of each, with none outside the polygons."""
     n = len(counts)
     offsets = np.append(0, np.cumsum(counts))
     return Segments(samples=samples, offsets=offsets, counts=counts, weights=np.zeros(n, np.int64), extra=np.zeros(n))
 
 
 def no_samples(weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segments:
-    """Only what lies outside the polygons."""
+    """Segments with no samples inside the polygons, only the given ones outside."""
     n = len(weights)
     return Segments(
         samples=np.empty(0, np.float32),
@@ -73,9 +73,9 @@ def join_parts(
     extra: NDArray[np.float64],
     most: int = JOINED,
 ) -> Iterator[Segments]:
-    """The samples of all parts, and what lies outside the polygons: of some features after the other, of about `most`
-    samples at a time, so that few are held twice. Each part has segments (k,) and the features (k,), of n, ascending,
-    whose they are."""
+    """Join the samples of all parts with those outside the polygons (`weights`, `extra`). Yields the segments of a few
+    features at a time, about `most` samples, so that few samples are in memory twice. Each part has segments (k,) and
+    the features (k,), ascending, that these belong to."""
     counts = np.zeros_like(weights)
     for part, rows in parts:
         counts[rows] += part.counts
@@ -104,7 +104,7 @@ def join_parts(
         first = last
 
 
-# The kernels below trust the segments: `compact` made counts that fit their slices.
+# The kernels below rely on counts that fit their slices, as `sample_type.compact` makes them.
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -116,8 +116,7 @@ def _append(
     out: NDArray[np.float32],
     ends: NDArray[np.int64],
 ) -> None:
-    """Copy each segment behind what `out` holds of its feature, which ends at `ends`: room for all was counted
-    before."""
+    """Append each segment to the samples of its feature in `out`, which end at `ends`; `out` has room for all."""
     for k in range(len(counts)):
         end = ends[rows[k]]
         for i in range(counts[k]):
@@ -132,7 +131,7 @@ def _middle(a: float, b: float, c: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _pivot(samples: NDArray[np.float32], begin: int, end: int) -> float:
-    """Median of three samples; of nine for long slices."""
+    """Median of three samples, or of nine for long slices."""
     n = end - begin
     mid = begin + n // 2
     if n < 128:
@@ -148,7 +147,7 @@ def _pivot(samples: NDArray[np.float32], begin: int, end: int) -> float:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _split(samples: NDArray[np.float32], begin: int, end: int, pivot: float) -> tuple[int, int]:
     """Move samples below the pivot to the front; returns the position where the others begin. If few were below,
-    samples equal to the pivot are set aside too, and the second number says where they end. Without branches."""
+    samples equal to the pivot are moved next, and the second number is where they end. Has no branches."""
     cut = np.uint64(begin)
     for i in range(np.uint64(begin), np.uint64(end)):
         x = samples[i]
@@ -170,9 +169,9 @@ def _split(samples: NDArray[np.float32], begin: int, end: int, pivot: float) -> 
 def _select(
     samples: NDArray[np.float32], begin: int, end: int, wanted: NDArray[np.int64], todo: NDArray[np.int64]
 ) -> None:
-    """Reorder `samples[begin:end]` until each position in `wanted` (ascending, absolute) holds what a sort would
-    put there: quickselect for many ranks, with samples equal to the pivot set aside. `todo` (DEPTH, 4) is scratch
-    memory."""
+    """Reorder `samples[begin:end]` until each position in `wanted` (ascending, absolute) holds the sample that a sort
+    would put there: quickselect for many ranks, with samples equal to the pivot set aside. `todo` (DEPTH, 4): scratch
+    space."""
     todo[0, 0], todo[0, 1], todo[0, 2], todo[0, 3] = begin, end, 0, len(wanted)
     depth = 1
     budget = 64 * (end - begin)
@@ -184,7 +183,7 @@ def _select(
             continue
         budget -= end - begin
         if depth + 2 > DEPTH or budget < 0:
-            samples[begin:end].sort()  # pivots were bad again and again
+            samples[begin:end].sort()  # the pivots were repeatedly bad
             continue
         cut, equal = _split(samples, begin, end, _pivot(samples, begin, end))
         a = first
@@ -211,9 +210,9 @@ def pick(
     ranks: NDArray[np.int64],
     out: NDArray[np.float64],
 ) -> None:
-    """`sorted[rank]` of each segment for every column of `ranks` (n, k), ascending within a row, 0-based; NaN where
-    a segment is empty; `extra[k]` counts `weights[k]` times. Reorders samples within segments. A rank is below
-    `counts + weights`, so without the weight it lies in the slice."""
+    """Write to `out` (n, k) the sample of each segment that has each of the `ranks` (n, k), 0-based and ascending in a
+    row; NaN for an empty segment. `extra[k]` counts `weights[k]` times. Reorders samples within segments. A rank is
+    below `counts + weights`, so after subtracting the weight it lies in the slice."""
     todo = np.empty((DEPTH, 4), np.int64)
     wanted = np.empty(ranks.shape[1], np.int64)
     for k in range(len(counts)):
@@ -253,10 +252,10 @@ def pick(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideSample:
-    """What the script returns for samples outside each polygon. There it sees bands 0 and dataMask 0 everywhere, so one
-    answer per feature is enough (sentinelhub.md 3.3, 5.2)."""
+    """What the script returns for samples outside each polygon. There all bands and dataMask are 0, so one answer per
+    feature suffices (sentinelhub.md 3.3, 5.2)."""
 
     value: NDArray[np.float64]
-    """(n,): what the script returned for the band, not converted."""
+    """(n,): value that the script returned for the band, not converted."""
     valid: NDArray[np.bool_]
     """(n,): the script's mask for these samples; True only if the script ignores the input's dataMask."""

@@ -1,4 +1,4 @@
-"""Sort: numbers, inside kernels; numba's own sort takes seconds to compile."""
+"""Sort: sorts numbers inside kernels, because numba's own sort takes seconds to compile."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from arpent.domain.boundary.kernel import inner
 
 MANY = 48
-"""Numbers up to which insertion is quicker than a heap."""
+"""Number of values up to which insertion sort is faster than heap sort."""
 
 
 @inner
 def sort_few(values: NDArray[np.number[Any]], begin: int, end: int) -> None:
-    """Sort `values[begin:end]` by insertion."""
+    """Sort `values[begin:end]` with insertion sort."""
     for i in range(begin + 1, end):
         value = values[i]
         j = i
@@ -27,7 +27,7 @@ def sort_few(values: NDArray[np.number[Any]], begin: int, end: int) -> None:
 
 @inner
 def sort_many(values: NDArray[np.number[Any]], begin: int, end: int) -> None:
-    """Sort `values[begin:end]`, many by a heap."""
+    """Sort `values[begin:end]`, with heap sort if there are more than MANY."""
     if end - begin <= MANY:
         sort_few(values, begin, end)
         return
@@ -40,7 +40,7 @@ def sort_many(values: NDArray[np.number[Any]], begin: int, end: int) -> None:
 
 @inner
 def _sift(heap: NDArray[np.number[Any]], root: int) -> None:
-    """Move the number at `root` down until none below it is larger."""
+    """Move the number at `root` down the heap until none below it is larger."""
     value, child = heap[root], 2 * root + 1
     while child < len(heap):
         if child + 1 < len(heap) and heap[child + 1] > heap[child]:

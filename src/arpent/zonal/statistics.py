@@ -1,4 +1,4 @@
-"""Statistics: one band of one output, for all features of a partition at once."""
+"""Statistics: computes the statistics of one band of one output, for all features of a partition at once."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from arpent.zonal.sample_type import compact, type_limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReductionPart:
-    """What some samples of k features add to a reduction."""
+    """The contribution of some samples of k features to a Reduction."""
 
     inside: NDArray[np.int64]
-    """(k,): how many samples there are, valid or not."""
+    """(k,): number of samples, valid or not."""
     sums: NDArray[np.float64]
-    """(ROWS, k): see `moments`."""
+    """(ROWS, k): sums of the valid samples; see `moments`."""
     segments: Segments | None
-    """The valid samples, if a percentile or histogram needs them."""
+    """The valid samples; None unless percentiles, histograms or further statistics need them."""
     weighted: NDArray[np.float64] | None = None
-    """(6, k): see `add_weighted`; None where shares do not count."""
+    """(6, k): weighted sums, see `add_weighted`; None if samples are not weighted by covered shares."""
     cloudy: NDArray[np.int64] | None = None
-    """(k,): how many samples have imagery, and a mask that leaves them out; None where not requested."""
+    """(k,): number of samples that have imagery but are masked; None if it is not needed."""
 
 
 def part_of(inside: NDArray[np.int64], sums: NDArray[np.float64], samples: NDArray[np.float32] | None) -> ReductionPart:
-    """`inside` and `sums` as in the part; `samples`: those that count, one feature behind the other."""
+    """A part with the given `inside` and `sums`; `samples`: the samples that count, feature after feature."""
     segments = None if samples is None else contiguous(samples, sums[COUNT].astype(np.int64))
     return ReductionPart(inside=inside, sums=sums, segments=segments)
 
@@ -54,7 +54,7 @@ def part_of(inside: NDArray[np.int64], sums: NDArray[np.float64], samples: NDArr
 def parts_of(
     inside: NDArray[np.int64], sums: NDArray[np.float64], samples: NDArray[np.float32] | None, times: int
 ) -> list[ReductionPart]:
-    """As `part_of`, of the same features several `times`, one time behind the other: a part for each."""
+    """Like `part_of`, but the arrays hold the same features several `times` in succession; one part for each time."""
     if times == 1:
         return [part_of(inside, sums, samples)]
     ends = None if samples is None else np.append(0, np.cumsum(sums[COUNT].astype(np.int64)))
@@ -67,28 +67,29 @@ def parts_of(
 
 
 def keeps_samples(wish: Calculation) -> bool:
-    """Whether all samples that count must be kept until the last one is there."""
+    """Whether all samples that count must be kept until the last one has been added."""
     bins = wish.histogram
     open_edges = bins is not None and bins.bins is None and (bins.low_edge is None or bins.high_edge is None)
     return bool(wish.percentiles) or open_edges or not FROM_SAMPLES.isdisjoint(wish.more)
 
 
 def needs_samples(wish: Calculation, sample_type: SampleType) -> bool:
-    """Whether sums are not enough, but samples that count must be looked at, if not kept."""
+    """Whether sums are not enough, so that each sample that counts must be examined, even if it need not be kept."""
     return keeps_samples(wish) or wish.histogram is not None or (sample_type.integer and bool(wish.shares))
 
 
 def values_suffice(wish: Calculation) -> bool:
-    """Whether all that is asked for follows from the values that count, whatever else is known of the samples."""
+    """Whether everything that is requested can be computed from the values that count, without other facts about the
+    samples."""
     return not wish.weighted and not {"weightedMean", CLOUDY_SHARE}.intersection(wish.more)
 
 
 class Reduction:
-    """One band of one output, for all features of a partition; their samples may come in parts, cut anyhow: the
-    numbers have the same bits (see `moments`)."""
+    """One band of one output, for all features of a partition. Samples may be added in any parts: the statistics are
+    the same, bit for bit (see `moments`)."""
 
     def __init__(self, count: int, calculation: Calculation, sample_type: SampleType) -> None:
-        """`count`: of the features."""
+        """`count`: number of features."""
         wish = calculation.histogram
         self._calculation = calculation
         self._sample_type = sample_type
@@ -113,10 +114,10 @@ class Reduction:
         shares: NDArray[np.float64] | None = None,
         seen: NDArray[np.bool_] | None = None,
     ) -> ReductionPart:
-        """What is to be added for some of the samples inside k polygons, for which the script returned `values` (N,);
-        those count whose mask `valid` (N,) is neither 0 nor NaN, all if it is None. `offsets` (k + 1,) delimits the
-        features; `shares` (N,): of each sample that is covered, and `seen` (N,): whether it has imagery, where that
-        counts. Nothing is changed."""
+        """The contribution of some of the samples inside k polygons, for which the script returned `values` (N,). A
+        sample counts if its mask `valid` (N,) is neither 0 nor NaN; if `valid` is None, all count. `offsets` (k + 1,):
+        limits of the features; `shares` (N,): covered share of each sample, and `seen` (N,): whether it has imagery, if
+        needed. Changes nothing; see `add`."""
         cloudy = None
         if self._cloudy is not None and seen is not None and valid is not None:
             cloudy = masked_counts(seen, valid, offsets)
@@ -136,7 +137,7 @@ class Reduction:
         return replace(found, weighted=weighted, cloudy=cloudy)
 
     def add(self, part: ReductionPart, rows: NDArray[np.int64]) -> None:
-        """Add what `part` made of samples of the features `rows` (k,); each sample comes once, in all."""
+        """Add a result of `part` for samples of the features `rows` (k,). Each sample must be added only once."""
         self._inside[rows] += part.inside
         add_sums(part.sums, rows, self._sums)
         if part.weighted is not None and self._weighted is not None:
@@ -152,8 +153,8 @@ class Reduction:
             self._kept.append((part.segments.tight(), rows))
 
     def finish(self, sample_count: NDArray[np.int64], outside: OutsideSample | None = None) -> BandStatistics:
-        """Everything that one band reports (sentinelhub.md 3.3). `sample_count` (n,) counts all samples of each grid;
-        those outside the polygon all have the answer `outside` (None: masked), and count as often as there are."""
+        """All statistics of the band (sentinelhub.md 3.3). `sample_count` (n,): number of all samples of each grid;
+        those outside the polygon all have the answer `outside` (None: they are masked), and each of them counts."""
         # A sample outside a polygon has no share in it.
         weights, extra = self._outside(sample_count, None if self._calculation.weighted else outside)
         counts, numbers = self._sums[COUNT].astype(np.int64) + weights, np.empty((4, len(weights)), np.float64)
@@ -179,8 +180,9 @@ class Reduction:
     def _from_kept(
         self, weights: NDArray[np.int64], extra: NDArray[np.float64], numbers: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64] | None, HistogramCounts | None, dict[str, NDArray[np.float64]]]:
-        """Percentiles (n, k), the histogram whose edges are left to the samples, and further statistics (n,): what of
-        them is asked for. `weights`, `extra`: what lies outside the polygons; `numbers` (4, n): what `moments` gave."""
+        """Those of the following that are requested: percentiles (n, k), the histogram with edges that depend on the
+        samples, and further statistics (n,). `weights`, `extra`: number and value of the valid samples outside the
+        polygons; `numbers` (4, n): result of `moments`."""
         wish, begin = self._calculation, 0
         open_edges = wish.histogram if self._fixed is None else None
         percentiles: list[NDArray[np.float64]] = []
@@ -196,7 +198,7 @@ class Reduction:
             for name, found in more.items():
                 found.append(from_samples(name, kept))
             begin = mine.stop
-        self._kept.clear()  # the next interval needs the memory
+        self._kept.clear()  # free the memory for the next interval
         return (
             np.concatenate(percentiles) if percentiles else None,
             joined_histograms(histograms) if histograms else None,
@@ -210,8 +212,8 @@ class Reduction:
         outside: tuple[NDArray[np.int64], NDArray[np.float64]],
         found: dict[str, NDArray[np.float64]],
     ) -> dict[str, NDArray[np.float64]]:
-        """Further statistics that are asked for, in their order, with those that were `found` from kept samples. Where
-        samples count by shares, mean and deviation in `numbers` are replaced, too."""
+        """Further statistics that are requested, in the requested order, including those `found` from kept samples. If
+        samples are weighted by shares, mean and deviation in `numbers` are replaced, too."""
         wish = self._calculation
         if self._weighted is not None:
             mean, deviation, weighted = weighted_statistics(wish, self._weighted, numbers)
@@ -229,7 +231,7 @@ class Reduction:
         if self._classes is not None:
             self._classes.add(no_samples(*outside), np.arange(len(counts)))
             found |= shares(wish, self._classes.finish(), counts)
-        else:  # an output without classes
+        else:  # the output has no classes
             found |= {share_column(name): np.full(len(counts), np.nan) for name, _ in wish.shares}
         order = {name: place for place, name in enumerate(wish.more)}
         return dict(sorted(found.items(), key=lambda each: order.get(each[0], len(order))))
@@ -237,7 +239,7 @@ class Reduction:
     def _outside(
         self, sample_count: NDArray[np.int64], outside: OutsideSample | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """How many valid samples lie outside each polygon (n,), and the value of each of those (n,)."""
+        """Number of valid samples outside each polygon (n,), and the value of each of these (n,)."""
         n = len(self._inside)
         if outside is None or not outside.valid.any():
             return np.zeros(n, np.int64), np.zeros(n)
@@ -259,14 +261,14 @@ def summarise(
     sample_type: SampleType,
     outside: OutsideSample | None = None,
 ) -> BandStatistics:
-    """The statistics of one band whose samples are all there; see `Reduction`."""
+    """The statistics of one band, computed from all of its samples at once; see `Reduction`."""
     reduction = Reduction(len(offsets) - 1, calculation, sample_type)
     reduction.add(reduction.part(values, valid, offsets), np.arange(len(offsets) - 1))
     return reduction.finish(sample_count, outside)
 
 
 def _percentiles(segments: Segments, percentiles: tuple[float, ...]) -> NDArray[np.float64]:
-    """(n, k): percentiles in the order asked. Reorders the samples."""
+    """(n, k): percentiles in the requested order. Reorders the samples."""
     order = np.argsort(percentiles, kind="stable")
     wanted = ranks(segments.counts + segments.weights, [percentiles[i] for i in order])
     out = np.empty(wanted.shape, np.float64)
@@ -279,10 +281,11 @@ LARGEST = 2**62
 
 
 def ranks(counts: NDArray[np.int64], percentiles: Sequence[float]) -> NDArray[np.int64]:
-    """(n, k): 0-based rank `min(n - 1, floor(n * k / 100))` in segments of `counts` (n,) samples (sentinelhub.md 3.3).
+    """(n, k): 0-based rank `min(n - 1, floor(n * k / 100))` of percentile k in segments of `counts` (n,) samples
+    (sentinelhub.md 3.3).
 
-    k counts as the decimal number that was written (33.3, not the nearest double), so that 99.9 of 1000 samples is rank
-    999, never 998.
+    k is used as the decimal number that was written (33.3, not the nearest double), so that percentile 99.9 of 1000
+    samples is rank 999, never 998.
     """
     out = np.empty((len(counts), len(percentiles)), np.int64)
     largest = int(counts.max(initial=0))
@@ -292,5 +295,5 @@ def ranks(counts: NDArray[np.int64], percentiles: Sequence[float]) -> NDArray[np
             rank = counts * share.numerator // share.denominator
         else:
             rank = np.array([int(n) * share.numerator // share.denominator for n in counts], np.int64)
-        out[:, column] = np.clip(rank, 0, np.maximum(counts - 1, 0))  # `pick` trusts them to lie in the segment
+        out[:, column] = np.clip(rank, 0, np.maximum(counts - 1, 0))  # `pick` relies on ranks within the segment
     return out

@@ -1,7 +1,7 @@
-"""Vectors: loops over samples that keep several running numbers in the processor's vectors, written for LLVM. Numba's
-own loops are made into vectors only where all these numbers lie in memory, and are loaded and stored for each sample.
+"""Vectors: loops over samples that keep several running values in vector registers, written directly for LLVM. Numba's
+own loops are vectorised only if all these values are in memory and are loaded and stored for each sample.
 
-The functions are for other kernels. Samples lie turn by turn: sample `i` belongs to lane `i % LANES`.
+The functions are called by other kernels. Samples are arranged in turns: sample `i` belongs to lane `i % LANES`.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 WIDTH = 8
-"""Lanes of a vector: that of the widest processors. LLVM makes several of it for others."""
+"""Lanes per vector, as on the widest processors; for others, LLVM divides it into several vectors."""
 VECTORS = 2
-"""Vectors of a turn: enough for a processor to have work while it waits for a sum."""
+"""Vectors per turn: enough to keep a processor busy while it waits for a sum."""
 LANES = WIDTH * VECTORS
-"""Running numbers of one kind."""
+"""Number of running values of each kind, and of samples per turn."""
 
 _DOUBLES = ir.VectorType(ir.DoubleType(), WIDTH)
 _BITS = ir.VectorType(ir.IntType(64), WIDTH)
 _INDEX, _PLACE = ir.IntType(64), ir.IntType(32)
 _ALIGNED = 8
-"""Bytes on whose multiples vectors begin: arrays promise no more."""
+"""Alignment of vectors in bytes: arrays guarantee no more."""
 _FUSED = ("contract",)
-"""Multiplication and addition may be one instruction: where it is used, both are exact."""
+"""Flags that allow multiplication and addition to be fused; used only where both are exact."""
 
 _Step = Callable[[ir.IRBuilder, ir.Value, Sequence[ir.Value]], Sequence[ir.Value]]
-"""(builder, samples of one turn, running numbers) → the next running numbers."""
+"""(builder, samples of one turn, running values) → the next running values."""
 
 
 def _extremes_of(_context: Any, samples: Any, turns: Any, out: Any) -> Any:
-    """Write smallest, largest, count, and smallest magnitude but 0 of each lane to `out` (4, LANES): inf, -inf, 0 and
-    inf where there is no sample. NaN is none. `samples` (turns * LANES,)."""
+    """Write the minimum, the maximum, the count and the smallest non-zero magnitude of each lane to `out` (4, LANES);
+    for a lane without samples: inf, -inf, 0 and inf. NaN does not count as a sample. `samples` (turns * LANES,)."""
 
     def lower(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         starts = [_all(math.inf), _all(-math.inf), _all(0.0), _all(math.inf)]
@@ -54,7 +54,7 @@ extremes = cast("Callable[[NDArray[np.float64], int, NDArray[np.float64]], None]
 
 def _cut_sums_of(_context: Any, samples: Any, turns: Any, cut: Any, out: Any) -> Any:
     """Write four sums of each lane to `out` (4, LANES): of the samples, and of h * h, h * l and l * l, where a sample
-    is h + l, and h what is left of it when `cut` has been added and taken away. NaN counts as 0. `samples`
+    is h + l, and h is the sample rounded by adding and then subtracting `cut`. NaN counts as 0. `samples`
     (turns * LANES,)."""
 
     def lower(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -100,7 +100,7 @@ def _cut_sums(cuts: ir.Value, builder: ir.IRBuilder, x: ir.Value, running: Seque
 def _over_lanes(
     builder: ir.IRBuilder, samples: ir.Value, turns: ir.Value, out: ir.Value, starts: Sequence[ir.Value], step: _Step
 ) -> None:
-    """Take the steps of all turns, one vector of lanes after the other, and write where the running numbers end."""
+    """Apply `step` for all turns, one vector of lanes after the other, and write the final running values to `out`."""
     for first in range(0, LANES, WIDTH):
         begin, turn_of, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
         builder.cbranch(builder.icmp_signed(">", turns, _INDEX(0)), turn_of, after)
@@ -125,12 +125,12 @@ def _over_lanes(
 
 
 def _pointer(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any, place: int) -> ir.Value:
-    """Where the numbers of an argument that is a contiguous array of doubles begin."""
+    """Pointer to the first element of an argument that is a contiguous array of doubles."""
     return context.make_array(signature.args[place])(context, builder, arguments[place]).data
 
 
 def _vector(builder: ir.IRBuilder, numbers: ir.Value, first: ir.Value) -> ir.Value:
-    """Where a vector of the numbers begins."""
+    """Pointer to the vector that begins at element `first`."""
     return builder.bitcast(builder.gep(numbers, [first]), _DOUBLES.as_pointer())
 
 

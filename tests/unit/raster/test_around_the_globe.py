@@ -11,6 +11,7 @@ from pyproj import CRS, Transformer
 from arpent.domain.grid import Grids, Resolution
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.request import Resampling
+from arpent.raster.footprints.antimeridian import period
 from arpent.raster.sampling_plan import SamplingPlan
 from tests.support.cogs import all_inside
 
@@ -71,3 +72,8 @@ def test_the_resampling_of_a_feature_across_180_is_that_of_its_own_size() -> Non
 def test_the_mask_is_not_asked_for_the_other_side_of_the_globe() -> None:
     reached = utm(179.95, 180.05).reach.of(shapely.box(14.9, -17.1, 15.1, -16.9))
     assert reached.tolist() == [False]
+
+
+@pytest.mark.parametrize(("epsg", "turn"), [(4326, 360.0), (4807, 400.0), (3857, 40_075_016.68557849), (32633, None)])
+def test_a_turn_is_in_units_of_the_crs(epsg: int, turn: float | None) -> None:
+    assert period(CRS.from_epsg(epsg)) == pytest.approx(turn)

@@ -1,1 +1,1 @@
-"""Rules for every boundary: text that enters, and unexpected errors."""
+"""Boundary: rules for everything that enters arpent or leaves it, such as text, geometries, addresses and errors."""

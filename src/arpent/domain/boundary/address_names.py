@@ -1,4 +1,4 @@
-"""Address names: how messages name a file, an image or a catalogue, and what identifies a file permanently."""
+"""Address names: how messages name a file, image or catalogue, and the name of a file without its signature."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _SIGNATURE = re.compile(
     rf"(x-amz-|x-goog-)|({'|'.join(sorted(SAS))}|signature|expires|policy|token|access_token|key-pair-id|awsaccesskeyid"
     r"|googleaccessid)=", re.IGNORECASE,
 )  # fmt: skip
-"""How parameters of a URL begin that let somebody in, and choose no file."""
+"""Beginnings of the URL parameters that grant access and do not select a file."""
 
 
 def bare_address(address: str) -> str:
-    """A URL without user, password and query (signatures); a path as it is."""
+    """A URL without user, password and query (which may hold a signature); a path is returned unchanged."""
     if "://" not in address:
         return address
     parts = _parts(address)
@@ -24,21 +24,22 @@ def bare_address(address: str) -> str:
 
 
 def public_name(address: str) -> str:
-    """As clients read it in errors of their jobs: of a file only its name, since where it lies on this machine is none
-    of their business."""
+    """The address as shown to clients in errors of their jobs: of a local file only its name, so that folders of this
+    machine are not disclosed."""
     local = "://" not in address or address.startswith("file:")
     return os.path.basename(os.path.abspath(address)) if local else bare_address(address)
 
 
 def unsigned_name(href: str) -> str:
-    """The href without user and signature: another query is another file, whose ETag may be the same by chance."""
+    """The href without user and signature. Other query parameters are kept: they select another file, whose ETag may be
+    the same by chance."""
     parts = _parts(href)
     kept = [piece for piece in parts.query.split("&") if piece and not _SIGNATURE.match(piece)]
     return bare_address(href) + (f"?{'&'.join(kept)}" if kept else "")
 
 
 def _parts(address: str) -> SplitResult:
-    """Also of what is not an address, such as `https://[a`: whoever opens it says so, its name must not fail."""
+    """Split a URL, even an invalid one such as `https://[a`: opening it will fail, but naming it must not."""
     try:
         return urlsplit(address)
     except ValueError:

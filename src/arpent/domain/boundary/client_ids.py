@@ -1,5 +1,5 @@
-"""Client ids: a client's id as part of a path and as an external id. Another issuer's ids may hold any characters, and
-no two of them may become the same there."""
+"""Client ids: a client's id as part of a path, and as an external id. Ids from another issuer may hold any characters,
+and two different ids must never become equal."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import re
 from hashlib import sha256
 
 LOCAL = "local"
-"""Client id of the operator's own command line, which needs no grants: no client of the server has it, and no token may
-name it."""
+"""Client id of the operator's own command line, which needs no grants. No client of the server has this id, and tokens
+must not name it."""
 _IN_PATHS = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _EXTERNAL = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,64}")
-"""What AWS takes as ExternalId."""
+"""Ids that AWS accepts as an ExternalId."""
 _HASHED = re.compile(r"x-[0-9a-f]{32}")
 
 
 def id_in_paths(client: str) -> str:
-    """The id if it is letters, digits, `_` and `-`; else, or if it looks like one of these itself, `x-` and the first
-    32 hexadecimal digits of its SHA-256."""
+    """The id if it consists of letters, digits, `_` and `-`. Otherwise, or if it looks like such a replacement itself,
+    `x-` and the first 32 hexadecimal digits of its SHA-256."""
     return _written(client, _IN_PATHS)
 
 
 def external_id(client: str) -> str:
-    """As `id_in_paths`, where some more signs are allowed: the ExternalId of roles."""
+    """The id as the ExternalId of a role: as `id_in_paths`, but with more characters allowed."""
     return _written(client, _EXTERNAL)
 
 

@@ -1,4 +1,4 @@
-"""Measures: what is known of geometries without parsing them again."""
+"""Measures: properties of geometries, such as bounds and areas, that are kept so that WKB need not be parsed again."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import shapely
 from numpy.typing import NDArray
 
 NO_TYPE = -1
-"""Type id of a geometry that is missing."""
+"""Type id of a missing geometry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """Of n geometries."""
+    """The measures of n geometries, as columns."""
 
     bounds: NDArray[np.float64]
-    """(n, 4): minx, miny, maxx, maxy; NaN for what has none."""
+    """(n, 4): minx, miny, maxx, maxy; NaN for missing and empty geometries."""
     types: NDArray[np.int8]
-    """(n,): GEOS type ids; NO_TYPE for what is missing."""
+    """(n,): GEOS type ids; NO_TYPE for missing geometries."""
     absent: NDArray[np.bool_]
-    """(n,): whether it is missing or empty."""
+    """(n,): whether the geometry is missing or empty."""
     placed: NDArray[np.bool_]
-    """(n,): whether all its coordinates are finite."""
+    """(n,): whether all coordinates are finite."""
     vertices: NDArray[np.int64]
-    """(n,): number of its coordinates."""
+    """(n,): number of coordinates."""
     areas: NDArray[np.float64]
-    """(n,): its area, in units of the CRS; NaN for what is missing."""
+    """(n,): area, in square units of the CRS; NaN for missing geometries."""
 
     def take(self, rows: NDArray[np.intp] | slice) -> Measures:
-        """Those of some of the geometries."""
+        """The measures of the geometries at these rows."""
         return Measures(**{name: getattr(self, name)[rows] for name in COLUMNS})
 
 
@@ -40,13 +40,13 @@ COLUMNS = tuple(Measures.__slots__)
 
 
 def joined_measures(parts: Sequence[Measures]) -> Measures:
-    """Those of all parts, in their order."""
+    """The measures of all parts, in order."""
     return Measures(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS})
 
 
 def measures_of(geometries: NDArray[np.object_]) -> Measures:
     """The measures of geometries (n,), some of which may be None."""
-    with np.errstate(over="ignore", invalid="ignore"):  # of coordinates beyond all measure
+    with np.errstate(over="ignore", invalid="ignore"):  # for huge coordinates
         areas = shapely.area(geometries)
     return Measures(
         bounds=shapely.bounds(geometries),
@@ -61,7 +61,7 @@ def measures_of(geometries: NDArray[np.object_]) -> Measures:
 def _placed(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
     placed = np.ones(len(geometries), np.bool_)
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(shapely.get_coordinates(geometries).sum()):  # mostly; quicker than to ask each
+        if np.isfinite(shapely.get_coordinates(geometries).sum()):  # the usual case; faster than checking each geometry
             return placed
     points, owners = shapely.get_coordinates(geometries, return_index=True)
     placed[owners[~np.isfinite(points).all(axis=1)]] = False

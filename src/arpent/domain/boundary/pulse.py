@@ -1,4 +1,4 @@
-"""Pulse: a sign that the work of this process makes progress, and who receives it."""
+"""Pulse: a sign that the work of this process is making progress, and the listener that is notified of it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 
 class _Heard:
-    """By whom, in this process."""
+    """Holds the listener of this process, if there is one."""
 
     by: Callable[[], None] | None = None
 
 
 def hear_pulses(listener: Callable[[], None]) -> None:
-    """Have `listener` called at each pulse from now on, by any thread and often, in place of any other."""
+    """Call `listener` at each pulse from now on, instead of any earlier one. It is called often, by any thread."""
     _Heard.by = listener
 
 
 def pulse() -> None:
-    """Something was done: bytes arrived, a server answered or failed, or a stage of the work began or ended."""
+    """Signal progress: bytes arrived, a server answered or failed, or a stage of the work began or ended."""
     if (listener := _Heard.by) is not None:
         listener()

@@ -7,7 +7,7 @@ import shapely
 from numpy.typing import NDArray
 
 Rings = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
-"""Vertices (V, 2), where each ring begins (R + 1,), where the rings of each feature begin (n + 1,)."""
+"""Vertices (V, 2), offsets where each ring begins (R + 1,), offsets where the rings of each feature begin (n + 1,)."""
 
 
 def rings_of(geometries: NDArray[np.object_]) -> Rings:
@@ -41,7 +41,7 @@ def take_rings(rings: Rings, features: NDArray[np.intp]) -> Rings:
 
 
 def _ragged(begins: NDArray[np.int64], rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places of the entries of some rows, and where each row begins among them."""
+    """Indices of the entries of some rows, and the offset where each of these rows begins in the result."""
     counts = np.diff(begins)[rows]
     offsets = np.append(0, np.cumsum(counts))
     return np.arange(offsets[-1]) + np.repeat(begins[rows] - offsets[:-1], counts), offsets

@@ -1,4 +1,4 @@
-"""Span: a timed part of the work for an HTTP request, as in OpenTelemetry, and who receives spans."""
+"""Span: a piece of work done for an HTTP request, as in OpenTelemetry; and the recorder that receives spans."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ Attribute = str | int | float | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A stretch of work that has ended."""
+    """A completed piece of work."""
 
     name: str
     """What was done: `analyse`, `process`, or method and route of an HTTP request."""
     trace: str
     """Id of the trace, 32 hexadecimal digits."""
     id: str
-    """16 hexadecimal digits."""
+    """Id of the span, 16 hexadecimal digits."""
     parent: str | None
-    """Id of the span within which it was done; None: it began the trace."""
+    """Id of the enclosing span; None: this span began the trace."""
     began: int
-    """Nanoseconds since 1970."""
+    """Start, in nanoseconds since 1970."""
     ended: int = field(default_factory=time.time_ns)
-    """Nanoseconds since 1970, too."""
+    """End, in nanoseconds since 1970."""
     kind: Literal["internal", "server", "client"] = "internal"
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     error: str | None = None
-    """Name of the exception with which it ended, or the status; None: all went well. Messages are in the logs."""
+    """Name of the exception that ended the span, or the status; None: it succeeded. Messages are in the logs."""
 
 
 class Recorder(Protocol):
-    """Who hears of spans."""
+    """Receives completed spans."""
 
     def samples(self, trace: str) -> bool:
-        """Whether the spans of a trace that begins here are wanted."""
+        """Whether to record the spans of a trace that begins in this process."""
         ...
 
     def record(self, span: Span) -> None:
-        """Take a span that has ended; returns at once and raises nothing."""
+        """Take a completed span; returns at once and raises nothing."""
         ...
 
 
@@ -49,23 +49,23 @@ class _Nobody:
         return False
 
     def record(self, span: Span) -> None:
-        """This span is not recorded."""
+        """Discard the span."""
 
 
 _recorder: Recorder = _Nobody()
 
 
 def record_with(recorder: Recorder | None) -> None:
-    """Tell this recorder of all spans of this process from now on; None: no recorder, as at the beginning."""
+    """Send all spans of this process to this recorder from now on; None: discard them, which is the default."""
     global _recorder  # noqa: PLW0603
     _recorder = recorder or _Nobody()
 
 
 def is_recording() -> bool:
-    """Whether anybody hears of them."""
+    """Whether spans are recorded at all."""
     return not isinstance(_recorder, _Nobody)
 
 
 def recorder() -> Recorder:
-    """Who hears of the spans of this process."""
+    """The recorder of this process."""
     return _recorder

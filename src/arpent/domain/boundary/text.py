@@ -1,5 +1,5 @@
-"""Text from outside: removes the characters that a database, file or JSON writer cannot take, and reads whole numbers.
-Everything that enters passes here."""
+"""Text from outside: replaces the characters that a database, file or JSON writer cannot take, and parses whole
+numbers. All text that enters arpent passes through here."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import re
 from typing import TypeVar
 
 REPLACEMENT = "\ufffd"
-"""Stands in place of a character that is not valid."""
+"""Replaces each invalid character."""
 
 Value = TypeVar("Value")
 
 _DIGITS = re.compile("[0-9]{1,20}")
 _LONGEST_WHOLE = 21
-"""Characters of the longest whole number of 64 bits, its sign included."""
+"""Maximum number of characters of a 64-bit integer, including its sign."""
 
 
 def whole_number(text: str) -> int | None:
-    """The number that 1 to 20 digits write; None for every other text. `str.isdigit` passes texts that `int` refuses
-    (superscripts, thousands of digits), and both take the digits of every alphabet."""
+    """The number written with 1 to 20 ASCII digits; None for any other text. `str.isdigit` accepts text that `int`
+    rejects (superscripts, thousands of digits), and both accept the digits of every alphabet."""
     return int(text) if _DIGITS.fullmatch(text) else None
 
 
 def json_whole(digits: str) -> int | float:
-    """The number that a JSON text writes without a fraction; a float if it has more characters than any of 64 bits,
-    because `int` refuses thousands of digits."""
+    """A JSON number written without a fraction; as a float if it has more characters than any 64-bit integer, because
+    `int` rejects thousands of digits."""
     return int(digits) if len(digits) <= _LONGEST_WHOLE else float(digits)
 
 

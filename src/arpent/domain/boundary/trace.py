@@ -1,4 +1,4 @@
-"""Trace: the HTTP request that work is done for, for log lines and spans of servers, runners and workers."""
+"""Trace: the HTTP request that work is done for, as shown in log lines and spans of servers, runners and workers."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """An HTTP request as its client and W3C Trace Context name it."""
+    """An HTTP request, identified by its client's request id and by W3C Trace Context."""
 
     request: str
-    """Id of the request, from `x-request-id` or made up."""
+    """Id of the request, from `x-request-id` or generated."""
     parent: str
-    """`traceparent` for what is done next: the trace of the client, or a new one, and the span that is under way."""
+    """`traceparent` for the next step: the client's trace, or a new one, and the span in progress."""
 
     @property
     def text(self) -> str:
-        """Both in one text, for the database; `read_trace` reads it."""
+        """Both ids as one text, for the database; `read_trace` parses it."""
         return f"{self.request} {self.parent}"
 
     @property
     def fields(self) -> Mapping[str, str]:
-        """Fields of a log line."""
+        """The fields that identify the request in a log line."""
         return {"request": self.request, "trace": self.parent.split("-")[1]}
 
     @property
@@ -47,7 +47,7 @@ _CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def trace_of(request_id: str | None, parent: str | None) -> Trace:
-    """The trace of a request by its headers. What is malformed is replaced: it would stand in logs."""
+    """The trace of a request from its headers. Malformed values are replaced, since they would appear in logs."""
     request = request_id if request_id and _ID.fullmatch(request_id) else token_hex(16)
     if span_above(parent) is not None:
         return Trace(request=request, parent=_within(str(parent)))
@@ -62,31 +62,31 @@ def span_above(parent: str | None) -> str | None:
 
 
 def _within(parent: str) -> str:
-    """A `traceparent` of the same trace, with a new span."""
+    """A `traceparent` for a new span in the same trace."""
     version, trace, _, flags = parent.split("-")
     return f"{version}-{trace}-{token_hex(8)}-{flags}"
 
 
 def read_trace(text: str | None) -> Trace | None:
-    """The trace of `Trace.text`; None if there is none."""
+    """The trace from `Trace.text`; None if the text is missing or malformed."""
     request, _, parent = (text or "").partition(" ")
     return Trace(request=request, parent=parent) if _ID.fullmatch(request) and _PARENT.fullmatch(parent) else None
 
 
 def current_trace() -> Trace | None:
-    """The request that this thread or task works for; None: it works for none."""
+    """The request that this thread or task is working for; None if there is no such request."""
     return _CURRENT.get()
 
 
 def trace_fields() -> Mapping[str, str]:
-    """Fields that log lines of this thread or task have."""
+    """The fields that identify the request in log lines of this thread or task."""
     trace = _CURRENT.get()
     return {} if trace is None else trace.fields
 
 
 @contextmanager
 def traced(trace: Trace | None) -> Iterator[None]:
-    """Work for this request."""
+    """Work for this request inside the `with` block."""
     token = _CURRENT.set(trace)
     try:
         yield
@@ -96,8 +96,8 @@ def traced(trace: Trace | None) -> Iterator[None]:
 
 @contextmanager
 def spanned(name: str, trace: Trace | None, **attributes: Attribute) -> Iterator[dict[str, Attribute]]:
-    """Work for this request, as a span of it that is recorded at the end if its trace is sampled. Yields its
-    attributes, to which the work may add."""
+    """Work for this request inside the `with` block, in a new span that is recorded at the end if the trace is sampled.
+    Yields the attributes of the span; the block may add to them."""
     if trace is None or not trace.is_sampled:
         with traced(trace):
             yield attributes
@@ -117,8 +117,8 @@ def record(
     trace: Trace, name: str, began: int, *, parent: str | None, attributes: Mapping[str, Attribute],
     error: str | None = None, kind: Literal["internal", "server", "client"] = "internal",
 ) -> None:  # fmt: skip
-    """Record that the span which the trace names has ended now, if its trace is sampled; `began`: nanoseconds since
-    1970, `parent`: id of the span above."""
+    """Record, if the trace is sampled, that its current span has ended now. `began`: nanoseconds since 1970; `parent`:
+    id of the enclosing span."""
     if trace.is_sampled:
         _, number, own, _ = trace.parent.split("-")
         span = Span(
@@ -129,12 +129,13 @@ def record(
 
 
 def for_this_request(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The call for another process, whose log lines and spans belong to the HTTP request that is answered here."""
+    """Wrap a call that is sent to another process, so that its log lines and spans there belong to the HTTP request
+    that is being answered here."""
     return partial(run_traced, current_trace(), call)
 
 
 def run_traced(trace: Trace | None, call: Callable[[Any], Any], argument: Any) -> Any:
-    """The answer of the call; `trace`: of the HTTP request that it is for."""
-    name = getattr(getattr(call, "func", call), "__name__", "call")  # a partial has none of its own
+    """Return `call(argument)`, run in a span of the HTTP request `trace`."""
+    name = getattr(getattr(call, "func", call), "__name__", "call")  # a partial has no name of its own
     with spanned(name.strip("_"), trace):
         return call(argument)

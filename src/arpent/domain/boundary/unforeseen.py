@@ -1,5 +1,5 @@
-"""Unforeseen errors: how every boundary handles an unexpected exception. Users read one sentence, the log has the
-exception, and only the unit concerned fails."""
+"""Unforeseen errors: how every boundary handles an unexpected exception. Users get one sentence, the log has the
+exception, and only the unit of work concerned fails."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from contextlib import contextmanager
 from arpent.domain.errors import ArpentError, EnvironmentFault
 
 ENDS_THE_PROCESS = (KeyboardInterrupt, SystemExit, GeneratorExit)
-"""Exceptions beside Exception with which Python ends a process: no boundary stops them."""
+"""Exceptions not derived from Exception with which Python ends a process or generator: boundaries let them pass."""
 
 
 NO_RESOURCES = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EIO}
 )
-"""Errors of the operating system that mean no disk space, memory, processes or file handles are left."""
+"""Operating system errors that mean that disk space, memory, processes or file handles have run out, or that a disk is
+read-only or broken."""
 
 
 class NativePanic(Exception):
-    """A native library failed. Such errors (pyo3's PanicException) are not subclasses of Exception, so that boundaries
+    """A native library failed. Its own errors (pyo3's PanicException) are not subclasses of Exception, so boundaries
     would miss them."""
 
 
 @contextmanager
 def panics_as_errors() -> Iterator[None]:
-    """Turn what a native library raises beside Exception into NativePanic; other exceptions pass unchanged."""
+    """Turn errors of native libraries that are not derived from Exception into NativePanic; others pass unchanged."""
     try:
         yield
     except (Exception, *ENDS_THE_PROCESS):
@@ -37,8 +38,8 @@ def panics_as_errors() -> Iterator[None]:
 
 
 def sentence(error: BaseException, what: str = "arpent failed here") -> str:
-    """The error for a person: the text of our own errors; of others only the class, since their text may hold
-    secrets."""
+    """The error as a sentence for users: the text of arpent's own errors; only the class of others, since their text
+    may hold secrets."""
     if isinstance(error, ArpentError):
         return str(error)
     named = error.__cause__ if isinstance(error, NativePanic) and error.__cause__ is not None else error
@@ -46,7 +47,7 @@ def sentence(error: BaseException, what: str = "arpent failed here") -> str:
 
 
 def environment_fault(error: BaseException) -> EnvironmentFault | None:
-    """The error as a fault of the machine or installation, for which no feature is to blame; None if it is none."""
+    """The error as a fault of the machine or installation, rather than of a feature; None if it is not one."""
     if isinstance(error, EnvironmentFault):
         return error
     if isinstance(error, ImportError):

@@ -1,5 +1,5 @@
-"""Wanted: whether the work of this thread is still wanted, for code that waits for servers on its behalf, and whether
-it may still be written, for stores that check just before an object gets its name."""
+"""Wanted: per-thread checks of the work in progress. Code that waits for servers checks whether the work is still
+wanted; stores check, just before an object becomes visible, whether its result may still be written."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import TypeVar
 from arpent.domain.errors import NoLongerWanted
 
 _DICE = random.SystemRandom()
-"""Not the module's own: programs and tests seed that, and forks of one state would wait alike."""
+"""Not the global generator, which programs and tests seed, and whose state forked processes share: they would all wait
+equally long."""
 LOOK_SECONDS = 0.5
-"""Seconds between two checks whether an answer is still wanted."""
+"""Seconds between checks of whether an answer is still wanted."""
 
 Answer = TypeVar("Answer")
 Value = TypeVar("Value")
@@ -26,25 +27,25 @@ _HELD: ContextVar[Held] = ContextVar("held", default=lambda: None)
 
 
 def while_wanted(wanted: Wanted) -> AbstractContextManager[None]:
-    """What this thread waits for inside the `with` block ends soon after `wanted` returns False. It is called often, by
-    other threads, too, and must return at once."""
+    """Inside the `with` block, this thread stops waiting soon after `wanted` returns False. `wanted` is called often,
+    also by other threads, and must return at once."""
     return _set(_WANTED, wanted)
 
 
 def wanted_here() -> Wanted:
-    """What tells whether the work of this thread is wanted."""
+    """The function that says whether the work of this thread is still wanted."""
     return _WANTED.get()
 
 
 def while_held(check: Held) -> AbstractContextManager[None]:
-    """Stores call `check` right before an object that this thread writes inside the `with` block gets its name. It
-    raises WorkLost if the work is held no longer; it is called often, by other threads, too, and must return at
-    once."""
+    """Inside the `with` block, stores call `check` just before an object that this thread writes becomes visible.
+    `check` raises WorkLost if the work is no longer held. It is called often, also by other threads, and must return
+    at once."""
     return _set(_HELD, check)
 
 
 def held_here() -> Held:
-    """The check for what this thread writes."""
+    """The function that checks whether this thread may still write its results."""
     return _HELD.get()
 
 
@@ -58,20 +59,20 @@ def _set(variable: ContextVar[Value], value: Value) -> Iterator[None]:
 
 
 def varied(seconds: float) -> float:
-    """A pause of half to one and a half times as long, so that what failed together is not tried again together."""
+    """A random pause of 0.5 to 1.5 times `seconds`, so that things that failed together are not retried together."""
     return seconds * _DICE.uniform(0.5, 1.5)
 
 
 def answer_while_wanted(
     future: Future[Answer], wanted: Wanted, what: str, meanwhile: Callable[[], None] = lambda: None
 ) -> Answer:
-    """The future's result, which is waited for as long as it is wanted; `meanwhile` is called between two checks.
-    Raises what the future raises, or NoLongerWanted; `what` (words for its message) was stopped."""
+    """The future's result, waited for as long as `wanted` returns True; `meanwhile` is called between checks. Raises
+    what the future raises, or NoLongerWanted, whose message says that `what` was stopped."""
     while wanted():
         try:
             return future.result(LOOK_SECONDS)
         except TimeoutError:
-            if future.done():  # just now, or it is what the call raised
+            if future.done():  # it ended just now, or the TimeoutError was raised by the call itself
                 return future.result()
         meanwhile()
     raise NoLongerWanted(f"{what} was stopped")

@@ -16,18 +16,18 @@ from arpent.domain.interval import Interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """How the stored numbers of one image become physical values: linear, then, for a radiance that is to be a
-    temperature, Planck's law backwards."""
+    """How the stored numbers of one image become physical values: linearly; radiances are then converted to
+    temperatures by inverting Planck's law."""
 
     scale: float
     """Factor applied to the stored number."""
     offset: float
     """Number added after scaling."""
     planck: tuple[float, float] | None = None
-    """K1 (in the unit of the radiance) and K2 (kelvin); None: linear is all."""
+    """K1 (in the unit of the radiance) and K2 (kelvin); None: the conversion is only linear."""
 
     def values(self, stored: NDArray[np.generic]) -> NDArray[np.float64]:
-        """Of stored numbers of any shape; NaN where there is no temperature."""
+        """The physical values of stored numbers of any shape; NaN where a temperature is undefined."""
         linear = np.asarray(stored, np.float64) * self.scale + self.offset
         if self.planck is None:
             return linear
@@ -39,14 +39,14 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationFile:
-    """A file beside an image that holds its calibration: the MTL file of a Landsat scene."""
+    """A file next to an image that holds its calibration, such as the MTL file of a Landsat scene."""
 
     rule: str
-    """Rule of a unit (`Unit.calibration`)."""
+    """Name of the calibration rule (`Unit.calibration`)."""
     href: str
     """Absolute path, http(s) or s3 URL of the file."""
     image: str
-    """Name of the image's file, without folders: by it the file states which band it is."""
+    """File name of the image, without folders, by which its band is looked up in the calibration file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +59,18 @@ class Asset:
     """Number added to digital numbers so that DN = 10000 * reflectance: -1000 where the file has the baseline offset
     (sentinelhub.md 6)."""
     harmonization_told: bool = True
-    """Whether the item states that number; False: it is taken for 0."""
+    """Whether the item states the harmonization number; False: it is assumed to be 0."""
     calibrations: Mapping[str, Calibration | CalibrationFile | str] = field(default_factory=dict)
-    """Rule of a unit (`Unit.calibration`) → the calibration, where to find it, or a sentence why there is none."""
+    """Calibration rule (`Unit.calibration`) → the calibration, the file that holds it, or a sentence saying why there
+    is none."""
     no_data: float | None = None
-    """What the item says is no data, for a file that does not say; None: it does not, either."""
-    declared_scale: float | None = None
-    """Factor by which the item says that the file's floats become values; None: it does not say that they are floats.
+    """No-data number that the item states, for files that do not state one; None: the item does not state one either.
     """
+    declared_scale: float | None = None
+    """Factor that the item states for converting the file's floats to values; None: it does not say that they are
+    floats."""
     georeference: Georeference | None = None
-    """Where the item says that the file's pixels lie, for a file that does not say; None: it does not, either."""
+    """Position of the pixels as stated by the item, for files that do not state it; None: the item does not either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,33 +80,33 @@ class Item:
     id: str
     """STAC item id."""
     collection: str
-    """Id of arpent's collection."""
+    """Id of the arpent collection."""
     instant: datetime
-    """Sensing time, aware, UTC; for a time range, its start."""
+    """Sensing time, aware, UTC; the start if the item has a time range."""
     created: datetime | None
-    """Ingestion time; of items with equal sensing times the later one wins. None if unknown."""
+    """Ingestion time; of items with equal sensing times, the later one has priority. None if unknown."""
     cloud_cover: float | None
     """Cloud cover of the tile in percent; None if unknown."""
     footprint: shapely.Geometry
-    """In EPSG:4326, longitude first."""
+    """Footprint in EPSG:4326, longitude first."""
     assets: Mapping[str, Asset]
     """Band name → asset, for the bands that the item has."""
     properties: Mapping[str, object] = field(default_factory=dict)
     """STAC properties, for provenance and for `scenes`."""
     href: str = ""
-    """Where the item came from (`dataPath` in scenes)."""
+    """Address of the item (`dataPath` in scenes)."""
     likely: shapely.Geometry | None = None
-    """The smaller of two readings of a footprint that may cross the antimeridian or go round the globe; `footprint`
-    covers both. None: there is one reading only."""
+    """The smaller of two interpretations of an ambiguous footprint, which may either cross the antimeridian or span the
+    globe; `footprint` covers both. None: the footprint is unambiguous."""
     superseded: shapely.Geometry | None = None
-    """Ground of newer processings of the same acquisition, in EPSG:4326: what they reach, they have to themselves.
-    None: there are none."""
+    """Area covered by newer processings of the same acquisition, in EPSG:4326; the item is not used for features that
+    they reach. None: there are no newer ones."""
     last: datetime | None = None
-    """End of a time range; aware, UTC. None if the item has one instant."""
+    """End of the time range; aware, UTC. None if the item has a single instant."""
     variant: str = ""
-    """Which of the collection's variants it is of; empty: it has none."""
+    """Name of the collection's variant that the item belongs to; empty: none."""
     joined: tuple[Item, ...] = ()
-    """Further items, some of whose assets it has: cloud masks of its acquisition, its surface temperature."""
+    """Further items from which this one has assets, such as cloud masks or surface temperature of its acquisition."""
 
     def within(self, interval: Interval) -> bool:
         """Whether the item belongs to the interval: its instant, or any part of its time range, lies inside."""

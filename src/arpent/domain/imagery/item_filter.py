@@ -1,4 +1,4 @@
-"""Item filter: a field of a request's `dataFilter`, and what a STAC item says of it (sentinelhub.md 2.2)."""
+"""Item filter: how a field of a request's `dataFilter` selects STAC items (sentinelhub.md 2.2)."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 VARIANT = "variant"
-"""In place of a property: the variant of the collection that an item is of."""
+"""Used instead of a property name: the collection variant that an item belongs to."""
 TOGETHER = "+"
-"""Joins words that an item says all, and none else: VV+VH."""
+"""Joins words into a set that an item must state exactly: VV+VH."""
 EVERYTHING = "*"
-"""The word of a value that asks for nothing."""
+"""Word for a request value that excludes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemFilter:
-    """How items answer to one field: orbitDirection, polarization, tiers …"""
+    """How items are matched against one field: orbitDirection, polarization, tiers …"""
 
     properties: tuple[str, ...]
-    """STAC properties that state it, the first that is there counts; `variant` stands for the collection's own."""
+    """STAC properties that may hold the value, of which the first present one is used; `variant` stands for the
+    collection variant of the item."""
     values: Mapping[str, tuple[str, ...]]
-    """Value of the request → words of an item, any of which will do; words joined by `+` are a set."""
+    """Value in the request → words, any one of which an item must have; words joined by `+` are a set."""
     id_pattern: str = ""
-    """Regular expression whose group is the word, in the id of an item without the property; empty: none."""
+    """Regular expression whose group finds the word in the id of an item that lacks the properties; empty: none."""
 
     def asks(self, value: str) -> bool:
-        """Whether this value leaves anything out."""
+        """Whether this value excludes anything."""
         return self.values[value] != (EVERYTHING,)
 
     def takes(self, value: str, properties: Mapping[str, object], identity: str, variant: str) -> bool | None:
-        """Whether an item is what the value wishes; None: it does not say. Upper case, lower case and hyphens are
-        alike."""
+        """Whether an item matches the value; None: the item does not state it. Case, hyphens and underscores are
+        ignored."""
         if not self.asks(value):
             return True
         declared = self._declared(properties, identity, variant)

@@ -1,4 +1,4 @@
-"""Raster: what the header of an image file says: enough to plan reads without reading pixels."""
+"""Raster: the header of an image file, with everything needed to plan reads without reading pixels."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from affine import Affine
 from pyproj import CRS
 
 MOST = 2**31 - 1
-"""Maximum number of pixels of a block and of blocks of a level: their indices are kept as int32."""
+"""Maximum number of pixels per block and of blocks per level, since their indices are stored as int32."""
 COLUMNS_AND_ROWS = CRS.from_wkt(
     'ENGCRS["columns and rows of an image",EDATUM["its first pixel"],CS[Cartesian,2],AXIS["column",east],'
     'AXIS["row",south],LENGTHUNIT["pixel",1]]'
 )
-"""CRS of an image that states none."""
+"""CRS of an image that does not declare one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +56,9 @@ class Raster:
     href: str
     """Address of the file."""
     crs: CRS
-    """CRS of the image; x comes first. COLUMNS_AND_ROWS: the file does not state one."""
+    """CRS of the image; x comes first. COLUMNS_AND_ROWS: the file does not declare one."""
     transform: Affine
-    """Affine transform from pixel corner (column, row) of level 0 to x, y. The identity: the file states none."""
+    """Affine transform from pixel corners (column, row) of level 0 to x, y. The identity: the file declares none."""
     dtype: np.dtype[np.generic]
     """Data type of a pixel."""
     band_count: int
@@ -68,17 +68,17 @@ class Raster:
     band_no_data: tuple[float | None, ...] = ()
     """GDAL_NODATA of each band, if the bands differ; otherwise empty."""
     masked: bool = False
-    """Whether it has a mask: in the file, beside it (.msk), or an alpha band."""
+    """Whether it has a mask: in the file, next to it (.msk), or as an alpha band."""
     declared_scale: float | None = None
-    """Factor by which the file says that its numbers become values; 1 for floats of a format that tells factors and
-    states none; None: it does not say."""
+    """Factor that the file declares for converting its numbers to values; 1 for floats without a factor in a format
+    that can declare factors. None: unknown."""
     levels: tuple[Level, ...]
     """Level 0 is the full image; overviews follow, finest first."""
     block_bytes: float | None = field(default=None, compare=False)
-    """Mean size of a stored block of level 0, in bytes; None if the reader cannot tell."""
+    """Mean size of a stored block of level 0, in bytes; None if unknown."""
 
     def no_data_of(self, band: int) -> float | None:
-        """No-data number of a band, counted from 0; None: none."""
+        """No-data number of a band, counted from 0; None if the band has none."""
         return self.band_no_data[band] if band < len(self.band_no_data) else self.no_data
 
     @property
@@ -91,21 +91,22 @@ class Raster:
 
     @property
     def georeferenced(self) -> bool:
-        """Whether it is known where its pixels lie."""
+        """Whether both CRS and transform are known."""
         return not self.crs.is_engineering and self.transform != Affine.identity()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Georeference:
-    """Where the pixels of an image lie, as its item states it."""
+    """Where the pixels of an image lie according to its item."""
 
     crs: CRS | None
-    """CRS; None: the item does not state it."""
+    """CRS of the image; None: the item does not state it."""
     transform: Affine | None
-    """As of a Raster; None: the item does not state it."""
+    """Transform as in a Raster; None: the item does not state it."""
     size: tuple[int, int] | None
-    """Width and height, in pixels, of the image that the transform is for; None: of this one, whatever its size."""
+    """Width and height, in pixels, of the image that the transform applies to; None: it applies to this image, whatever
+    its size."""
     bounds: tuple[float, float, float, float] | None
-    """Least x and y, greatest x and y; None: the item does not state them."""
+    """(minx, miny, maxx, maxy); None: the item does not state them."""
     ground: shapely.Geometry
     """The item's footprint in EPSG:4326."""

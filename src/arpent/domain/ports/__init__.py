@@ -1,1 +1,1 @@
-"""Ports: the Protocols between the domain and the world; `adapters/` implements them."""
+"""Ports: the Protocols through which the domain uses the outside world; `adapters/` implements them."""

@@ -1,4 +1,4 @@
-"""The port of clients: who may use the server, in which role, and where that is stored."""
+"""The ports of clients: stores for OAuth2 clients, their roles, and what they have used."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Role(StrEnum):
     """What a client may do."""
 
     USER = "user"
-    """Its own requests, and nothing of others."""
+    """May use its own requests only."""
     OPERATOR = "operator"
-    """Its own requests; besides, it sees those of all clients and may stop them."""
+    """May use its own requests, and also see and stop those of all clients."""
     METRICS = "metrics"
-    """Read /metrics, and nothing else."""
+    """May read /metrics, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,63 +24,63 @@ class Client:
     """An OAuth2 client; its secrets stay in the store."""
 
     id: str
-    """A UUID; never given to another client."""
+    """A UUID; never reused for another client."""
     name: str
-    """Label to recognise it by; several clients may have the same."""
+    """Label to recognise the client by; it need not be unique."""
     role: Role
-    """What it may do."""
+    """What the client may do."""
     created: datetime
-    """When it was added, aware, UTC."""
+    """When the client was added; aware, UTC."""
     disabled: bool = False
-    """Whether it gets no token, and its tokens are refused."""
+    """Whether the client gets no tokens, and its existing tokens are rejected."""
     generation: int = 0
-    """How often all its tokens were ended; a token names the generation in which it was issued."""
+    """How many times all tokens of the client have been revoked; a token states the generation it was issued in."""
     rotated: datetime | None = None
-    """When it got its present secret; None: when it was added."""
+    """When the client got its current secret; None: when it was added."""
     former_until: datetime | None = None
-    """Until when the secret before the present one is valid, too; None: it is not."""
+    """Until when the previous secret remains valid; None: it is not valid."""
 
 
 class ClientStore(Protocol):
-    """Stores OAuth2 clients; secrets are stored hashed. What one process changes, every other sees at its next call.
-    Every method raises WorldError when the store does not answer."""
+    """Stores OAuth2 clients; secrets are stored hashed. A change by one process is seen by all others at their next
+    call. Every method raises WorldError if the store does not respond."""
 
     def add(self, name: str, role: Role = Role.USER) -> tuple[str, str]:
         """Create a client and return (client id, secret). The secret cannot be read again."""
 
     def verify(self, client_id: str, secret: str) -> Client | None:
-        """The client whose secret this is, the present one or the former while it is valid; compared in constant time.
-        None for a wrong secret, an unknown client and a disabled one."""
+        """The client, if the secret is its current one, or the previous one while that is valid; compared in constant
+        time. None for a wrong secret, an unknown client or a disabled one."""
 
     def find(self, client_id: str) -> Client | None:
-        """The client of this id, disabled or not; None if there is none."""
+        """The client with this id, disabled or not; None if there is none."""
 
     def list(self) -> tuple[Client, ...]:
         """All clients, oldest first."""
 
     def rotate(self, client_id: str, overlap: timedelta) -> str:
-        """Give the client a new secret and return it. The present one stays valid for `overlap`, and the one before it
-        ends. Without an overlap, its tokens end too. Raises ClientNotFound."""
+        """Give the client a new secret and return it. The current one stays valid for `overlap`; any older one expires
+        at once. Without an overlap, the client's tokens are revoked too. Raises ClientNotFound."""
 
     def disable(self, client_id: str) -> None:
-        """End all tokens of the client, and give it no new one until it is enabled. Raises ClientNotFound."""
+        """Revoke all tokens of the client, and issue no new ones until it is enabled. Raises ClientNotFound."""
 
     def enable(self, client_id: str) -> None:
-        """Let a disabled client get tokens again; the earlier ones stay ended. Raises ClientNotFound."""
+        """Let a disabled client get tokens again; its earlier tokens stay revoked. Raises ClientNotFound."""
 
     def remove(self, client_id: str) -> None:
-        """Delete the client; all its tokens end. Its requests stay, and go on. Raises ClientNotFound."""
+        """Delete the client and revoke all its tokens. Its requests are kept and continue. Raises ClientNotFound."""
 
 
 class Usage(StrEnum):
-    """What a client used up, counted by calendar month (UTC)."""
+    """A resource that clients use up, counted per calendar month (UTC)."""
 
     PROCESSING_UNITS = "processing units"
     UPLOAD_BYTES = "upload bytes"
 
 
 class UsageStore(Protocol):
-    """Counts what clients used. Every method raises WorldError when the store does not answer."""
+    """Counts what clients have used. Every method raises WorldError if the store does not respond."""
 
     def add(self, client_id: str, usage: Usage, amount: float) -> None:
         """Add to the client's usage of this month."""

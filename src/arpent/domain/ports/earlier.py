@@ -1,4 +1,4 @@
-"""The port of earlier results: rows that an earlier request computed, so that a later one need not."""
+"""The port of earlier results: rows computed by an earlier request, which a later one need not compute again."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from arpent.domain.result import IntervalResult
 
 
 class EarlierRows(Protocol):
-    """What an earlier request computed for the n features of a partition."""
+    """The results of an earlier request for the n features of a partition."""
 
     def known(self, interval: Interval, states: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """(n,): whether there are numbers of the feature in this interval, made of the same imagery: `states` (n,).
-        Raises nothing."""
+        """(n,): whether there are numbers for the feature in this interval, computed from the same imagery. `states`
+        (n,): fingerprints of the imagery now. Raises nothing."""
 
     def results(self, interval: Interval, wanted: NDArray[np.bool_], items: Sequence[str]) -> Iterator[IntervalResult]:
-        """The numbers of the features `wanted` (n,), all of them known. `items`: ids of the interval's items, in
-        mosaicking order. Raises nothing."""
+        """The numbers of the `wanted` (n,) features, all of which must be known. `items`: ids of the interval's items,
+        in mosaicking order. Raises nothing."""
 
 
 class EarlierResults(Protocol):
@@ -35,6 +35,6 @@ class EarlierResults(Protocol):
         calculations: Calculations,
         integer: Callable[[str, str], bool],
     ) -> EarlierRows:
-        """Of these features. `request`, `features` (n, 16): fingerprints; `integer`: whether the edges of a histogram
-        are integers, by output and band. What another request computed, or whose table has changed since, is not among
-        them. Raises StorageDenied, StorageUnavailable."""
+        """The rows of these features. `request`, `features` (n, 16): fingerprints of the new request; `integer`:
+        whether the histogram edges of an (output, band) are integers. Rows with another request fingerprint are left
+        out, and so are rows of tables that have changed since. Raises StorageDenied, StorageUnavailable."""

@@ -1,4 +1,4 @@
-"""The ports of execution: where partitions and the calls of a server are computed."""
+"""The ports of execution: running partitions, and calls of a server, in other processes."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ from arpent.domain.ports.jobs import Lease
 Answer = TypeVar("Answer")
 
 WORK_NICENESS = 5
-"""Niceness that analyses and partitions add to their runner's: they give way to what answers calls."""
+"""Niceness that analyses and partitions add to that of their runner, so that answering calls has priority."""
 
 
 class Ticket(Protocol):
-    """A partition that is computed in another process, here or on a cluster. Only `result` raises."""
+    """A partition that is computed in another process, on this machine or a cluster. Only `result` raises."""
 
     def done(self) -> bool:
         """Whether the work has ended, with or without an error."""
 
     def begun(self) -> bool:
-        """Whether a process is known to work on it, or it has ended. Work that has not begun can be cancelled at no
-        loss."""
+        """Whether a process is known to be doing the work, or the work has ended. Work that has not begun can be
+        cancelled without losing anything."""
 
     def result(self) -> Outcome:
         """The outcome. Raises what the function raised, or WorldError(transient=True) if its process died."""
 
     def cancel(self) -> None:
-        """Cancel the work if it has not begun; work under way may be ended too. Raises nothing."""
+        """Cancel the work if it has not begun; work in progress may be ended too. Raises nothing."""
 
     def hold(self, seconds: float) -> None:
-        """The work is the caller's for so long from now on; each call replaces the one before. Where the executor can
-        end work, it does so after that, with WorkLost. Without any call the work is never ended. Raises nothing."""
+        """Declare that the caller holds the work for this many seconds from now, replacing any earlier call. An
+        executor that can end work does so after that time, with WorkLost. Without such a call, work is never ended.
+        Raises nothing."""
 
 
 class Executor(Protocol):
-    """Runs functions of one lease in other processes: of this machine, or of a cluster. Only `submit` raises."""
+    """Runs functions that take a lease in other processes, on this machine or a cluster. Only `submit` raises."""
 
     @property
     def slots(self) -> int:
-        """Number of partitions that can run at once, at this moment."""
+        """Number of partitions that can currently run at the same time."""
 
     def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> Ticket:
         """Start `function(lease)`. Both must be picklable; `function` is a module-level function.
 
-        Raises WorldError(transient=True) if no work can be taken now. What the function raises comes out of
+        Raises WorldError(transient=True) if no work can be accepted now. Errors of the function are raised by
         `Ticket.result`.
         """
 
@@ -55,7 +56,7 @@ class Executor(Protocol):
 
 
 class PendingCall(Protocol[Answer]):
-    """A call under way in another process. Only the result of `future` raises."""
+    """A call that runs in another process. Only the result of `future` raises."""
 
     @property
     def future(self) -> Future[Answer]:
@@ -66,12 +67,12 @@ class PendingCall(Protocol[Answer]):
         """Whether a process has started the call, or the call has ended."""
 
     def cancel(self) -> None:
-        """Cancel the call: its answer is no longer wanted. A call that runs is ended."""
+        """Cancel the call, whose answer is not needed any more. A running call is ended."""
 
 
 class Bulkhead(Protocol):
-    """Runs calls in child processes, so that a crash or endless loop does not take the server along; clients take
-    turns. Only `submit` and `admit` raise; errors of a call come out of its PendingCall."""
+    """Runs calls in child processes, so that a crash or an endless loop does not affect the server; clients take turns.
+    Only `submit` and `admit` raise; errors of a call are raised by its PendingCall."""
 
     def submit(
         self, client: str, function: Callable[[Any], Answer], argument: object, seconds: float | None = None
@@ -80,7 +81,7 @@ class Bulkhead(Protocol):
         call. Raises RateLimited if the client has too many calls waiting."""
 
     def admit(self, client: str) -> None:
-        """Check, before a call is prepared, that the client may submit one. Raises RateLimited if it has too many
+        """Check, before a call is prepared, that the client may submit one. Raises RateLimited if it has too many calls
         waiting."""
 
     def close(self) -> None:

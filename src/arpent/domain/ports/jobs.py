@@ -1,4 +1,4 @@
-"""The ports of jobs: where requests and their work are kept."""
+"""The ports of jobs: stores for requests and for the work that they cause."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ class SortKey(StrEnum):
 
 
 class JobStore(Protocol):
-    """Stores jobs. A job that is read carries its progress, summed over its partitions.
+    """Stores jobs. A job that is read includes its progress, summed over its partitions.
 
-    A job whose row cannot be read comes back as FAILED and `unreadable`, with the reason as its error; other jobs are
-    not affected. Every method raises WorldError (transient) when the store does not answer, and DatabaseRefused when it
-    refuses a value for good.
+    A job whose row cannot be read is returned as FAILED and `unreadable`, with the reason as its error; other jobs are
+    not affected. Every method raises WorldError (transient) if the store does not respond, and DatabaseRefused if it
+    permanently rejects a value.
     """
 
     def add(self, job: Job) -> None:
         """Store a new job. Raises Conflict or DatabaseRefused if another job has its id."""
 
     def get(self, job_id: str) -> Job:
-        """The job, with progress. Raises JobNotFound."""
+        """The job, including its progress. Raises JobNotFound."""
 
     def list(
         self, owner: str | None, sort: SortKey, offset: int, count: int, most_bytes: int | None = None
     ) -> tuple[Job, ...]:
-        """A page of one client's jobs (of all clients' if `owner` is None): `count` jobs from `offset` on, in the order
-        of `sort`; fewer, but one, if their stored requests have more than `most_bytes` together. Reads no more rows
-        than it returns."""
+        """A page of one client's jobs, or of all clients' jobs if `owner` is None: `count` jobs from `offset` on, in
+        the order of `sort`. If their stored requests exceed `most_bytes` in total, fewer jobs are returned, but at
+        least one. Reads no more rows than it returns."""
 
     def under_way(self, owner: str) -> int:
-        """Number of the owner's jobs that a runner works on, or will without being asked again."""
+        """Number of the owner's jobs that a runner is working on, or will work on without further user action."""
 
     def save(self, job: Job) -> Job:
         """Store the job if its version is still the stored one; returns it with the next version. Raises Conflict."""
@@ -54,45 +54,46 @@ class JobStore(Protocol):
         """A page of the findings about the job's features, by feature id. Reads no more rows than it returns."""
 
     def script(self, job_id: str) -> str | None:
-        """The text of an evalscript in a bucket as the job's analysis read it. None: it stands in the request, or the
-        job was analysed by a version that kept no text, or not at all."""
+        """The text of an evalscript in a bucket, as read by the job's analysis. None: the script is part of the
+        request, or the job has not been analysed, or it was analysed by a version of arpent that did not keep the text.
+        """
 
     def unsettled(self) -> tuple[str, ...]:
-        """Ids of the jobs that a runner may have to move on: ANALYSIS_DONE after a START, or PROCESSING without open
-        work."""
+        """Ids of the jobs whose status a runner may have to change: ANALYSIS_DONE after a START, or PROCESSING without
+        open work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to do one piece of work until the lease runs out; then somebody else may take it over."""
+    """The right to do one piece of work until the lease expires; after that, another runner may take it over."""
 
     job_id: str
     token: str
-    """Unique per claim; only its holder can finish."""
+    """Identifies this claim; only its holder can finish the work."""
     partition: Partition | None
     """What to process; None: analyse the job."""
     attempt: int
-    """1 for the first try. A try that ended with the worker's death is not counted here but in `deaths`."""
+    """Number of the attempt, from 1. Attempts that ended with the worker's death are counted in `deaths` instead."""
     deaths: int = 0
-    """How often a worker died that held this work."""
+    """How many times a worker has died while it held this work."""
     vanished: int = 0
-    """How often the lease ran out or its holder was lost: killed, frozen or cut off."""
+    """How many times the lease has expired or its holder was lost: killed, frozen or disconnected."""
     waiting_since: datetime | None = None
-    """Since when something it needs is unavailable; None: nothing is missing."""
+    """Since when something that the work needs has been unavailable; None: nothing is."""
     request: Request | None = field(default=None, repr=False)
-    """The job's parsed request, filled in before the lease travels to a worker, which has no database. May hold
+    """The job's parsed request, filled in before the lease is sent to a worker, which has no database. It may hold
     secrets."""
     trace: str | None = None
-    """The HTTP request that the work is done for, as `Trace.text`; of a partition filled in with `request`."""
+    """The HTTP request that the work is done for, as `Trace.text`; for a partition it is filled in with `request`."""
     owner: str = ""
-    """Client id of the job's owner; for a partition it is filled in together with `request`."""
+    """Client id of the job's owner; for a partition it is filled in with `request`."""
 
 
 class WorkStore(Protocol):
-    """Hands out analyses and partitions by lease.
+    """Leases analyses and partitions to runners.
 
-    Every method raises WorldError (transient) when the store does not answer, and DatabaseRefused when it refuses a
-    value for good.
+    Every method raises WorldError (transient) if the store does not respond, and DatabaseRefused if it permanently
+    rejects a value.
     """
 
     def claim(
@@ -107,9 +108,9 @@ class WorkStore(Protocol):
         """Lease the next free piece of work for `seconds`, or return None if there is none.
 
         Work is the analysis of an ANALYSING job (if `analyses`) or an open partition of a PROCESSING job (if
-        `partitions`), of any client but those in `but`. Clients take turns, and so do a client's jobs. A lease that ran
-        out does not count as a failed attempt. Claiming an analysis changes the job's version. A job whose work cannot
-        be read becomes FAILED; the others go on.
+        `partitions`), of any client except those in `but`. Clients take turns, and so do the jobs of a client. An
+        expired lease does not count as a failed attempt. Claiming an analysis changes the job's version. A job whose
+        work cannot be read becomes FAILED; other jobs continue.
         """
 
     def renew(self, lease: Lease, now: datetime, seconds: float) -> None:
@@ -122,38 +123,39 @@ class WorkStore(Protocol):
         findings: Iterable[Finding],
         script: str | None = None,
     ) -> None:
-        """Store the result of a job's analysis, in place of any earlier partitions, findings and script (the text that
+        """Store the result of a job's analysis, replacing any earlier partitions, findings and script (the text that
         `JobStore.script` returns).
 
-        This need not be atomic, since nobody works on partitions of an ANALYSING job. Raises LeaseLost, also when the
-        job is no longer ANALYSING.
+        This need not be atomic, since no partition of an ANALYSING job is processed. Raises LeaseLost, also if the job
+        is no longer ANALYSING.
         """
 
     def finish(self, lease: Lease, outcome: Outcome | None) -> Progress:
-        """Close the piece of work (an analysis has no outcome), add the outcome's findings to the job's, and return the
-        job's progress. Raises LeaseLost."""
+        """Mark the piece of work as finished (an analysis has no outcome), add the outcome's findings to the job's, and
+        return the job's progress. Raises LeaseLost."""
 
     def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False, lost: bool = False) -> None:
         """Give the work back unfinished. Does nothing if the lease is lost.
 
-        With `retry_at` it can be claimed from then on, and counts as a failed attempt or, if its worker `died`, as a
-        death. Without, it can be claimed at once and does not count, except as `vanished` if its holder was `lost`.
+        With `retry_at`, it can be claimed again from then on, and this counts as a failed attempt or, if the worker
+        `died`, as a death. Without `retry_at`, it can be claimed at once, and this is not counted, except as `vanished`
+        if the holder was `lost`.
         """
 
     def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
-        """Give the work back until `retry_at`, because something it needs is unavailable. The job then shows `reason`
-        and since when it waits. This counts as a failed attempt of an analysis, but not of a partition. Does nothing if
-        the lease is lost."""
+        """Give the work back until `retry_at`, because something that it needs is unavailable. The job then shows
+        `reason` and since when it has been waiting. This counts as a failed attempt for an analysis, but not for a
+        partition. Does nothing if the lease is lost."""
 
     def cut(self, lease: Lease, deaths: int) -> bool:
-        """Replace a partition by its two halves, both free at once, each with `deaths` deaths. The job's progress stays
-        the same.
+        """Replace a partition by its two halves, both of which can be claimed at once and have `deaths` deaths. The
+        job's progress stays the same.
 
-        Returns False, and keeps the lease, if cutting leads nowhere: the partition is one feature, or too many parts of
-        the same partition are without a result. Raises LeaseLost.
+        Returns False, and keeps the lease, if halving is pointless: the partition has only one feature, or too many
+        parts of the original partition have no result yet. Raises LeaseLost.
         """
 
     def reopen(self, job_id: str, version: int | None = None) -> None:
         """Reopen the finished partitions that have failed features, reduced to those features, and delete their
-        findings. Open partitions get all their attempts back. Raises Conflict if the job is no longer of this version:
-        another runner may have begun it since, and even have ended it. None: of any."""
+        findings. Open partitions get all their attempts back. Raises Conflict if the job no longer has this version:
+        another runner may have begun and even finished it since. None: any version is accepted."""

@@ -1,4 +1,4 @@
-"""The port of the page at `/`: what it asks of this installation."""
+"""The port of the web page at `/`: the functions and values that its routes need."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from arpent.domain.ports.execution import PendingCall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageCalls:
-    """What the page's routes call; all raise ArpentError. And what they show everybody."""
+    """The functions that the page's routes call, all of which raise ArpentError, and values shown to every client."""
 
     results: Callable[[Job, str, tuple[Any, ...]], PendingCall[bytes]]
-    """(job, what to show, arguments) → the answer: see adapters.formats.results.view."""
+    """(job, what to show, arguments) → the answer; see adapters.formats.results.view."""
     describe: Callable[[str, str], PendingCall[bytes]]
-    """(client id, URL of a file of features) → JSON about it."""
+    """(client id, URL of a features file) → JSON about the file."""
     places: Callable[[str], Sequence[str]]
-    """(client id) → `bucket` or `bucket/prefix` where it may put files; none where buckets are not folders."""
+    """(client id) → each `bucket` or `bucket/prefix` where the client may put files; empty if buckets are not folders.
+    """
     store: Callable[[str, str, bytes], None]
-    """(client id, URL, content): puts a file there."""
+    """(client id, URL, content): stores a file at the URL."""
     script: Callable[[Sequence[str], str, bool], str]
     """(indices, collection, whether to mask clouds) → an evalscript."""
     offers: Callable[[], Mapping[str, object]] = dict
-    """What the form offers everybody: collections and indices."""
+    """Returns the collections and indices that the form offers to every client."""
     most_upload: int = 100_000_000
-    """Bytes of a file that is uploaded, at most; 0: none is."""
+    """Maximum size of an uploaded file, in bytes; 0: uploads are disabled."""
     basemap: str | None = None
-    """Template of the URLs of a base map's images; None: there is none."""
+    """URL template for the images of a base map; None: there is no base map."""

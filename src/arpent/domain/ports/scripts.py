@@ -1,4 +1,4 @@
-"""The ports of evalscripts: an interpreter, what goes into it and what comes out."""
+"""The ports of evalscripts: an interpreter, its inputs and its answers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from arpent.domain.interval import Interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a script can read of one scene of ORBIT or TILE mosaicking; plain JSON."""
+    """The fields of one scene of ORBIT or TILE mosaicking that a script can read; plain JSON."""
 
     fields: Mapping[str, object]
-    """As in `scenes.orbits[i]` or `scenes.tiles[i]` (sentinelhub.md 5.2); instants are ISO text."""
+    """Fields of `scenes.orbits[i]` or `scenes.tiles[i]` (sentinelhub.md 5.2); instants are ISO text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,8 @@ class ScriptInput:
     """The samples of one input of a script for one call."""
 
     values: tuple[NDArray[np.generic], ...]
-    """One array per band of the input, in the script's order, dataMask included: (N,) for SIMPLE, (scenes, N) for ORBIT
-    and TILE."""
+    """One array per band of the input, in the script's order, including dataMask: (N,) for SIMPLE, (scenes, N) for
+    ORBIT and TILE."""
     scales: tuple[tuple[float, float], ...]
     """(scale, offset) per band; the script sees `value * scale + offset`, computed in doubles."""
     scenes: tuple[Scene, ...] = ()
@@ -46,62 +46,62 @@ class ScriptAnswer:
     """(width, N): the bands of the outputs in the order declared, then those of the mask; NaN where the script returned
     nothing."""
     failures: Mapping[int, ScriptError]
-    """Index of a segment → what it threw; the other segments are complete."""
+    """Index of a segment → the exception thrown in it; all other segments are complete."""
     log: tuple[str, ...] = ()
     """Lines that the script wrote with console.log; their number and length are limited."""
     gaps: tuple[Gap, ...] = ()
-    """What it left out, for the N samples together: missing outputs first, one entry for each kind and output."""
+    """What evaluatePixel left out, over all N samples: missing outputs first, one entry for each kind and output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineCode:
-    """evaluatePixel as machine code, for N samples that are there: what cannot throw, log, or leave anything out."""
+    """evaluatePixel as machine code, bound to N samples; only for scripts that cannot throw, log or omit anything."""
 
     address: int
-    """Of `int64_t f(int64_t n, const int64_t *arguments)`, which evaluates n samples, and returns 0, or something else
-    if it would have touched memory outside its arrays."""
+    """Address of `int64_t f(int64_t n, const int64_t *arguments)`, which evaluates n samples. It returns 0, or another
+    number if it would have accessed memory outside its arrays."""
     arguments: NDArray[np.int64]
-    """(a,): its arguments for the first samples, without the addresses of the rows of doubles that it is to fill."""
+    """(a,): arguments for the first sample; the addresses of the rows of doubles to fill are still to be set."""
     steps: NDArray[np.int64]
-    """(a,): what to add to each of them for every sample further on."""
+    """(a,): what to add to each argument per sample in order to start at a later sample."""
     rows: slice
-    """Where these addresses belong: bands of the outputs in the order declared, then those of the mask."""
+    """Where in `arguments` the row addresses belong: bands of the outputs in the order declared, then the mask's."""
     count: int
-    """How many samples there are, N."""
+    """Number of samples, N."""
     most: int
-    """How many samples it evaluates at once, at most."""
+    """Maximum number of samples per call."""
     owners: tuple[object, ...]
-    """What must live while the code is called: code and samples."""
+    """Objects that must stay alive while the code is called: the code and the samples."""
 
 
 class ScriptSession(Protocol):
-    """A script loaded into an interpreter of its own. Not thread-safe. The script's global variables live as long as
-    the session."""
+    """A script loaded into its own interpreter. Not thread-safe. The script's global variables live as long as the
+    session."""
 
     @property
     def evalscript(self) -> Evalscript:
-        """What setup() declared. Raises nothing: setup() ran when the session was opened."""
+        """What setup() declared. Raises nothing, since setup() was run when the session was opened."""
 
     def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
-        """Call preProcessScenes and then filterScenes: for each input, the indices of the scenes that remain, in their
+        """Call preProcessScenes and then filterScenes. Returns, for each input, the indices of the remaining scenes in
         order. Raises ScriptError."""
 
     def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
-        """Call updateOutput: the outputs, now that the scenes are known. Raises ScriptError."""
+        """Call updateOutput, which may adapt the outputs to the scenes. Raises ScriptError."""
 
     def evaluate(
         self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], seconds: float | None = None
     ) -> ScriptAnswer:
         """Run evaluatePixel over all N samples in one call.
 
-        `offsets` (segments + 1,) divides the samples into segments: an exception fails only its own segment and is in
-        `failures`. `seconds` shortens the runtime's time limit. Raises ScriptTimeout, ScriptOutOfMemory, or
-        ScriptExecutionError when its process died for another reason; the session cannot be used afterwards.
+        `offsets` (segments + 1,) divides the samples into segments: an exception fails only its own segment and is
+        recorded in `failures`. `seconds` shortens the runtime's time limit. Raises ScriptTimeout, ScriptOutOfMemory, or
+        ScriptExecutionError if the process died for another reason; the session cannot be used afterwards.
         """
 
     def machine_code(self, inputs: Sequence[ScriptInput]) -> MachineCode | None:
-        """What evaluates these samples without this session; None: only `evaluate` can, or is still to be checked.
-        Raises nothing."""
+        """Machine code that evaluates these samples without this session. None: only `evaluate` can do so, or the code
+        still has to be checked against it. Raises nothing."""
 
 
 class ScriptRuntime(Protocol):

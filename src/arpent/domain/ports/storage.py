@@ -10,7 +10,7 @@ from arpent.domain.location import Location
 
 
 class ObjectStore(Protocol):
-    """Reads and writes objects in buckets. Writes are atomic: an object is there whole or not at all.
+    """Reads and writes objects in buckets. Writes are atomic: an object is either complete or absent.
 
     Every method raises StorageDenied, StorageNotFound or StorageUnavailable, naming bucket, key and action.
     """
@@ -22,12 +22,12 @@ class ObjectStore(Protocol):
         """Stream one object into a local file. Raises LimitExceeded if it has more than `most` bytes."""
 
     def write(self, location: Location, payload: bytes) -> None:
-        """Write one object, replacing any that is there. Raises StorageDenied, StorageNotFound, StorageUnavailable."""
+        """Write one object, replacing any existing one. Raises StorageDenied, StorageNotFound, StorageUnavailable."""
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        """Write many objects, (key, payload), to the bucket of `prefix`, several at a time. Raises the first error;
-        other objects may have been written."""
+        """Write many objects, given as (key, payload), to the bucket of `prefix`, several at a time. Raises the first
+        error; other objects may have been written."""
 
     def list(self, prefix: Location) -> Iterator[str]:
-        """Keys of all objects below a prefix, in no particular order. Raises StorageDenied, StorageNotFound,
+        """Keys of all objects under a prefix, in no particular order. Raises StorageDenied, StorageNotFound,
         StorageUnavailable."""

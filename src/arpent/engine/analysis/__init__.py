@@ -1,1 +1,1 @@
-"""Analysis: what is found out about a job before it is processed."""
+"""Analysis: checks a job, estimates its work and divides it into partitions before it is processed."""

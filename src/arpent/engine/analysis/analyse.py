@@ -48,14 +48,14 @@ from arpent.zonal.pixel_rules import check_metres
 
 Answer = TypeVar("Answer")
 SURVEYED = 500
-"""Number of features for which imagery is searched."""
+"""Maximum number of features for which the analysis searches imagery."""
 
 
 def analyse(
     job_id: str, request: Request, services: Services, limits: Limits, wanted: Wanted = lambda: True
 ) -> Analysis:
-    """The Analysis of a job: partitions, findings, estimate and hints, without reading a pixel. Raises CallerError if
-    request or features are wrong, ScriptError, WorldError, and NoLongerWanted soon after `wanted` returns False."""
+    """Analyse a job: partitions, findings, estimate and hints, without reading pixels. Raises CallerError if the
+    request or the features are wrong, ScriptError, WorldError, and NoLongerWanted soon after `wanted` returns False."""
     assert isinstance(request.features, Location), "a batch request names a file of features"
     assert request.output is not None, "a batch request has an output"
     services = guarded(services, wanted)
@@ -125,7 +125,7 @@ def analyse(
 
 
 def _geometry_faults(features: Features, grids: Grids, rule: PixelRule) -> dict[int, tuple[str, str]]:
-    """As `check_geometries`; a feature for which the check itself fails counts as unusable."""
+    """The result of `check_geometries`; features for which the check itself fails count as unusable."""
 
     def some(rows: NDArray[np.intp]) -> dict[int, tuple[str, str]]:
         if len(rows) == len(features):
@@ -142,8 +142,8 @@ def _geometry_faults(features: Features, grids: Grids, rule: PixelRule) -> dict[
 
 
 def _twice(step: Callable[[], Answer]) -> Answer:
-    """The result of a step that runs the script. An interpreter that was killed from outside looks as if the script ran
-    out of memory, which would fail the whole job, so that error must occur twice."""
+    """The result of a step that runs the script; the step is repeated once if it fails. If the interpreter is killed
+    from outside, it looks as if the script ran out of memory; only if that happens twice may it fail the whole job."""
     try:
         return step()
     except (ScriptOutOfMemory, ScriptExecutionError):
@@ -153,8 +153,9 @@ def _twice(step: Callable[[], Answer]) -> Answer:
 def _understood(
     script: str, request: Request, services: Services, limits: Limits
 ) -> tuple[tuple[BandBinding, ...], tuple[str, ...], int, int]:
-    """Band bindings of the script, hints about its text, how many numbers a feature has, and how many each sample
-    leaves behind in an interval. A script without scenes is also dry-run, since that needs nothing else."""
+    """Band bindings of the script, hints about its text, the count of numbers that a feature has in all intervals, and
+    how many numbers must be kept for each sample of an interval. A script that sees no scenes is also dry-run here,
+    since that needs no imagery."""
     with services.runtime.open(script) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
@@ -169,7 +170,7 @@ def _understood(
 def _tried(
     script: str, bindings: tuple[BandBinding, ...], seen: AvailableImagery, services: Services
 ) -> tuple[str, ...]:
-    """Hints from a dry run in the scenes that were found."""
+    """Hints from a dry run with the scenes that were found; none for a script that sees no scenes."""
     if not has_scenes(bindings):
         return ()
     with services.runtime.open(script) as session:
@@ -185,7 +186,7 @@ def _available_imagery(
 
 
 def _evenly(count: int) -> NDArray[np.intp]:
-    """(m,): rows of the features to search imagery for, evenly spread over all `count`."""
+    """(m,): rows of the features for which imagery is searched, evenly spread over all `count`."""
     return np.unique(np.linspace(0, count - 1, min(SURVEYED, count)).astype(np.intp))
 
 

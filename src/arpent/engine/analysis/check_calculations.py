@@ -1,4 +1,4 @@
-"""Check of calculations: every name in them belongs to the script, and every histogram fits its output."""
+"""Check of calculations: every output and band they name exists in the script, and every histogram fits its output."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _NUMBERED = re.compile(r"B\d+")
 
 
 def check_calculations(evalscript: Evalscript, calculations: Calculations, *, lenient: bool) -> None:
-    """Check names and histograms against the script. Raises InvalidRequest: a name that the script lacks would be left
-    out silently (sentinelhub.md 11), and a histogram must fit its output's sample type. `lenient` as in
-    `check_histogram`."""
+    """Check names and histograms against the script. Raises InvalidRequest for a name that the script lacks, which
+    would otherwise be ignored silently (sentinelhub.md 11), and for a histogram that does not fit its output's sample
+    type. `lenient`: see `check_histogram`."""
     unknown = tuple(_unknown(evalscript, calculations))
     if unknown:
         raise InvalidRequest("; ".join(f"`{at}`: {fault}" for at, fault in unknown), unknown)
@@ -25,7 +25,7 @@ def check_calculations(evalscript: Evalscript, calculations: Calculations, *, le
     for output in evalscript.outputs:
         for band in output.bands:
             wish = calculations.of(output.id, band)
-            # What `default` asks for is meant for the outputs that have classes.
+            # Shares under `default` are meant for outputs that have classes, if there are any.
             own = output.id in calculations.outputs
             if wish.shares and not output.sample_type.integer and (own or not some):
                 raise InvalidRequest.at(
@@ -57,7 +57,7 @@ def _unknown(evalscript: Evalscript, calculations: Calculations) -> Iterator[tup
 
 
 def _may_come(band: str, evalscript: Evalscript) -> bool:
-    """Whether updateOutput may still create such a band."""
+    """Whether updateOutput may still create a band of this name."""
     return "updateOutput" in evalscript.functions and _NUMBERED.fullmatch(band) is not None
 
 

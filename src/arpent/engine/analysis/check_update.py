@@ -1,4 +1,4 @@
-"""Check update: whether the request that is to be updated has left results where they are looked for."""
+"""Check update: whether the earlier request that a job updates has left results where this job looks for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from arpent.engine.output_keys import own
 
 
 def check_update(request: Request, store: ObjectStore) -> None:
-    """Raises InvalidRequest if there are no fingerprints of the earlier request, StorageDenied, StorageUnavailable."""
+    """Raises InvalidRequest if the earlier request left no fingerprints; StorageDenied, StorageUnavailable."""
     if request.update is None:
         return
     assert request.output is not None, "a batch request has an output"

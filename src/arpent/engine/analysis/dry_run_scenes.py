@@ -1,4 +1,4 @@
-"""Dry run scenes: what a script gets in its dry run: scenes of the job or made-up ones, with made-up samples."""
+"""Dry run scenes: the input of a script's dry run: scenes of the job or made-up scenes, always with made-up samples."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from arpent.domain.ports.scripts import Scene, ScriptInput
 from arpent.engine.band_bindings import BandBinding
 
 DRY_RUN_NUMBERS = (0, 1200, 3400, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 6000, 10_000)
-"""Digital numbers of the made-up samples: no data, dark, bright, every class, brighter. From the fourth on, each band
-has them in another order."""
+"""Digital numbers of the made-up samples: no data, dark, bright, every class, brighter. From the fourth on, their order
+differs from band to band."""
 ALIKE = 3
-"""Number of samples that have the same number in every band."""
+"""Number of samples, at the beginning, that have the same digital number in every band."""
 PARTS = (slice(0, ALIKE), slice(ALIKE, None))
-"""Parts of the samples in the order in which they are tried: the second only if the script throws for all of the
-first."""
+"""Parts of the samples in the order in which they are tried; the second only if the script throws for all samples of
+the first."""
 TRIAL_CLASSES = 12
-"""Bands of classes get numbers below this."""
+"""Categorical bands get numbers below this."""
 DEPTHS = (2, 1, 3, 6, 12, 40)
 """Numbers of made-up scenes, in the order in which they are tried."""
 LAST_DAY = datetime(2020, 6, 30, tzinfo=UTC)
@@ -49,14 +49,15 @@ class DryRunScenes:
         count = max(len(group) for group in self.scenes)
         many = f"{count} scene" + ("" if count == 1 else "s")
         return (
-            f"in {many}that are made up too"
+            f"in {many} that were made up, too"
             if self.made_up
             else f"in the {many} from {iso_seconds(self.interval.start)}"
         )
 
 
 def made_up_scenes(bindings: Sequence[BandBinding]) -> tuple[DryRunScenes, ...]:
-    """Made-up scenes, in several numbers, each of another day. If all inputs are SIMPLE: one entry without scenes."""
+    """Made-up scenes, one entry for each number of scenes in DEPTHS; the scenes of an entry are a day apart. If all
+    inputs are SIMPLE: one entry without scenes."""
     scened = [binding.has_scenes for binding in bindings]
     return tuple(
         DryRunScenes(
@@ -69,7 +70,7 @@ def made_up_scenes(bindings: Sequence[BandBinding]) -> tuple[DryRunScenes, ...]:
 
 
 def _made_up(depth: int) -> tuple[Scene, ...]:
-    """`depth` scenes that are orbit and tile at once, newest first; a script reads what its mosaicking gives it."""
+    """`depth` scenes, newest first, with the fields of both ORBIT and TILE; a script reads those of its mosaicking."""
     scenes = []
     for number in range(depth):
         day = (LAST_DAY - timedelta(days=number)).strftime("%Y-%m-%d")
@@ -84,7 +85,7 @@ def _made_up(depth: int) -> tuple[Scene, ...]:
 def dry_run_inputs(
     bindings: Sequence[BandBinding], scenes: Sequence[Sequence[Scene]], samples: slice
 ) -> list[ScriptInput]:
-    """The made-up samples of the slice `samples` in these scenes (per input)."""
+    """The input for the made-up samples selected by `samples`, in these scenes (per input)."""
     return [_dry_run_input(binding, tuple(group), samples) for binding, group in zip(bindings, scenes, strict=True)]
 
 

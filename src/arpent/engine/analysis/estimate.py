@@ -1,4 +1,4 @@
-"""Estimate: how many scenes a job will read and how long it will take, from the catalogue alone."""
+"""Estimate: how much imagery a job will read and how long it will take, from the catalogue and image headers alone."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from arpent.engine.services import Services
 from arpent.raster.mosaicking_order import orbits
 
 COMPRESSED_SHARE = 0.6
-"""Stored bytes per decoded byte of Sentinel-2 imagery, approximately; used if an image's header does not say."""
+"""Approximate stored bytes per decoded byte of Sentinel-2 imagery; used if an image's header does not state it."""
 HEADERS = 64
 """Maximum number of image headers that are read per band."""
 MOST_DRY_RUN_SCENES = 24
 """Maximum number of intervals whose scenes the dry run uses."""
 BYTES_PER_SECOND = 120e6
-"""Compressed bytes that one core reads, decodes and evaluates per second, approximately (benchmarks/README.md)."""
+"""Approximate compressed bytes that one core reads, decodes and evaluates per second (benchmarks/README.md)."""
 SECONDS_PER_RESULT = 40e-6
 """Additional seconds per feature and interval: statistics, rendering, writing."""
 SECONDS_PER_PARTITION = 0.1
-"""Additional seconds per partition: an interpreter, files to open."""
+"""Additional seconds per partition: starting an interpreter, opening files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +45,24 @@ class BandReads:
     """What has to be read for one band of one input."""
 
     passes: float
-    """Mean number of scenes read per feature, over all intervals. SIMPLE stops at the first that fills the feature."""
+    """Mean number of scenes read per feature, summed over all intervals. SIMPLE counts one per interval with data,
+    since it stops at the first scene that fills the feature."""
     rasters: tuple[Raster, ...]
     """One header per source grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvailableImagery:
-    """What was found for a sample of the features, evenly spread over all of them."""
+    """Imagery found for a sample of the features, which is spread evenly over all of them."""
 
     depth: int
     """Largest number of scenes that one feature sees in one interval, over all inputs; 1 for SIMPLE."""
     reached: NDArray[np.bool_]
-    """(sample,): whether some item reaches the feature in some interval."""
+    """(sample,): whether any item reaches the feature in any interval."""
     acquisitions: float
-    """Mean number of acquisitions per feature, over all intervals."""
+    """Mean number of acquisitions per feature, summed over all intervals."""
     band_samples: NDArray[np.float64]
-    """(sample,): B x S of the processing units, summed over the intervals with data."""
+    """(sample,): factor B x S of the processing units, summed over the intervals with data."""
     items: int
     """Number of different items."""
     rasters: tuple[Raster, ...]
@@ -69,7 +70,8 @@ class AvailableImagery:
     readings: tuple[BandReads, ...] = ()
     """What has to be read, per input and band."""
     scenes: tuple[DryRunScenes, ...] = ()
-    """Scenes of the intervals that have the most, the richest first: all scenes that reach any feature."""
+    """Scenes of the intervals that have the most scenes, those with the most first: all scenes that reach any
+    feature."""
     all_scenes: bool = True
     """Whether `scenes` covers all intervals that have scenes."""
     filtered: tuple[Filtered, ...] = ()
@@ -79,14 +81,14 @@ class AvailableImagery:
 NOTHING = AvailableImagery(
     depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samples=np.zeros(0), items=0, rasters=()
 )
-"""Of a job without usable features."""
+"""The imagery of a job without usable features."""
 
 
 def available_imagery(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
 ) -> AvailableImagery:
-    """Search each interval once and summarise what is there for the sampled features. An image whose host is away is
-    done without: nothing but the estimate depends on it. Raises CatalogUnavailable."""
+    """Search each interval once and summarise the imagery of the sampled features. Images whose host is unavailable are
+    skipped, since only the estimate depends on them. Raises CatalogUnavailable."""
     services = replace(services, reader=FinalAttemptReader(services.reader))
     count = len(geometry.features)
     reached, weights = np.zeros(count, bool), np.zeros(count)
@@ -127,7 +129,7 @@ def available_imagery(
 
 
 class _DeepestScenes:
-    """Collects the scenes of the intervals that have the most."""
+    """Collects the scenes of the intervals that have the most scenes."""
 
     def __init__(self, bindings: Sequence[BandBinding]) -> None:
         self._bindings = bindings
@@ -160,8 +162,9 @@ def estimate(
     size: float,
     seconds: float,
 ) -> Mapping[str, float]:
-    """The estimate of a job from `size` in bytes, `seconds`, and n features, of which `found` covers the rows `sample`.
-    If it saw all of them, the processing units are exact, unless preProcessScenes drops scenes."""
+    """The estimate of a job with n features, of which `found` covers the rows `sample`. `size`: bytes to read;
+    `seconds`: duration. If `found` covers all features, the processing units are exact, unless preProcessScenes drops
+    scenes."""
     features = len(sample_count)
     areas = area(sample_count)
     seen = float(np.sum(areas[sample]))
@@ -178,15 +181,14 @@ def estimate(
 
 
 def seconds_of(size: float, results: int, partitions: int, parallelism: int) -> float:
-    """Seconds to read `size` bytes and write `results` results (features times intervals) in `partitions`
-    partitions."""
+    """Seconds to read `size` bytes and write `results` (features times intervals) in this number of partitions."""
     whole = size / BYTES_PER_SECOND + results * SECONDS_PER_RESULT + partitions * SECONDS_PER_PARTITION
     return whole / max(1, min(parallelism, partitions))
 
 
 def bytes_to_read(found: AvailableImagery, features: Features, partition: NDArray[np.int64]) -> float:
-    """Bytes of the stored blocks under two corners of each feature; each block counts once per scene and `partition`
-    (n,)."""
+    """Stored bytes of the blocks under two corners of each feature. A block counts once per scene and partition;
+    `partition` (n,): number of each feature's partition."""
     corners = features.bounds.reshape(-1, 2)
     owner = np.repeat(partition, 2)
     blocks: dict[tuple[object, ...], int] = {}
@@ -203,7 +205,7 @@ def bytes_to_read(found: AvailableImagery, features: Features, partition: NDArra
 
 
 def _scenes(binding: BandBinding, found: Acquisitions) -> NDArray[np.int64]:
-    """(n,): samples per pixel that the input gives each feature."""
+    """(n,): number of scenes, and so of samples per pixel, of the input at each feature."""
     if binding.input.mosaicking is Mosaicking.SIMPLE:
         reached = np.logical_or.reduce(found.reach, axis=0)
         return np.asarray(reached, np.int64)
@@ -234,8 +236,8 @@ def _first_bands(bindings: Sequence[BandBinding], readings: Sequence[BandReads])
 
 
 def _rasters(band: str, items: Sequence[Item], services: Services) -> tuple[Raster, ...]:
-    """One header per source grid. An image that cannot be read is skipped, since headers only guide the
-    partitioning."""
+    """The band's image headers, one per source grid. An image that cannot be read is skipped, since headers only guide
+    the partitioning."""
     assets = [item.assets[band] for item in items if band in item.assets][:HEADERS]
     services.reader.prepare([asset.href for asset in assets])
     rasters = []

@@ -1,4 +1,4 @@
-"""Partitioning: divides features into partitions that follow the imagery's blocks, so that few blocks are decoded
+"""Partitioning: divides features into partitions along the blocks of the imagery, so that few blocks are decoded
 twice."""
 
 from __future__ import annotations
@@ -17,21 +17,23 @@ from arpent.domain.partition import Partition
 from arpent.engine.budget import KEPT_PER_SAMPLE, numbers_as_samples
 
 PARTITIONS_PER_WORKER = 2
-"""Partitions per worker of a small job, where there are several, so that none idles while another finishes."""
+"""Partitions per worker of a small job if there are several workers, so that none is idle while another finishes."""
 DECODING = 0.4
-"""Decoding a block takes about as long as everything else does for this many samples per pixel of it."""
+"""Cost of decoding a block, in samples per pixel of the block: decoding takes about as long as all other work on that
+many samples."""
 SLACK, LARGE_SLACK = 0.15, 0.5
-"""How far from its equal share of the work a partition may end, for the sake of a whole block …"""
+"""How far from its equal share of the work a partition may end to avoid cutting a block, as a fraction of the share;
+MANY says which of the two applies."""
 LARGE_FEATURE = 0.25
-"""A feature is large if it has more samples than this share of a block's pixels."""
+"""A feature is large if its samples exceed this share of a block's pixels."""
 MOST_BUDGETS, SCENE_BUDGETS, PLAIN_BUDGETS = 128, 8, 4
-"""A partition of large features, of features that are read in many scenes, or of others, has at most so many times the
-pixel budget of samples (chunks are cut finer): it is what a worker that dies costs …"""
+"""Maximum samples of a partition, in pixel budgets: of large features, of features that are read in many scenes, and of
+others. Memory does not limit it (a partition is processed in chunks); it is the work that is lost if a worker dies …"""
 FEW_NUMBERS = 500
-"""… others only if each feature has at most so many numbers in all intervals: all are kept until they are written.
-Features and their numbers count, too (`engine.budget.numbers_as_samples`): small ones are many."""
+"""… PLAIN_BUDGETS applies only up to this many numbers per feature in all intervals, since all are kept until they are
+written; above, one budget. Features and their numbers count as samples, too (`engine.budget.numbers_as_samples`)."""
 BLOCKS = 1 << 20
-"""So many blocks, and four per feature, are counted; where there may be more, those of the features are sorted."""
+"""Blocks are numbered by counting if there are at most this many, plus four per feature; otherwise by sorting."""
 MANY = 4
 """SLACK applies up to this many partitions per worker, LARGE_SLACK above: with more partitions differences even out."""
 
@@ -41,7 +43,7 @@ class BlockAssignment:
     """Which block of the imagery each feature belongs to."""
 
     block: NDArray[np.int64]
-    """(n,): number of the feature's block; blocks of one row of blocks have consecutive numbers."""
+    """(n,): number of the feature's block; the blocks in one row of blocks have consecutive numbers."""
     centres: NDArray[np.float64]
     """(n, 2): centres of the features."""
     pixels: NDArray[np.int64]
@@ -51,11 +53,11 @@ class BlockAssignment:
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
-        """(n,): rows of the features sorted by block, and inside a block from north to south."""
+        """(n,): rows of the features, sorted by block, and from north to south within a block."""
         southwards = np.argsort(-self.centres[:, 1], kind="stable")
         block = self.block[southwards]
         if block.max(initial=0) < 1 << 16:
-            block = block.astype(np.uint16)  # which numpy sorts in a fifth of the time
+            block = block.astype(np.uint16)  # numpy sorts these in a fifth of the time
         return southwards[np.argsort(block, kind="stable")]
 
 
@@ -66,10 +68,11 @@ def assign_blocks(
     corners: NDArray[np.float64] | None = None,
 ) -> BlockAssignment:
     """Assign features to blocks. A feature belongs to the first image (one per source grid) that contains its centre
-    (n, 2), and there to the block that contains its north-western corner (n, 2; without `corners`, its centre).
+    (n, 2), and in it to the block that contains its north-western corner (n, 2; without `corners`, its centre).
 
-    So a feature that reaches into the next row of blocks needs only the first lines of those, after which decoding
-    stops; assigned the other way it would need whole blocks for their last lines. Points are in `crs`.
+    A feature that extends into the next row of blocks then needs only their first lines, after which decoding stops; if
+    it belonged to the southern block, the northern blocks would be decoded as a whole for their last lines. Points are
+    in `crs`.
     """
     corners = centres if corners is None else corners
     image = np.full(len(centres), len(rasters), np.int64)
@@ -88,13 +91,13 @@ def assign_blocks(
         pixels[mine] = level.block_width * level.block_height
         row[mine] = np.clip(down[mine], 0, raster.height - 1) // level.block_height
         column[mine] = np.clip(across[mine], 0, raster.width - 1) // level.block_width
-    # One number per block: unique over rows of three takes fifty times as long, and more memory than the polygons.
+    # One number per block: np.unique on rows of three takes fifty times as long, and more memory than the polygons.
     place = (image * (row.max(initial=0) + 1) + row) * (column.max(initial=0) + 1) + column
     return BlockAssignment(block=_ranks(place), centres=centres, pixels=pixels, inside=image < len(rasters))
 
 
 def _ranks(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,): how many different values are lower than each of `values` (n,), which are not negative."""
+    """(n,): how many distinct values are lower than each of `values` (n,), which are not negative."""
     most = int(values.max(initial=0))
     if most > 4 * len(values) + BLOCKS:
         return np.unique(values, return_inverse=True)[1].astype(np.int64)
@@ -107,7 +110,7 @@ def _ranks(values: NDArray[np.int64]) -> NDArray[np.int64]:
 def _pixels(
     raster: Raster, transformer: Transformer | None, points: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n,) columns and rows of points (n, 2); outside every image where PROJ cannot transform."""
+    """Columns and rows (n,) of points (n, 2) in the image; outside any image if PROJ cannot transform a point."""
     x, y = points[:, 0], points[:, 1]
     if transformer is not None:
         x, y = transformer.transform(x, y)
@@ -117,14 +120,14 @@ def _pixels(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionSize:
-    """How large partitions may be, and how many there are at least."""
+    """Maximum size and minimum number of partitions."""
 
     samples: int
-    """Samples of a partition, at most; they are worked on in chunks (`engine.processing.chunks`)."""
+    """Maximum number of samples of a partition; they are processed in chunks (`engine.processing.chunks`)."""
     per_worker: int = PARTITIONS_PER_WORKER
-    """Partitions for each worker, at least."""
+    """Minimum number of partitions per worker."""
     results: int = 0
-    """Samples that the results of each feature count for, beside its own."""
+    """Number of samples that each feature's results count as, in addition to its own samples."""
 
 
 def partition_size(
@@ -136,14 +139,14 @@ def partition_size(
     scenes: bool = False,
     numbers: int = 0,
 ) -> PartitionSize:
-    """The size for features of `weight` (n,) samples, of which `pixel_budget` fit into memory at once.
+    """The size of partitions for features of `weight` (n,) samples, of which `pixel_budget` fit into memory at once.
 
-    Features as large as blocks share blocks with many neighbours: the fewer partitions, the fewer blocks are decoded
-    twice. So do those that are read in many `scenes`, which are worked on in chunks, however few they are; and a few
-    features at the edges of every partition do.
-    `kept`: numbers that each sample leaves behind in an interval until all chunks of a partition are done (percentiles,
-    histograms); those of one interval must fit into memory, too. `numbers`: of each feature in all intervals, which are
-    not done in chunks: those of a partition fit into one pixel budget, however many it has.
+    Blocks at the edges of a partition are decoded twice. Partitions are larger where this costs most: for features as
+    large as blocks, which share blocks with many neighbours, and for those read in many `scenes`, which are processed
+    in chunks anyway.
+    `kept`: how many numbers must be kept per sample and interval until all chunks of a partition are done (percentiles,
+    histograms); those of one interval must fit into memory, too. `numbers`: how many numbers each feature has in all
+    intervals; those of a whole partition must fit into one pixel budget, since they are not processed in chunks.
     """
     large = layout.inside & (weight > LARGE_FEATURE * layout.pixels)
     budgets, per_worker, least = PLAIN_BUDGETS if numbers <= FEW_NUMBERS else 1, PARTITIONS_PER_WORKER, pixel_budget
@@ -152,7 +155,7 @@ def partition_size(
     elif scenes:
         budgets, least = SCENE_BUDGETS, 1
     most = budgets * pixel_budget
-    if kept:  # of plain features nothing is kept where they fit into memory at once
+    if kept:  # for plain features that fit into memory at once, none are kept
         most = max(least, min(most, pixel_budget * KEPT_PER_SAMPLE // kept))
     results = numbers_as_samples(numbers, -(-most // pixel_budget))
     return PartitionSize(samples=most, per_worker=per_worker, results=results)
@@ -161,8 +164,8 @@ def partition_size(
 def runs(
     weight: NDArray[np.int64], layout: BlockAssignment, size: PartitionSize, parallelism: int
 ) -> tuple[NDArray[np.intp], ...]:
-    """Rows of the features of each partition, in block order, about equal in work and of at most `size.samples` each,
-    results included (a single feature may exceed it).
+    """Rows of the features of each partition, in block order. Partitions have about equal work and at most
+    `size.samples` samples each, including those that results count as (a single feature may exceed it).
 
     `weight` (n,): samples of each feature. Partitions end between two blocks where possible, since a block shared by
     two partitions is decoded twice.
@@ -177,7 +180,7 @@ def runs(
 
 
 def cut_into_partitions(features: Features, parts: Sequence[NDArray[np.intp]]) -> Iterator[Partition]:
-    """The partitions with the features of each of `runs`, numbered from 0."""
+    """The partitions, numbered from 0, each with the features of one entry of `parts` (from `runs`)."""
     for number, rows in enumerate(parts):
         yield Partition(number=number, features=features.take(rows))
 
@@ -190,9 +193,9 @@ def _runs(
     parts: int,
     slack: float,
 ) -> Iterator[slice]:
-    """Slices with about equal shares of the remaining `work` (n,). A slice ends where one of `blocks` begins if that is
-    at most `slack` of a share away, and leaves no more than the other parts can hold: a small one too many would decode
-    its neighbours' blocks again. The sum of `weight` (n,) in a slice is at most the budget."""
+    """Slices with about equal shares of the remaining `work` (n,). A slice ends where one of `blocks` begins if that
+    point is at most `slack` of a share away. It leaves no more than the remaining parts can hold, since an additional
+    small part would decode its neighbours' blocks again. The sum of `weight` (n,) in a slice is at most `budget`."""
     count = len(weight)
     held, done = np.append(0, np.cumsum(weight)), np.append(0.0, np.cumsum(work))
     ends = np.append(blocks, count)

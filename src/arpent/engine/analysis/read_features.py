@@ -1,4 +1,4 @@
-"""Read features: reads the features of a job and checks them as a set."""
+"""Read features: reads the features of a job, and gives them identifiers under which results can be stored."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from arpent.engine.output_keys import own_keys, result_key, template
 from arpent.engine.services import Limits, Services
 
 NOBODYS = "~"
-"""An identifier that makes no name one of ours."""
+"""An identifier with which no result has the name of one of arpent's own objects."""
 
 
 def load_features(file: FeatureFile, services: Services, limits: Limits) -> Features:
-    """All features of the file, checked as a set. Raises FeaturesUnreadable, LimitExceeded, NoLongerWanted or
-    WorldError."""
+    """All features of the file. Raises FeaturesUnreadable, LimitExceeded, NoLongerWanted or WorldError."""
     return _cleaned(services.features.features(file, limits.maximum_features))
 
 
@@ -32,17 +31,17 @@ def load_feature(file: FeatureFile, feature: int, services: Services) -> Feature
 
 
 def _cleaned(features: Features) -> Features:
-    """The features with identifiers that can be stored and sent."""
+    """The features, with identifiers cleaned of characters that cannot be stored or sent."""
     whole = "".join([each for each in features.identifiers if each])
-    if clean(whole) == whole:  # mostly; quicker than to look at each
+    if clean(whole) == whole:  # the usual case; faster than checking each one
         return features
     return features.renamed([None if each is None else clean(each) for each in features.identifiers])
 
 
 def with_own_keys(job_id: str, output: Location, features: Features, *sources: Location) -> Features:
-    """The features with identifiers that give each result a key of its own: where two would have the same key, or one
-    that of an object of ours or of these sources, the later feature gets its id appended to its identifier, or instead
-    of it. Raises InvalidRequest where the id alone gives the key of a source, and where no name would help."""
+    """The features, with identifiers that give each result a unique key. If a key is taken by an earlier feature, by
+    one of arpent's own objects or by one of `sources`, the feature's id is appended to its identifier, or replaces it.
+    Raises InvalidRequest if keys are made of ids only and one is that of a source, and if no name would help."""
     pattern, is_ours = template(output), own_keys(output, job_id)
     if is_ours(result_key(pattern, job_id, 0, NOBODYS)):
         raise InvalidRequest.at(
@@ -65,7 +64,7 @@ def with_own_keys(job_id: str, output: Location, features: Features, *sources: L
 
 
 def _check_ids(job_id: str, pattern: str, features: Features, read: Collection[str]) -> None:
-    """Raises InvalidRequest if a result would have one of these keys."""
+    """Raises InvalidRequest if a result would have one of the keys `read`."""
     for feature in features.ids.tolist() if read and REQUEST_ID not in pattern else ():
         if (key := result_key(pattern, job_id, feature, None)) in read:
             raise InvalidRequest.at(
@@ -74,7 +73,8 @@ def _check_ids(job_id: str, pattern: str, features: Features, read: Collection[s
 
 
 def _names(feature: int, identifier: str | None) -> Iterator[str | None]:
-    """Names to try for a feature. The later ones are short, so that none is cut and all give other keys."""
+    """Names to try for a feature. From the third on they are so short that they are not cut, so all give different
+    keys."""
     yield identifier
     yield f"{identifier or ''}~{feature}"
     for number in count(2):

@@ -66,7 +66,8 @@ def small(
 
 
 def names(given: Features, named: Features, output: Location) -> list[Finding]:
-    """Findings about features whose identifiers change; `given`: as in the file, `named`: as in the results."""
+    """Findings about identifiers that are repeated, changed or too long; `given`: features as in the file, `named`: as
+    in the results."""
     by_name = IDENTIFIER in template(output)
     if not by_name and given.identifiers == named.identifiers and _plain(given.identifiers):
         return []
@@ -92,7 +93,7 @@ def names(given: Features, named: Features, output: Location) -> list[Finding]:
 
 
 def _plain(identifiers: Sequence[str | None]) -> bool:
-    """Whether they all differ, and none was repaired."""
+    """Whether all identifiers differ, and none was repaired."""
     texts = [each for each in identifiers if each]
     return len(set(texts)) == len(texts) and REPLACEMENT not in "".join(texts)
 
@@ -105,8 +106,8 @@ def outside(
     intervals: Sequence[Interval],
     complete: bool,
 ) -> list[Finding]:
-    """Findings about features that no item reaches in any interval, also because a filter excludes all. `complete`: the
-    analysis searched imagery for all features."""
+    """Findings about features that no item reaches in any interval, possibly because filters exclude all items, and
+    about features that only items without a needed band reach. `complete`: imagery was searched for all features."""
     if not intervals:
         return [_finding(sample, row, Verdict.WARNING, "no-interval", NO_INTERVAL) for row in range(len(sample))]
     late = [outside_time(binding, intervals) for binding in bindings]

@@ -1,4 +1,4 @@
-"""Dry run: finds errors in script and resolution before any pixel is read."""
+"""Dry run: finds errors in a script, and a resolution that is too coarse, before any pixel is read."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ METRES_PER_DEGREE = 111_319.49
 def dry_run(
     session: ScriptSession, bindings: Sequence[BandBinding], seen: Sequence[DryRunScenes], *, complete: bool = False
 ) -> tuple[str, ...]:
-    """Run the script on made-up samples, first in scenes of the job (`seen`), then in made-up scenes, until it does not
-    throw for all samples. Returns a hint if it throws in the first scenes, since real samples may not make it throw.
+    """Run the script on made-up samples, first in scenes of the job (`seen`), then in made-up scenes, until it no
+    longer throws for all samples. Returns a hint if it throws in the first scenes: real samples may not make it throw.
 
-    Raises ScriptTimeout or ScriptOutOfMemory. Raises ScriptExecutionError for an undefined name, and if the script
-    throws everywhere although these are all scenes of the job (`complete`) or there are no scenes.
+    Raises ScriptTimeout or ScriptOutOfMemory. Raises ScriptExecutionError if the script throws everywhere and either
+    uses an undefined name, or sees no scenes, or `seen` holds all scenes of the job (`complete`).
     """
     scened = has_scenes(bindings)
     real = tuple(seen) if scened else ()
@@ -46,8 +46,8 @@ def dry_run(
 def attempt(
     session: ScriptSession, bindings: Sequence[BandBinding], candidates: Sequence[DryRunScenes]
 ) -> tuple[ScriptAnswer | None, tuple[tuple[DryRunScenes, ScriptError], ...]]:
-    """The script's answer for the first part of the made-up samples, each a segment, in the first scenes where it does
-    not throw for all of them (None if it throws everywhere), and what it throws in the scenes before. Raises
+    """Run the script on made-up samples, each a segment, in one candidate after the other until it does not throw for
+    all of them. Returns that answer (None if it throws everywhere) and the errors from the candidates before. Raises
     ScriptTimeout or ScriptOutOfMemory."""
     faults: list[tuple[DryRunScenes, ScriptError]] = []
     for scenes in candidates:
@@ -73,8 +73,8 @@ DEGREES = " Note that resx and resy are in degrees here: 0.00009 for about 10 m,
 
 
 def check_resolution(features: Features, sampling: Resolution | Size, bindings: Sequence[BandBinding]) -> None:
-    """Refuse more metres per sample than a collection allows; degrees used as metres are the usual cause. Raises
-    ResolutionTooCoarse."""
+    """Refuse samples with more metres per side than a collection allows; the usual cause is a resolution in metres
+    that is read as degrees. Raises ResolutionTooCoarse."""
     if isinstance(sampling, Size):
         return
     bounds = features.bounds

@@ -1,1 +1,1 @@
-"""Processing: a partition's features become statistics."""
+"""Processing: computes the statistics of a partition's features and writes them."""

@@ -1,4 +1,4 @@
-"""Acquisitions: the items that an input of the script uses in one interval, and which features they reach."""
+"""Acquisitions: the items that one input of the script uses in one interval, and which features each item reaches."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Acquisitions:
     """The items of one input in one interval."""
 
     candidates: tuple[Item, ...]
-    """What the catalogue has in the box of all features, in mosaicking order."""
+    """Items that the catalogue has in the box of all features, in mosaicking order."""
     items: tuple[Item, ...]
-    """Those that pass the cloud filter and reach some feature, in the same order."""
+    """Candidates that pass all filters and reach some feature, in the same order."""
     reach: NDArray[np.bool_]
     """(items, n): whether the item reaches the feature."""
 
     def take(self, rows: NDArray[np.intp]) -> Acquisitions:
-        """The acquisitions for some of the features, without items that reach none of them."""
+        """The acquisitions of some of the features, without items that reach none of these."""
         reach = self.reach[:, rows]
         kept = np.flatnonzero(reach.any(axis=1))
         return replace(self, items=tuple(self.items[row] for row in kept), reach=reach[kept])
@@ -52,11 +52,11 @@ class IntervalAcquisitions:
     interval: Interval
     """Interval of the acquisitions."""
     inputs: tuple[Acquisitions, ...]
-    """Per input; none if there is an error."""
+    """Acquisitions per input; empty if there is an error."""
     error: Exception | None = None
-    """An unforeseen error of finding them."""
+    """An unforeseen error that occurred in the search for them."""
     kept: NDArray[np.bool_] | None = None
-    """(n,): features whose numbers an earlier request computed; None: none."""
+    """(n,): features whose numbers an earlier request has computed already; None: no feature."""
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -65,13 +65,13 @@ class IntervalAcquisitions:
         return present
 
     def take(self, rows: NDArray[np.intp]) -> IntervalAcquisitions:
-        """The interval for some of the features."""
+        """The same interval, reduced to some of the features."""
         kept = None if self.kept is None else self.kept[rows]
         return replace(self, inputs=tuple(one.take(rows) for one in self.inputs), kept=kept)
 
     @property
     def whole(self) -> bool:
-        """Whether there is something to compute, and of all features."""
+        """Whether all features have to be computed, and at least one has imagery."""
         return self.error is None and (self.kept is None or not self.kept.any()) and bool(self.present.any())
 
     @property
@@ -89,9 +89,10 @@ def intervals_with_acquisitions(
     prefetch: bool = False,
     mark: Callable[[IntervalAcquisitions], IntervalAcquisitions] = lambda found: found,
 ) -> Iterator[IntervalAcquisitions]:
-    """Each interval with the acquisitions of each binding: the one loop of estimate, processing, explanation and
-    synchronous request. `prefetch`: while the caller works on one interval, the reader fetches headers for the next,
-    unless `mark`, through which each interval goes, says that it is complete. Raises CatalogUnavailable."""
+    """Each interval with the acquisitions of each binding; estimate, processing, explanation and synchronous requests
+    all loop over this. `mark`: function that each interval passes through, which may set `kept`. `prefetch`: whether
+    the reader fetches headers for the next interval while the caller works on one, unless the next is complete. Raises
+    CatalogUnavailable."""
     if not intervals:
         return
     services = replace(services, catalog=SearchPrefetch(catalog=services.catalog, end=intervals[-1].end))
@@ -105,7 +106,7 @@ def _one_ahead(
     before: IntervalAcquisitions | None = None
     for one in found:
         inputs = () if one.complete else one.inputs
-        for binding, acquisitions in zip(bindings, inputs, strict=False):  # none, where there is an error
+        for binding, acquisitions in zip(bindings, inputs, strict=False):  # no inputs if there is an error
             services.reader.prepare(_first_hrefs(binding, acquisitions.items))
         if before is not None:
             yield before
@@ -131,7 +132,7 @@ def _acquired(
 
 
 def _first_hrefs(binding: BandBinding, items: Sequence[Item]) -> list[str]:
-    """Images that will be opened in any case, unless preProcessScenes drops them; for SIMPLE only those of the first
+    """Images that are certain to be opened, unless preProcessScenes drops them; for SIMPLE only those of the first
     item."""
     if binding.input.mosaicking is Mosaicking.SIMPLE:
         items = items[:1]
@@ -140,8 +141,8 @@ def _first_hrefs(binding: BandBinding, items: Sequence[Item]) -> list[str]:
 
 
 def acquire(binding: BandBinding, interval: Interval, geometry: SampleGeometry, services: Services) -> Acquisitions:
-    """The input's acquisitions in the interval, filtered and in mosaicking order. Raises
-    CatalogUnavailable."""
+    """The input's acquisitions in the interval, filtered and in mosaicking order. Raises CatalogUnavailable, and
+    AssetUnreadable as `located` does."""
     window = interval if binding.source.time_range is None else interval.intersection(binding.source.time_range)
     found = () if window is None else services.catalog.search(binding.collection, window, geometry.box)
     arranged = arrange([located(item, binding, services) for item in found], binding.source.mosaicking_order)
@@ -163,7 +164,7 @@ def acquire(binding: BandBinding, interval: Interval, geometry: SampleGeometry, 
 def count_filtered(
     filtered: Sequence[Filtered], found: IntervalAcquisitions, bindings: Sequence[BandBinding], geometry: SampleGeometry
 ) -> None:
-    """Add to `filtered`, per input, what its filters exclude and let through in this interval."""
+    """Count in `filtered`, per input, the items that its filters exclude and let through in this interval."""
     for counts, acquisitions, binding in zip(filtered, found.inputs, bindings, strict=True):
         bands = [requested.band.name for requested in binding.requests]
         harmonize = binding.source.harmonize_values
@@ -180,8 +181,8 @@ def count_filtered(
 
 
 def located(item: Item, binding: BandBinding, services: Services) -> Item:
-    """The item. If its footprint can be read in two ways, the image decides where it lies. Raises AssetUnreadable for
-    one that may be readable later."""
+    """The item, with a definite footprint: if it can be interpreted in two ways, the image decides where it lies.
+    Raises AssetUnreadable for an image that may be readable later."""
     if item.likely is None:
         return item
     outline = None
@@ -194,23 +195,23 @@ def located(item: Item, binding: BandBinding, services: Services) -> Item:
         except AssetUnreadable as error:
             if error.transient:
                 raise
-            if error.away:  # at the last attempt: features of both readings miss it, and are told
+            if error.away:  # last attempt: features within either interpretation report the missing item
                 return replace(item, likely=None)
     return replace(item, footprint=item.likely if outline is None else outline, likely=None)
 
 
 def passes_filters(item: Item, binding: BandBinding) -> bool:
-    """Whether no field of `dataFilter` excludes the item."""
+    """Whether no filter of the request excludes the item, cloud cover included."""
     return refusing_filter(item, binding) is None and passes_cloud_filter(item, binding)
 
 
 def refusing_filter(item: Item, binding: BandBinding) -> tuple[str, bool] | None:
-    """The first field of `dataFilter` that excludes the item, and whether because the item does not say; None: none
-    does."""
+    """The first field of `dataFilter` other than cloud cover that excludes the item, and whether it does so because the
+    item lacks the property. None: no such field excludes it."""
     return refusing_field(item, binding.source.filters, binding.collection.filters)
 
 
 def passes_cloud_filter(item: Item, binding: BandBinding) -> bool:
-    """Whether its cloud cover is at most `maxCloudCoverage`. An item without cloud cover passes only if the request
-    sets no limit."""
+    """Whether the item's cloud cover is at most `maxCloudCoverage`. An item without cloud cover passes only if the
+    request sets no limit."""
     return is_clear(item, binding.source.max_cloud_coverage, binding.collection.cloud_cover)

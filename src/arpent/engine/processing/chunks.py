@@ -1,4 +1,4 @@
-"""Chunks: the samples of a partition in parts that fit into memory and share no block of the imagery."""
+"""Chunks: divide the samples of a partition into parts that fit into memory and share no block of the imagery."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from arpent.raster.blocks.cells import Cells
 from arpent.zonal.pixel_rules import samples_inside
 
 TRIED = 5
-"""Items whose headers are tried in search of the images' blocks."""
+"""Maximum number of items whose headers are tried to find the images' blocks."""
 SIDE = 1024
-"""Samples per side of the cells where no image says."""
+"""Samples per side of a block if no image header can be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +34,18 @@ class Chunk:
     """Samples that are read and evaluated at once."""
 
     rows: NDArray[np.intp]
-    """(k,): their features, as rows of the partition, ascending."""
+    """(k,): features that have samples in the chunk, as rows of the partition, ascending."""
     geometry: SampleGeometry
-    """Those features, with the samples of this chunk."""
+    """Geometry of those features, with only the samples of this chunk."""
 
 
 def chunks(
     features: Features, grids: Grids, raster: Raster, most: int, rule: PixelRule = AS_THE_SERVICE
 ) -> Iterator[Chunk]:
-    """Every sample inside a polygon once, about `most` at a time; every feature in at least one chunk, also one without
-    samples. `raster`: whose blocks the cuts follow."""
+    """Chunks of about `most` samples that together hold every sample inside a polygon once. Every feature is in at
+    least one chunk, even if it has no samples. `raster`: the image along whose blocks the samples are divided."""
     cells, placed = Cells(features.crs, grids, raster), np.zeros(len(features), bool)
-    rings = rule == AS_THE_SERVICE  # others turn or shrink the outlines first
+    rings = rule == AS_THE_SERVICE  # other rules turn or shrink the outlines first
     for run in cells.runs(most):
         mine, own = features.take(run.features, rings=rings), grids.take(run.features)
         found = samples_inside(mine, own, rule, run.windows)
@@ -62,7 +62,7 @@ def chunks(
 
 
 def _of_all(samples: Samples, rows: NDArray[np.intp], count: int) -> Samples:
-    """The samples of the features at `rows`, as those of `count` features."""
+    """The samples of the features at `rows`, arranged as samples of `count` features, of which the others have none."""
     counts, span_counts = np.zeros((2, count), np.int64)
     counts[rows], span_counts[rows] = samples.counts, np.diff(samples.span_offsets)
     offsets, span_offsets = (np.append(0, np.cumsum(each)) for each in (counts, span_counts))
@@ -76,8 +76,8 @@ def raster_of_blocks(
     grids: Grids,
     reader: AssetReader,
 ) -> Raster:
-    """An image whose blocks are worth following: of the items that reach the most features the one with the largest
-    blocks on the ground, into which those of finer bands fit."""
+    """The image along whose blocks to divide: of the item that reaches the most features, the band with the largest
+    blocks on the ground, into which the blocks of finer bands fit."""
     for binding, item in _most_useful(bindings, found):
         rasters = []
         for requested in binding.requests:
@@ -92,7 +92,7 @@ def raster_of_blocks(
 def _most_useful(
     bindings: Sequence[BandBinding], found: Sequence[IntervalAcquisitions]
 ) -> Iterator[tuple[BandBinding, Item]]:
-    """Up to TRIED items with their inputs, those that reach the most features first."""
+    """Up to TRIED items with their bindings; those that reach the most features come first."""
     counted = [
         (reached, binding, item)
         for one in found
@@ -109,7 +109,7 @@ def _block_area(raster: Raster) -> float:
 
 
 def _invented(features: Features, grids: Grids) -> Raster:
-    """The features' own grid, in blocks of SIDE samples, where no image can be asked."""
+    """A substitute if no image header can be read: the features' own grid, with blocks of SIDE samples."""
     step = np.median(grids.pixel_size, axis=0)
     left, top = features.bounds[:, 0].min(), features.bounds[:, 3].max()
     return Raster(

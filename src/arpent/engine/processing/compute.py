@@ -1,4 +1,5 @@
-"""Compute: all statistics of some features. Errors become values, so that no feature fails because of another."""
+"""Compute: computes all statistics of a partition's features. Errors become part of the results, so that no feature
+fails because of another."""
 
 from __future__ import annotations
 
@@ -30,12 +31,12 @@ from arpent.engine.processing_units import processing_units
 from arpent.engine.services import Services
 
 CHUNKS = 2
-"""Samples that do not fit into memory at once are cut this much finer than they had to be: smaller arrays stay in the
-processor's caches, and the memory of one serves the next."""
+"""Samples that do not fit into memory at once are divided this many times finer than necessary: smaller arrays stay in
+the processor's caches, and their memory is reused."""
 
 
 def compute(request: Request, features: Features, script: str, services: Services) -> tuple[PartitionResult, ...]:
-    """All numbers of a partition's features, each on the grid over its own bounds; as `compute_on_grids`."""
+    """Compute a partition's features, each on the grid over its own bounds; results as in `compute_on_grids`."""
     grids = Grids.over(features.bounds, request.sampling)
     with ScriptSupervisor(services.runtime, script) as session:
         return compute_on_grids(request, features, grids, session, services)
@@ -44,11 +45,12 @@ def compute(request: Request, features: Features, script: str, services: Service
 def compute_on_grids(
     request: Request, features: Features, grids: Grids, session: ScriptSupervisor, services: Services
 ) -> tuple[PartitionResult, ...]:
-    """One result for the features that can have statistics, and one for those that cannot (either may be missing).
+    """Returns one result for the features that can have statistics and one for those that cannot (either may be
+    missing).
 
-    An unreadable image or a script that does not end fails only the features and intervals concerned, and so does any
-    unforeseen error. Raises WorldError when the catalogue, the bucket or an image server fails, so that the partition
-    may be tried again; EnvironmentFault if no feature is to blame.
+    An unreadable image, a script that does not end or an unforeseen error fails only the features and intervals
+    concerned. Raises WorldError if the catalogue, the bucket or an image server fails, so that the partition can be
+    tried again; EnvironmentFault if no feature is to blame.
     """
     services, isolation = guarded(services), Isolation()
     results: list[PartitionResult] = []
@@ -108,7 +110,7 @@ def _usable(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """A partition's usable features, and what their numbers are made with."""
+    """A partition's usable features, and everything that is needed to compute their statistics."""
 
     request: Request
     features: Features
@@ -119,16 +121,16 @@ class _Work:
     history: History | None
 
     def samples_at_once(self, scenes: int) -> int:
-        """How many samples fit into memory, each in so many scenes."""
+        """How many samples fit into memory if each is read in this many scenes."""
         return samples_at_once(self.session.evalscript, self.bindings, scenes, self.services)
 
     def intervals_at_once(self) -> int:
-        """In how many intervals the partition may be worked on at once, chunk by chunk."""
+        """In how many intervals the partition may be processed at once, chunk by chunk."""
         kept = kept_numbers(self.session.evalscript, self.request.calculations)
         return intervals_at_once(int(self.grids.sample_count.sum()), kept, self.services.samples_at_once)
 
     def acquisitions(self, geometry: SampleGeometry) -> Iterator[IntervalAcquisitions]:
-        """What reaches the features, interval by interval."""
+        """The acquisitions that reach the features, interval by interval."""
         return intervals_with_acquisitions(
             self.bindings,
             self.request.intervals,
@@ -139,11 +141,11 @@ class _Work:
         )
 
     def totals(self, found: IntervalAcquisitions) -> IntervalTotals:
-        """The totals of one interval, empty."""
+        """Totals of one interval, to which nothing has been added yet."""
         return IntervalTotals(self.bindings, self.request.calculations, self.grids.sample_count, found)
 
     def computation(self, geometry: SampleGeometry) -> Computation:
-        """What reads and evaluates these samples."""
+        """The Computation that reads and evaluates these samples."""
         return Computation(
             bindings=self.bindings,
             geometry=geometry,
@@ -171,13 +173,13 @@ class _Work:
         )
 
     def earlier(self, found: IntervalAcquisitions) -> Iterator[IntervalResult]:
-        """What an earlier request computed of the interval."""
+        """The interval's results that an earlier request has computed already."""
         return iter(()) if self.history is None else self.history.results(found)
 
 
 def _in_one_chunk(work: _Work, geometry: SampleGeometry, found: Iterable[IntervalAcquisitions]) -> PartitionResult:
-    """All samples at once, one interval or a few small ones after the other: nothing of an interval is kept but its
-    statistics."""
+    """Process all samples at once, one interval (or a few small ones) after the other; only the statistics of an
+    interval are kept."""
     computation, rows, isolation = work.computation(geometry), np.arange(len(work.features)), Isolation()
     remaining, together = iter(found), computation.together(work.samples_at_once(1))
     intervals: list[IntervalResult] = []
@@ -190,8 +192,9 @@ def _in_one_chunk(work: _Work, geometry: SampleGeometry, found: Iterable[Interva
 
 
 def _in_chunks(work: _Work, found: Sequence[IntervalAcquisitions], most: int) -> PartitionResult:
-    """About `most` samples at once: each block of the imagery is decoded for one chunk only. Chunks are worked on in
-    all intervals, or in as many as fit into memory where samples must be kept until all chunks are done."""
+    """Process about `most` samples at once, so that each block of the imagery is decoded for one chunk only. Each chunk
+    is processed in all intervals or, if samples must be kept until all chunks are done, in as many as fit into
+    memory."""
     counts, isolation = np.zeros(len(work.features), np.int64), Isolation()
     raster = raster_of_blocks(work.bindings, found, work.features, work.grids, work.services.reader)
     cut: Iterable[Chunk] = chunks(work.features, work.grids, raster, most, work.request.pixels)
@@ -199,7 +202,7 @@ def _in_chunks(work: _Work, found: Sequence[IntervalAcquisitions], most: int) ->
     if several < len(found):
         cut = list(cut)
     results: list[IntervalResult] = []
-    for first in range(0, max(1, len(found)), several):  # samples are counted, too, where the request has no interval
+    for first in range(0, max(1, len(found)), several):  # count the samples even if the request has no interval
         some = found[first : first + several]
         totals = [work.totals(one) for one in some]
         for chunk in cut:
@@ -214,11 +217,11 @@ def _in_chunks(work: _Work, found: Sequence[IntervalAcquisitions], most: int) ->
 
 
 def _most_scenes(bindings: Sequence[BandBinding], found: Sequence[IntervalAcquisitions]) -> int:
-    """Most scenes that a feature sees in an interval, at most; SIMPLE holds one, whatever it is made of."""
+    """Upper bound of the number of scenes that a feature sees in an interval; a SIMPLE mosaic counts as one scene."""
     depths = [
         int(acquisitions.reach.sum(axis=0).max(initial=1))
         for one in found
-        for binding, acquisitions in zip(bindings, one.inputs, strict=False)  # none, where there is an error
+        for binding, acquisitions in zip(bindings, one.inputs, strict=False)  # no inputs if there is an error
         if binding.has_scenes
     ]
     return max(depths, default=1)

@@ -1,4 +1,4 @@
-"""Final attempt: an AssetReader for the last attempt at a partition, which waits for nothing any more."""
+"""Final attempt: an AssetReader for the last attempt at a partition, after which nothing is tried again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.ports.imagery import AssetReader, Block, Count
 
 PATIENCE = 3
-"""Number of images of one server that may fail before no more are requested from it: each failure takes a minute."""
+"""Number of images of a server that may fail before no more are requested from it, since each failure takes a
+minute."""
 
 
 class FinalAttemptReader:
-    """An AssetReader that turns transient errors into final ones, so that they fail only the features that need the
-    image."""
+    """An AssetReader that turns transient errors into final ones, so that only the features that need the image
+    fail."""
 
     def __init__(self, reader: AssetReader) -> None:
         self._reader = reader
@@ -72,7 +73,7 @@ class FinalAttemptReader:
     def _final(self, error: AssetUnreadable) -> AssetUnreadable:
         if error.transient:
             self._failed[_server(error.href)] += 1
-        passing = error.transient or error.passing  # START takes up the features again that miss intervals by it
+        passing = error.transient or error.passing  # START computes features that lack intervals because of it again
         return AssetUnreadable(error.args[0], href=error.href, block=error.block, passing=passing, away=error.transient)
 
 

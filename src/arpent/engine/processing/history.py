@@ -1,4 +1,5 @@
-"""History: which numbers of a partition an earlier request computed, and what all of them are made of."""
+"""History: which numbers of a partition an earlier request has computed already, and fingerprints of all that numbers
+depend on."""
 
 from __future__ import annotations
 
@@ -29,25 +30,25 @@ from arpent.zonal.bins.edges import prints_integers
 SIZE = 16
 """Bytes of a feature's fingerprint."""
 FACTOR, OTHER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xFF51AFD7ED558CCD)
-"""Odd, so that no two states become one by them."""
+"""Factors of the hashes: odd, so that multiplication by them never maps two states to one."""
 
 
 class History:
-    """Of the features of a partition. Made by `history_of`."""
+    """The fingerprints of a partition's features and the numbers that need not be computed. Made by `history_of`."""
 
     def __init__(
         self, request: str, features: NDArray[np.uint8], bindings: Sequence[BandBinding], rows: EarlierRows | None
     ) -> None:
-        """`request`, `features` (n, 16): fingerprints; `rows`: what an earlier request computed, if there is one."""
+        """`request`, `features` (n, 16): fingerprints; `rows`: results of the earlier request, if there is one."""
         self._bindings, self._rows = bindings, rows
         self._states: dict[Interval, NDArray[np.uint64]] = {}
         self.fingerprints = Fingerprints(request=request, features=features, states=self._states)
-        """Of all intervals that were marked."""
+        """Fingerprints of the request, the features and all intervals marked so far."""
         self.kept = np.zeros(len(features), np.int64)
         """(n,): number of intervals of each feature that need not be computed."""
 
     def mark(self, found: IntervalAcquisitions) -> IntervalAcquisitions:
-        """The interval, with the features that need not be computed."""
+        """The interval, with `kept` set to the features that need not be computed."""
         if found.error is not None:
             return found
         states = self._states[found.interval] = interval_states(found, self._bindings)
@@ -58,7 +59,7 @@ class History:
         return replace(found, kept=kept)
 
     def results(self, found: IntervalAcquisitions) -> Iterator[IntervalResult]:
-        """The numbers of those features."""
+        """The results of the earlier request for the features that need not be computed."""
         if self._rows is not None and found.kept is not None and found.kept.any():
             items = [item.id for one in found.inputs for item in one.items]
             yield from self._rows.results(found.interval, found.kept, items)
@@ -71,7 +72,8 @@ def history_of(
     evalscript: Evalscript,
     services: Services,
 ) -> History | None:
-    """None where fingerprints are neither written nor wanted. Raises StorageDenied, StorageUnavailable."""
+    """The History of these features; None if fingerprints are neither written nor compared. Raises StorageDenied,
+    StorageUnavailable."""
     if services.synchronous is not None or (services.fingerprints is None and services.earlier is None):
         return None
     asked, geometries = request_fingerprint(request, evalscript, bindings), feature_fingerprints(features)
@@ -88,14 +90,14 @@ def history_of(
 
 
 def request_fingerprint(request: Request, evalscript: Evalscript, bindings: Sequence[BandBinding]) -> str:
-    """Of everything that holds for all features and intervals: this version of arpent, the script, its inputs with
-    their collections and filters, the sampling, and what is calculated. Hexadecimal."""
+    """Hexadecimal fingerprint of everything that is common to all features and intervals: the version of arpent, the
+    script, its inputs with their collections and filters, the sampling, and the calculations."""
     told = (__version__, evalscript.source, bindings, request.sampling, request.pixels, request.calculations)
     return _digest(repr(told).encode(errors="surrogatepass"), SIZE).hex()
 
 
 def feature_fingerprints(features: Features) -> NDArray[np.uint8]:
-    """(n, 16): of each geometry in its CRS."""
+    """(n, 16): fingerprint of each geometry, together with its CRS."""
     seeds = np.frombuffer(_digest(features.crs.to_wkt().encode(), SIZE), "<u8").astype(np.uint64)
     vertices, rings, polygons = features.rings
     words = np.ascontiguousarray(vertices, np.float64).view(np.uint64)
@@ -105,8 +107,8 @@ def feature_fingerprints(features: Features) -> NDArray[np.uint8]:
 
 
 def interval_states(found: IntervalAcquisitions, bindings: Sequence[BandBinding]) -> NDArray[np.uint64]:
-    """(n,): of the items that reach each feature, in mosaicking order, and what the catalogue says of them; never 0. An
-    image that is replaced without a word of the catalogue is not noticed."""
+    """(n,): hash of the items that reach each feature, in mosaicking order, with their metadata from the catalogue;
+    never 0. If an image is replaced without a change in the catalogue, the hash stays the same."""
     states = np.ones(len(found.present), np.uint64)
     for binding, one in zip(bindings, found.inputs, strict=True):
         states = states * FACTOR + np.uint64(1)
@@ -125,15 +127,15 @@ def _mix(
     seeds: NDArray[np.uint64],
     found: NDArray[np.uint64],
 ) -> None:
-    """Two numbers for each feature, into `found` (n, 2): of the bits of its vertices, `words` (V, 2), and of how many
-    each ring has. Every step can be undone, so that one other bit makes other numbers; the last steps spread it.
-    Whoever knows the steps can make two features with the same numbers: in a file of their own, which deceives nobody
-    else."""
+    """Write two hashes for each feature into `found` (n, 2), computed from the bits of its vertices, `words` (V, 2),
+    and the length of each ring. Every step can be inverted, so that a change of one bit always changes the hashes; the
+    last steps spread the change. The hash is not cryptographic: someone may construct two features with equal hashes,
+    but only in their own file, where it harms no one else."""
     for feature in range(len(polygons) - 1):
         one, two = seeds[0], seeds[1]
         for ring in range(polygons[feature], polygons[feature + 1]):
             length = np.uint64(rings[ring + 1] - rings[ring])
-            if length == 0:  # an empty polygon has one or none
+            if length == 0:  # an empty polygon has one empty ring or none
                 continue
             one, two = (one ^ length) * FACTOR, (two + length) * OTHER
             for vertex in range(rings[ring], rings[ring + 1]):
@@ -147,15 +149,15 @@ def _mix(
 
 @njit(cache=True, nogil=True, inline="always")
 def _spread(number: np.uint64) -> np.uint64:
-    """A number in which each bit depends on all bits of the other."""
+    """Mix a number so that each bit of the result depends on all bits of the number."""
     for _ in range(2):
         number = (number ^ (number >> np.uint64(33))) * OTHER
     return number ^ (number >> np.uint64(33))
 
 
 def _described(item: Item, binding: BandBinding) -> bytes:
-    """All that may change the numbers, or what the script sees of the item; of joined items those with a band that is
-    read, since the script sees no others."""
+    """Everything about an item that may change the numbers or what the script sees. Joined items are included only if
+    one of their bands is read."""
     read = [one.band.name for one in bands_read(binding.requests, binding.collection)]
     assets = [(name, _unsigned(item.assets.get(name))) for name in read]
     joined = [_described(one, binding) for one in item.joined if any(name in one.assets for name in read)]
@@ -167,7 +169,7 @@ def _described(item: Item, binding: BandBinding) -> bytes:
 
 
 def _unsigned(asset: Asset | None) -> Asset | None:
-    """The asset as it is named for good: an API may sign its hrefs anew in each answer."""
+    """The asset without signatures in its hrefs, which an API may renew in each answer."""
     if asset is None:
         return None
     told = {

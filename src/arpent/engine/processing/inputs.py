@@ -1,4 +1,4 @@
-"""Inputs: acquisitions become the arrays of a script's inputs."""
+"""Inputs: reads acquisitions into the arrays that are the inputs of a script."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Origin:
     """Which item each sample of one input came from."""
 
     scenes: tuple[tuple[int, ...], ...]
-    """Per scene, its items as rows of the input's acquisitions; one scene for SIMPLE."""
+    """Items of each scene, as rows of the input's acquisitions; one scene for SIMPLE."""
     used: NDArray[np.signedinteger]
-    """(scenes, N): index among the scene's items; -1: no data."""
+    """(scenes, N): index of the sample's item among the scene's items; -1: no data."""
 
     def rows(self) -> NDArray[np.int64]:
-        """(scenes, N): row of the input's acquisitions; -1: no data."""
+        """(scenes, N): row of the sample's item in the input's acquisitions; -1: no data."""
         found = np.full(self.used.shape, -1, np.int64)
         for scene, items in enumerate(self.scenes):
             found[scene] = np.array([*items, -1], np.int64)[self.used[scene]]
@@ -54,7 +54,7 @@ class ScriptCall:
     offsets: NDArray[np.int64]
     """(k + 1,): limits of the segments."""
     first: int
-    """Number of the first segment among all that are prepared."""
+    """Index of the call's first segment among all prepared segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +64,10 @@ class Prepared:
     inputs: tuple[ScriptInput, ...]
     """Arrays of N samples."""
     outside: tuple[tuple[float, ...], ...]
-    """Per input and band: digital number of a sample outside the polygons, in each scene: no data, mask 0."""
+    """Per input and band: digital number of the outside sample in each scene (no data, mask 0)."""
     offsets: NDArray[np.int64]
-    """(n + 2,): limits of one segment per feature, and one for a sample that stands for all outside the polygons."""
+    """(n + 2,): limits of one segment per feature, and of a last segment with one sample, called the outside sample,
+    which stands for all samples outside the polygons."""
     evalscript: Evalscript
     """The script's declaration, with its outputs after updateOutput."""
     items: tuple[str, ...]
@@ -76,16 +77,17 @@ class Prepared:
     origins: tuple[Origin, ...]
     """Origins per input."""
     failures: Mapping[int, Failure] = field(default_factory=dict)
-    """Row of a feature → which image could not be read for it."""
+    """Row of a feature → failure that names an image that could not be read for it."""
 
     @property
     def seen(self) -> NDArray[np.bool_]:
-        """(N,): whether each input has imagery for the sample, in any of its scenes."""
+        """(N,): whether every input has imagery for the sample in at least one of its scenes."""
         seen: NDArray[np.bool_] = np.logical_and.reduce([(one.used >= 0).any(axis=0) for one in self.origins])
         return seen
 
     def call(self, low: int, high: int) -> ScriptCall:
-        """The samples from `low` to before `high`, which may cut segments; the one outside is the last of all."""
+        """A call for the samples from `low` up to, but not including, `high`. The limits may divide segments; the last
+        sample of all is the outside sample."""
         first = int(np.searchsorted(self.offsets, low, side="right")) - 1
         last = int(np.searchsorted(self.offsets, high))
         inputs = tuple(
@@ -98,7 +100,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """The arrays read for one input, and what could not be read."""
+    """The arrays read for one input, and the images that could not be read."""
 
     inputs: ScriptInput
     """Arrays for the script."""
@@ -118,8 +120,8 @@ def prepare(
     interval: Interval,
     services: Services,
 ) -> Prepared:
-    """Ask the script which scenes stay and how many bands it returns, then read only those scenes. Raises LimitExceeded
-    before anything is read."""
+    """Ask the script which scenes it keeps and how many bands it returns, then read only those scenes. Raises
+    LimitExceeded before anything is read; AssetUnreadable for an image that may be readable later."""
     groups = [_scene_items(binding, one.items) for binding, one in zip(bindings, acquisitions, strict=True)]
     scenes = [_scenes(binding, group) for binding, group in zip(bindings, groups, strict=True)]
     evalscript = session.evalscript
@@ -146,11 +148,11 @@ def prepare_together(
     evalscript: Evalscript,
     services: Services,
 ) -> tuple[ScriptInput, list[Prepared]] | None:
-    """What `prepare` makes of several intervals (n,) of a script with one SIMPLE input, read in one stream, so that the
-    reader is never idle between them: arrays (n, N) for the script, and of each interval what is prepared, which are
-    views of these. None if an image cannot be read or holds numbers of another type than others: then intervals must be
-    prepared alone, since it concerns only its own. Raises AssetUnreadable for an image that may be readable later, and
-    LimitExceeded as `prepare` does."""
+    """Like `prepare`, but for n intervals of a script with one SIMPLE input, which are read in one stream so that the
+    reader is never idle between them. Returns arrays (n, N) for the script, and one Prepared per interval, which are
+    views of these. Returns None if an image cannot be read or its data type differs from the others': the intervals
+    must then be prepared one by one, so that only the interval concerned is affected. Raises AssetUnreadable for an
+    image that may be readable later, and LimitExceeded as `prepare` does."""
     if services.synchronous is not None:
         check_scenes(geometry.grids, evalscript, [len(binding.requests)], [1], services.synchronous)
     items = [item for one in acquisitions for item in one.items]
@@ -196,7 +198,7 @@ def _prepared(
 
 
 def scenes_of(binding: BandBinding, items: tuple[Item, ...]) -> tuple[Scene, ...]:
-    """What the script can read of the scenes that the items form; none for SIMPLE."""
+    """The scenes that the items form, with the fields that the script can read; none for SIMPLE."""
     return _scenes(binding, _scene_items(binding, items))
 
 
@@ -208,7 +210,7 @@ def _scene_items(binding: BandBinding, items: tuple[Item, ...]) -> tuple[tuple[I
 
 
 def _scenes(binding: BandBinding, groups: tuple[tuple[Item, ...], ...]) -> tuple[Scene, ...]:
-    """What the script can read of these scenes."""
+    """These scenes, with the fields that the script can read."""
     if binding.input.mosaicking is Mosaicking.ORBIT:
         return tuple(orbit_scene(group, binding.input.metadata) for group in groups)
     return tuple(tile_scene(item, binding.input.metadata) for (item,) in groups)
@@ -243,7 +245,7 @@ def _read(
         source=binding.source,
         collection=binding.collection,
     )
-    kept = {id(item) for group in groups for item in group}  # several may have one `id`
+    kept = {id(item) for group in groups for item in group}  # items may share an `id`
     used = acquisitions.reach & np.array([[id(item) in kept] for item in acquisitions.items], bool).reshape(-1, 1)
     place = {id(item): row for row, item in enumerate(acquisitions.items)}
     origin = Origin(scenes=tuple(tuple(place[id(item)] for item in group) for group in groups), used=read.used)
@@ -252,7 +254,7 @@ def _read(
 
 
 def _simple(binding: BandBinding, acquisitions: Acquisitions, mosaic: Mosaic, geometry: SampleGeometry) -> _Read:
-    """What the mosaic of all items gives."""
+    """The input's arrays, from the mosaic of all items."""
     count = len(acquisitions.items)
     return _Read(
         inputs=_script_input(binding, mosaic.values, mosaic.mask, ()),
@@ -263,7 +265,7 @@ def _simple(binding: BandBinding, acquisitions: Acquisitions, mosaic: Mosaic, ge
 
 
 def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:
-    """Row of a feature → failure that names the first image it misses."""
+    """Row of a feature → failure that names the first image that could not be read for it."""
     failures: dict[int, Failure] = {}
     for fault in faults:
         failure = Failure(type=ErrorType.EXECUTION_ERROR, message=fault.message, passing=fault.passing)
@@ -275,7 +277,7 @@ def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:
 def _script_input(
     binding: BandBinding, values: Sequence[NDArray[np.generic]], mask: NDArray[np.uint8], scenes: tuple[Scene, ...]
 ) -> ScriptInput:
-    """Bands in the input's order, dataMask included."""
+    """The arrays for the script, with the bands in the input's order, dataMask included."""
     bands = iter(values)
     return ScriptInput(
         values=tuple(mask if name == DATA_MASK else next(bands) for name in binding.input.bands),
@@ -286,13 +288,13 @@ def _script_input(
 
 
 def _absent(source: ScriptInput) -> ScriptInput:
-    """The input of one of several sources that no item reaches: an empty list of samples, even for SIMPLE
+    """The input for a source without items if there are several sources: an empty list of samples, even for SIMPLE
     (sentinelhub.md 5.2)."""
     return replace(source, values=tuple(np.atleast_2d(values)[:0] for values in source.values))
 
 
 def _closed(entry: ScriptInput, outside: Sequence[float]) -> ScriptInput:
-    """The input with one sample more, the one outside."""
+    """The input with the outside sample appended."""
     closed = []
     for values, number in zip(entry.values, outside, strict=True):
         longer = np.empty((*values.shape[:-1], values.shape[-1] + 1), values.dtype)

@@ -1,4 +1,4 @@
-"""Interval: intervals of one partition: acquisitions, pixels, script and statistics."""
+"""Interval: processes intervals of one partition, from acquisitions through pixels and script to statistics."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from arpent.engine.stage_timer import READ, REDUCE, SCRIPT
 from arpent.evalscript.service_functions import BEFORE_SAMPLES
 
 AT_ONCE = 1 << 18
-"""Samples that are evaluated and reduced at once: what the script returns for them stays in the processor's caches, and
-its memory serves the next …"""
+"""Maximum number of samples that are evaluated and reduced at once, so that what the script returns for them stays in
+the processor's caches, and its memory is reused …"""
 NUMBERS_AT_ONCE = 1 << 24
-"""… and the most numbers of all their bands."""
+"""… and maximum count of numbers in all bands that the script returns for them."""
 MOST_TOGETHER, NUMBERS_TOGETHER = 32, 1 << 20
-"""Intervals that are read in one stream, at most, and numbers of all their bands, with those that are kept until all
-intervals are summed: a synchronous request is counted for one interval."""
+"""Maximum number of intervals that are read in one stream, and maximum count of numbers in all their bands, including
+those kept until all are summed. The latter is small because the budget of a synchronous request is for one interval."""
 OUTSIDE = np.iinfo(np.int64).min
-"""Stands for the sample outside the polygons where segments are named by feature ids."""
+"""Stands for the outside sample where segments are identified by feature ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computation:
-    """What stays the same over all intervals of a partition."""
+    """Everything that is the same for all intervals of a partition."""
 
     bindings: tuple[BandBinding, ...]
     """Inputs of the script with their collections."""
@@ -48,18 +48,18 @@ class Computation:
     session: ScriptSupervisor
     """The loaded script."""
     calculations: Calculations
-    """What to report."""
+    """The calculations that the request asks for."""
     services: Services
     """Ports for images, catalogue and buckets."""
 
     @property
     def shares(self) -> NDArray[np.float64] | None:
-        """(N,): the share of each sample that its polygon covers; None where it does not matter."""
+        """(N,): share of each sample that its polygon covers; None if no calculation needs it."""
         return self.geometry.shares if self.calculations.needs_shares else None
 
     def together(self, most: int) -> int:
-        """How many intervals are read and summed together, where at most so many samples fit into memory: several only
-        of what is small, whose numbers take no longer than the steps between them."""
+        """How many intervals are read and summed together if at most `most` samples fit into memory. It is more than
+        one only for small intervals, which take less time to compute than the steps between them."""
         if len(self.bindings) > 1 or has_scenes(self.bindings) or self.session.evalscript.functions & BEFORE_SAMPLES:
             return 1
         samples = max(1, len(self.geometry.samples))
@@ -74,8 +74,8 @@ def add_intervals(
     totals: Sequence[IntervalTotals],
     isolation: Isolation,
 ) -> None:
-    """As `add_new` in each of some intervals. Where all goes well they are read in one stream; otherwise one by one,
-    since what goes wrong concerns only its own interval."""
+    """Like `add_new`, for several intervals. They are read in one stream if possible, and after an error one by one, so
+    that the error affects only its own interval."""
     pairs = list(zip(found, totals, strict=True))
     left = deque(pair for pair in pairs if pair[0].whole)
     if len(left) > 1:
@@ -91,7 +91,7 @@ def add_new(
     totals: IntervalTotals,
     isolation: Isolation,
 ) -> None:
-    """As `add_isolated`, for the features whose numbers no earlier request computed."""
+    """Like `add_isolated`, but only for the features whose numbers no earlier request has computed."""
     if found.kept is not None and found.kept.any():
         places = np.flatnonzero(~found.kept)
         if not found.present[places].any():
@@ -108,13 +108,13 @@ def add_isolated(
     totals: IntervalTotals,
     isolation: Isolation,
 ) -> None:
-    """Add what the script makes of the computation's samples in one interval. `rows` (k,): its features, as rows of the
-    partition; `found`: what reaches them. A feature that fails for a reason nobody foresaw fails alone, in this
-    interval; where the acquisitions could not be found, the interval fails for all."""
+    """Evaluate the computation's samples in one interval and add the results to `totals`. `rows` (k,): the features, as
+    rows of the partition; `found`: the items that reach them. A feature that fails for an unforeseen reason fails alone
+    and only in this interval; if the acquisitions could not be determined, the interval fails for all features."""
     if found.error is not None:
         totals.fail(rows, unforeseen_failure(found.error))
         return
-    # A single SIMPLE input makes one group: then all rows are worked on, so that nothing need be copied.
+    # A single SIMPLE input makes one group: then all rows are processed, so that nothing has to be copied.
     alone = len(computation.bindings) == 1 and not has_scenes(computation.bindings)
     for members in groups(computation.bindings, found):
         group = np.arange(len(members)) if alone else np.flatnonzero(members)
@@ -131,7 +131,7 @@ def _add(
     totals: IntervalTotals,
     chosen: NDArray[np.intp],
 ) -> None:
-    """Add the samples of features that see the same scenes: `chosen` (m,), of `rows` (k,)."""
+    """Add the samples of features that see the same scenes; `chosen` (m,): these features, a subset of `rows` (k,)."""
     if len(chosen) < len(rows):
         places = np.searchsorted(rows, chosen)
         computation = replace(computation, geometry=computation.geometry.take(places))
@@ -141,7 +141,7 @@ def _add(
     except ScriptError as error:
         totals.fail(chosen[found.present], as_failure(error))
     except Exception:
-        computation.session.restart()  # who knows in which state it was left
+        computation.session.restart()  # its state is unknown after the error
         raise
 
 
@@ -161,8 +161,8 @@ def _evaluate(
 def _add_together(
     computation: Computation, rows: NDArray[np.intp], left: deque[tuple[IntervalAcquisitions, IntervalTotals]]
 ) -> None:
-    """Read the intervals together, and take from `left` those that are added: one by one until machine code can compute
-    the script's answers, then all that are left at once."""
+    """Read the intervals together and remove from `left` those that were added: one by one until machine code can
+    compute the script's answers, then all remaining intervals at once."""
     services, session, evalscript = computation.services, computation.session, computation.session.evalscript
     with services.stopwatch.stage(READ):
         acquisitions = [found.inputs[0] for found, _ in left]
@@ -181,7 +181,7 @@ def _add_together(
             _evaluate(computation, prepared[place], found, totals, rows)
             left.popleft()
     except ScriptError:
-        return  # of the interval that is the first of those left, which meets it again
+        return  # the interval concerned is the first of `left`; the error will occur again there
     except Exception:
         session.restart()
         raise
@@ -194,7 +194,8 @@ def _sum_together(
     rows: NDArray[np.intp],
     left: deque[tuple[IntervalAcquisitions, IntervalTotals]],
 ) -> None:
-    """Add all intervals that are left (n,), whose samples the code computes, one interval behind the other."""
+    """Add all remaining intervals (n,); the code computes their samples, which follow each other interval by
+    interval."""
     offsets, stopwatch = computation.geometry.samples.offsets, computation.services.stopwatch
     firsts = np.arange(len(prepared))[:, np.newaxis] * offsets[-1] + offsets[:-1]
     limits, evalscript = np.append(firsts.ravel(), code.count), prepared[0].evalscript
@@ -202,7 +203,7 @@ def _sum_together(
         sums = summed(code, limits, evalscript, computation.calculations, len(prepared))
     end = int(prepared[0].offsets[-1])
     outside, inside = prepared[0].call(end - 1, end), ScriptCall(inputs=(), offsets=offsets, first=0)
-    with stopwatch.stage(SCRIPT):  # code answers the same to the same, in whichever interval
+    with stopwatch.stage(SCRIPT):  # one answer serves all intervals: code is deterministic
         answer = computation.session.evaluate(outside.inputs, outside.offsets, np.array([OUTSIDE]))
     with stopwatch.stage(REDUCE):
         for one, mine in zip(prepared, sums, strict=True):
@@ -213,8 +214,8 @@ def _sum_together(
 
 
 def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iterator[NDArray[np.bool_]]:
-    """Groups of features (n,) that see the same scenes: a script's `samples` has one entry per scene of its feature;
-    with several sources, `samples` of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
+    """Groups (n,) of features that see the same scenes: a script's `samples` has one entry per scene of its feature;
+    with several sources, `samples` of a SIMPLE input has length 0 or 1 (sentinelhub.md 5.2)."""
     scened = [
         one.reach if binding.has_scenes else one.reach.any(axis=0, keepdims=True)
         for binding, one in zip(bindings, found.inputs, strict=True)
@@ -231,8 +232,8 @@ def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iter
 
 
 def read_samples(computation: Computation, found: IntervalAcquisitions) -> Prepared:
-    """The pixels. All features must see the same scenes. Raises ScriptError if preProcessScenes or updateOutput
-    fail."""
+    """Read the samples of all features, which must see the same scenes. Raises ScriptError if preProcessScenes or
+    updateOutput fails."""
     with computation.services.stopwatch.stage(READ):
         prepared = prepare(
             computation.bindings,
@@ -242,7 +243,7 @@ def read_samples(computation: Computation, found: IntervalAcquisitions) -> Prepa
             found.interval,
             computation.services,
         )
-    if computation.services.synchronous is not None:  # updateOutput may have made more bands
+    if computation.services.synchronous is not None:  # updateOutput may have added bands
         check_numbers(prepared.evalscript, computation.calculations, 1)
     else:
         samples = int(prepared.offsets[-1])
@@ -253,9 +254,10 @@ def read_samples(computation: Computation, found: IntervalAcquisitions) -> Prepa
 def answers(
     computation: Computation, prepared: Prepared, most: int, *, as_code: bool = False, outside: bool = True
 ) -> Iterator[tuple[ScriptCall, ScriptAnswer | MachineCode]]:
-    """The script's answer for all samples, at most `most` at once; errors of evaluatePixel are in it. `as_code`: once
-    machine code can compute it, the code comes instead, for all samples that are left but the one outside, which has an
-    answer; without `outside` it has none then: code answers the same to the same."""
+    """The script's answers for all samples, at most `most` at once; they include errors of evaluatePixel. `as_code`: as
+    soon as machine code can compute the answers, yield the code for all remaining samples except the outside sample,
+    followed by an answer for that one. `outside` False: leave that answer out, since it is known from an earlier
+    call."""
     owners, session = np.append(computation.geometry.features.ids, OUTSIDE), computation.session
     stopwatch, low, end = computation.services.stopwatch, 0, int(prepared.offsets[-1])
     while low < end:

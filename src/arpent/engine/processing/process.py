@@ -1,4 +1,4 @@
-"""Process: one partition, from features to written results; only counts and findings are returned."""
+"""Process: processes one partition, from features to written results; only counts and findings are returned."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
 from arpent.wire.origin import origin
 
 MOST_SCRIPT = 1 << 20
-"""Maximum size in bytes of an evalscript in a bucket."""
+"""Maximum size of an evalscript in a bucket, in bytes."""
 
 
 def process(job_id: str, request: Request, partition: Partition, services: Services, *, final: bool = False) -> Outcome:
     """Compute and write one partition. Running it twice writes the same bytes to the same keys.
 
-    `final`: there will be no further attempt, so that an image that cannot be read now fails the features that need it.
-    Raises WorldError: CatalogUnavailable and StorageFault unchanged, all others as transient: the analysis has read
-    this file, so what fails now may work again.
+    `final`: there will be no further attempt, so an image that cannot be read now fails the features that need it.
+    Raises WorldError: CatalogUnavailable and StorageFault unchanged, all others as transient errors, because the
+    analysis has read the same data, so that what fails now may work again later.
     """
     partition.features.parse()
     reader = FinalAttemptReader(services.reader) if final else services.reader
@@ -76,7 +76,7 @@ def give_up(job_id: str, request: Request, partition: Partition, error: ArpentEr
 
 
 def _earlier(job_id: str, request: Request, services: Services) -> EarlierResults | None:
-    """The results of the request that this one updates."""
+    """The results of the earlier request that this one updates; None if it updates none."""
     if request.update is None or services.open_earlier is None:
         return None
     assert request.output is not None, "a batch request has an output"
@@ -84,8 +84,8 @@ def _earlier(job_id: str, request: Request, services: Services) -> EarlierResult
 
 
 def _script(request: Request, services: Services) -> str:
-    """The script's text, which is in the request if this version has analysed the job. Without it no feature can be
-    computed, so a failure raises StorageFault."""
+    """The script's text, which the request holds unless an older version of arpent analysed the job. Without it no
+    feature can be computed, so a failure to read it raises StorageFault."""
     try:
         return script_of(request, services)
     except WorldError as error:
@@ -93,7 +93,7 @@ def _script(request: Request, services: Services) -> str:
 
 
 def script_of(request: Request, services: Services) -> str:
-    """The evalscript's text, read from its bucket if it lies there. Raises LimitExceeded, WorldError."""
+    """The evalscript's text, read from its bucket if it is in one. Raises LimitExceeded, WorldError."""
     if isinstance(request.script, Location):
         return services.objects.read(request.script, MOST_SCRIPT).decode("utf-8", errors="replace")
     return request.script
@@ -103,7 +103,7 @@ def write(
     job_id: str, request: Request, partition: Partition, results: Sequence[PartitionResult], services: Services
 ) -> Outcome:
     """Write one file per feature, and the partition's part of the table. Raises StorageFault if no results can be
-    written at all, WorkLost if the work may be somebody else's."""
+    written at all, WorkLost if another worker may have taken over the work."""
     assert request.output is not None, "a batch request has an output"
     findings: list[Finding] = []
     settled: list[NDArray[np.bool_]] = []
@@ -148,9 +148,9 @@ def _write_table(
     parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]],
     services: Services,
 ) -> None:
-    """Write the settled features (n,) of each result to this round's table, and the others to the next round's, which
-    START overwrites when it takes them up. So no feature is ever in two tables, and none has to be read back. Tables
-    that an earlier try wrote are overwritten, even if there are no rows."""
+    """Write the settled features (n,) of each result to the table of this round, and the others to the table of the
+    next round, which is overwritten when START processes them again. Thus no feature is ever in two tables, and no
+    table has to be read back. Tables that an earlier try wrote are overwritten even if there are no rows."""
     assert services.table is not None
     assert request.output is not None
     unsettled = tuple((result, ~settled) for result, settled in parts)
@@ -167,7 +167,7 @@ def _write_table(
 
 
 def _written(folder: Location, services: Services) -> frozenset[str] | None:
-    """Keys that exist in the folder; None if the credentials may not list."""
+    """Keys that exist in the folder; None if it cannot be listed."""
     try:
         return frozenset(services.objects.list(folder))
     except (StorageDenied, StorageNotFound):
@@ -175,12 +175,12 @@ def _written(folder: Location, services: Services) -> frozenset[str] | None:
 
 
 def improvable(finding: Finding) -> bool:
-    """Whether START takes the feature up again (docs/failures.md)."""
+    """Whether START processes the feature again (docs/failures.md)."""
     return finding.verdict is Verdict.FAILED or finding.kind == INCOMPLETE
 
 
 def failures(result: PartitionResult) -> dict[int, Failure]:
-    """Row → why the feature has no statistics at all: it failed, or each of its intervals did."""
+    """Row → reason why the feature has no statistics at all: it failed as a whole, or each of its intervals failed."""
     reasons = dict(result.failures)
     present = sum(interval.present.astype(np.int64) for interval in result.intervals)
     broken: dict[int, int] = {}

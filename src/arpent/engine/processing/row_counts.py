@@ -1,4 +1,5 @@
-"""Row counts: how many rows of a partition have numbers, no valid sample, no imagery, or an error."""
+"""Row counts: counts the rows (features times intervals) of a partition that have numbers, no valid sample, no imagery,
+or an error."""
 
 from __future__ import annotations
 
@@ -16,10 +17,10 @@ from arpent.domain.result import Failure, IntervalResult, PartitionResult
 
 @dataclass(slots=True)
 class _Interval:
-    """What one interval brought to n features; several results may add to it."""
+    """The state of n features in one interval, collected from one or more results."""
 
     valid: NDArray[np.bool_]
-    """(n,): whether a sample of any band is valid."""
+    """(n,): whether any sample of any band is valid."""
     present: NDArray[np.bool_]
     """(n,): whether any item reaches the feature."""
     failures: dict[int, Failure] = field(default_factory=dict)
@@ -29,8 +30,8 @@ class _Interval:
 def count_rows(
     result: PartitionResult, unwritten: Mapping[int, Failure], intervals: int, settled: NDArray[np.bool_]
 ) -> tuple[RowCounts, RowCounts]:
-    """Counts over the features (n,) that are `settled`, and over the others. `unwritten`: row of a feature → why its
-    file could not be written; `intervals`: number of intervals of the request."""
+    """Row counts of the features (n,) that are `settled`, and row counts of the others. `unwritten`: row of a feature →
+    why its file could not be written; `intervals`: number of intervals of the request."""
     count = len(result.features)
     whole = {**result.failures, **unwritten}
     alive = np.ones(count, bool)

@@ -1,4 +1,4 @@
-"""Sample geometry: the grids and samples of one partition, computed once and used for every date and band."""
+"""Sample geometry: the grids and samples of a partition, computed once and used for all dates and bands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from arpent.raster.sampling_plan import SamplingPlan
 from arpent.zonal.pixel_rules import covered_shares, samples_inside
 
 MOST_PARTS = 8
-"""Number of groups of features whose geometry is cached."""
+"""Maximum number of groups of features whose geometry is cached."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,19 +27,19 @@ class SampleGeometry:
     grids: Grids
     """One grid per feature."""
     samples: Samples
-    """Samples inside each."""
+    """Samples inside each feature's polygon."""
     rule: PixelRule = AS_THE_SERVICE
-    """By which they were found."""
+    """The rule that determines which samples are inside."""
 
     @cached_property
     def sampling(self) -> SamplingPlan:
-        """Where the samples lie on each source grid; results are cached."""
+        """Plan of where the samples lie on each source grid; its results are cached."""
         return SamplingPlan(
             crs=self.features.crs, grids=self.grids, samples=self.samples, geometries=self.features.geometries
         )
 
     def take(self, rows: NDArray[np.intp]) -> SampleGeometry:
-        """The geometry of some of the features; cached, because the same groups come back every interval."""
+        """The geometry of some of the features; cached, because the same groups occur in every interval."""
         key = rows.tobytes()
         if key not in self._parts:
             if len(self._parts) >= MOST_PARTS:
@@ -53,7 +53,7 @@ class SampleGeometry:
         return self._parts[key]
 
     def anew(self) -> SampleGeometry:
-        """This geometry without what it has cached, which may take more memory than its samples."""
+        """A copy of this geometry without cached results, which may take more memory than its samples."""
         return replace(self, samples=replace(self.samples))
 
     @cached_property
@@ -62,12 +62,12 @@ class SampleGeometry:
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """(N,): the share of each sample that its polygon covers."""
+        """(N,): share of each sample that its polygon covers."""
         return covered_shares(self.features, self.grids, self.samples, self.rule)
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """(west, south, east, north) in EPSG:4326 of at least all features."""
+        """(west, south, east, north) in EPSG:4326 of a box that contains all features."""
         return self.sampling.reach.box
 
     def reached(self, item: Item) -> NDArray[np.bool_]:
@@ -76,13 +76,14 @@ class SampleGeometry:
 
 
 def sample_geometry(features: Features, grids: Grids, rule: PixelRule = AS_THE_SERVICE) -> SampleGeometry:
-    """The geometry of these features: finds the samples inside each polygon."""
+    """The geometry of these features, with the samples inside each polygon."""
     samples = samples_inside(features, grids, rule)
     return SampleGeometry(features=features, grids=grids, samples=samples, rule=rule)
 
 
 def without_samples(features: Features, grids: Grids) -> SampleGeometry:
-    """The geometry of features whose samples come later, in chunks; enough to tell what reaches them."""
+    """The geometry of features whose samples are computed later, in chunks. It suffices to determine which items reach
+    them."""
     nothing = np.zeros(len(features) + 1, np.int64)
     samples = Samples(offsets=nothing, span_offsets=nothing, spans=np.zeros((0, 3), np.int32))
     return SampleGeometry(features=features, grids=grids, samples=samples)

@@ -1,4 +1,4 @@
-"""Script supervisor: reopens a script's session when it dies, and finds out which features kill it."""
+"""Script supervisor: reopens a script's session when it dies, and finds the features that kill it."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from arpent.domain.ports.scripts import (
 Answer = TypeVar("Answer")
 
 OPENINGS = 3
-"""Tries to open a script that has opened before, so that a failure means that its process was killed."""
+"""Number of tries to open a script that has been opened before: if it fails now, its process was probably killed."""
 PATIENCE = 4.0
-"""One call may spend this many times the script's time limit on finding the features it cannot finish …"""
+"""One call may spend this many times the script's time limit on the search for features that cannot be finished …"""
 LONGEST_PATIENCE = 8.0
 """… and all calls of a partition together this many times."""
 LENIENCE = 10.0
-"""A single feature may take this many times its share of the script's time."""
+"""A single feature may take this many times its share of the script's time limit."""
 LEAST_SECONDS = 2.0
-"""Minimum time limit of a part of the features, in seconds."""
+"""Minimum time limit for a part of the features, in seconds."""
 _FATAL = (ScriptTimeout, ScriptOutOfMemory, ScriptExecutionError)
 
 
@@ -52,25 +52,25 @@ class _Part:
 
 @dataclass(slots=True, kw_only=True)
 class _Call:
-    """One call, and its results so far."""
+    """One call of `evaluate`, and its results so far."""
 
     inputs: Sequence[ScriptInput]
     """Samples of all segments."""
     offsets: NDArray[np.int64]
     """Limits of all segments."""
     values: NDArray[np.float64] | None = None
-    """(width, N); None until a part has come back."""
+    """(width, N): values that the script returned; None until the first part is done."""
     failures: dict[int, ScriptError] = field(default_factory=dict)
     """Index of a segment → its error."""
     log: list[str] = field(default_factory=list)
     """Lines that the script logged."""
     gaps: tuple[Gap, ...] = ()
-    """What it left out."""
+    """What evaluatePixel left out for some samples."""
     wasted: float = 0.0
     """Seconds spent on parts that failed."""
 
     def share(self, part: _Part) -> float:
-        """The part's share of all samples, 0 to 1."""
+        """The part's share of all samples, from 0 to 1."""
         counts = np.diff(self.offsets)
         return float(counts[part.segments].sum() / max(1, counts.sum()))
 
@@ -115,9 +115,10 @@ class _Call:
 class ScriptSupervisor:
     """Runs a script over the intervals of one partition. Not thread-safe.
 
-    A call that ends the session (timeout, out of memory, killed from outside) is repeated in a new session with halves
-    of the features, down to single ones: only those that cannot be finished fail. The time for this is bounded; when it
-    is used up, the rest of the call fails and says so. Features that failed once are run apart from then on.
+    A call that ends the session (timeout, out of memory, killed from outside) is repeated in a new session with each
+    half of the features, down to single features; only those that cannot be finished fail. The time for this is
+    limited; when it is used up, the remaining features fail with an error that says so. A feature that failed once is
+    run separately from then on.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class ScriptSupervisor:
         *,
         opened_before: bool = True,
     ) -> None:
-        """`opened_before`: the script is known to open, from the job's analysis."""
+        """`opened_before`: the job's analysis has opened the script before."""
         self._runtime = runtime
         self._script = script
         self._clock = clock
@@ -144,7 +145,7 @@ class ScriptSupervisor:
         self._width = 0
 
     def __enter__(self) -> ScriptSupervisor:
-        """The session is opened when it is first needed."""
+        """Does not open the session, which is opened when it is first needed."""
         return self
 
     def __exit__(
@@ -163,17 +164,17 @@ class ScriptSupervisor:
         self._close()
 
     def end_interval(self) -> None:
-        """What was prepared for an interval concerns no later one: a new session need not be brought there. What ended
-        one in this interval may be tried again in the next."""
+        """Forget the state of an interval: a new session need not repeat the interval's preparations, and features that
+        ended a session in this interval may be tried again in the next."""
         self._prelude.clear()
         self._ended.clear()
 
     def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
-        """As in ScriptSession; repeated once in a new session if the session dies."""
+        """As in ScriptSession, but repeated once in a new session if it fails."""
         return self._twice("preprocess", lambda session: session.preprocess(scenes, interval))
 
     def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
-        """As in ScriptSession; repeated once in a new session if the session dies."""
+        """As in ScriptSession, but repeated once in a new session if it fails."""
         evalscript = self._twice("update_output", lambda session: session.update_output(scenes))
         self._width = evalscript.width
         return evalscript
@@ -181,8 +182,8 @@ class ScriptSupervisor:
     def evaluate(
         self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], owners: NDArray[np.int64]
     ) -> ScriptAnswer:
-        """As in ScriptSession, but errors come back in the answer. `owners` (segments,): what identifies each segment
-        across calls."""
+        """As in ScriptSession, but the answer contains errors that would otherwise be raised. `owners` (segments,):
+        identifies each segment across calls."""
         call = _Call(inputs=inputs, offsets=offsets)
         parts = deque(self._parts(call, owners))
         while parts:
@@ -192,8 +193,8 @@ class ScriptSupervisor:
         return call.answer(self._width or self.evalscript.width)
 
     def machine_code(self, inputs: Sequence[ScriptInput]) -> MachineCode | None:
-        """As in ScriptSession; None too where features must be run apart, or the script cannot be opened, which
-        `evaluate` tells of each feature."""
+        """As in ScriptSession, but also None if features must be run separately or the script cannot be opened;
+        `evaluate` then reports the error for each feature."""
         if self._suspects or self._ended or self._hopeless:
             return None
         try:
@@ -202,12 +203,13 @@ class ScriptSupervisor:
             return None
 
     def _parts(self, call: _Call, owners: NDArray[np.int64]) -> Iterator[_Part]:
-        """All segments together, but those that failed once apart; what ended in an earlier call fails again."""
+        """One part with all segments, except those that failed before, which are parts of their own. Segments that
+        ended the session in an earlier call of this interval fail again without being run."""
         if not self._suspects and not self._ended:
             yield _Part(segments=np.arange(len(owners)))
             return
         suspected = np.isin(owners, list(self._suspects))
-        ended = np.isin(owners, list(self._ended))  # in an earlier call: these samples change nothing any more
+        ended = np.isin(owners, list(self._ended))  # they have failed already, so further samples do not matter
         for row in np.flatnonzero(ended):
             call.fail(_Part(segments=np.array([row])), self._ended[int(owners[row])])
         yield _Part(segments=np.flatnonzero(~suspected & ~ended))
@@ -215,7 +217,7 @@ class ScriptSupervisor:
             yield _Part(segments=np.array([row]))
 
     def _try(self, call: _Call, part: _Part, owners: NDArray[np.int64]) -> Sequence[_Part]:
-        """Run a part; store its result, or return the parts into which to divide it."""
+        """Run a part and store its result, or return the parts to try next."""
         single, root = len(part.segments) == 1, not call.wasted
         impatient = self._wasted >= LONGEST_PATIENCE * self._runtime.seconds
         suspect = single and int(owners[part.segments[0]]) in self._suspects
@@ -239,7 +241,7 @@ class ScriptSupervisor:
             if not single:
                 half = len(part.segments) // 2
                 return (_Part(segments=part.segments[:half]), _Part(segments=part.segments[half:]))
-            if root and not suspect and not part.tries:  # it may have been killed, or held up, from outside
+            if root and not suspect and not part.tries:  # the cause may be external
                 return (replace(part, tries=1),)
             owner = int(owners[part.segments[0]])
             self._suspects.add(owner)
@@ -259,7 +261,7 @@ class ScriptSupervisor:
         return call.wasted >= PATIENCE * self._runtime.seconds
 
     def _untried(self, call: _Call) -> ScriptError:
-        """The error for features that were not run alone."""
+        """The error for features that were not tried separately because the time was used up."""
         error = self._hopeless or self._last
         assert error is not None, "patience is lost by errors only"
         return type(error)(
@@ -270,7 +272,7 @@ class ScriptSupervisor:
     # ---- the session
 
     def _opened(self) -> ScriptSession:
-        """The session, opened if necessary and brought to the state that earlier calls of the interval left."""
+        """The session. If it has to be opened, the preparations of the current interval are repeated in it."""
         if self._session is None:
             self._session = self._open()
             for step in self._prelude.values():

@@ -1,4 +1,4 @@
-"""Search prefetch: searches a catalogue for months at once, so that a year of intervals takes about four requests."""
+"""Search prefetch: searches a catalogue for months at once, so that a year of intervals takes about four searches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import Catalog
 
 AHEAD = timedelta(days=92)
-"""Time span of one search; it bounds the number of items in memory."""
+"""Time span of one search; it limits the number of items in memory."""
+APART = timedelta(hours=1)
+"""Upper limit for how far apart the sensing times of two processings of one acquisition may be. A search also covers
+this time before and after its interval; otherwise an older processing would count where the newer one lies outside."""
 
 Box = tuple[float, float, float, float]
 
@@ -22,7 +25,7 @@ class _Answer:
     """The result of one search."""
 
     window: Interval
-    """Time span of the search."""
+    """Time span for which it tells what counts."""
     box: Box
     """Box of the search."""
     items: tuple[Item, ...]
@@ -31,23 +34,25 @@ class _Answer:
 
 @dataclass(slots=True, kw_only=True)
 class SearchPrefetch:
-    """A Catalog for the intervals of one partition or analysis, which must come in order of time. Not thread-safe."""
+    """A Catalog for the intervals of one partition or analysis, which must be searched in order of time. Not
+    thread-safe."""
 
     catalog: Catalog
     """The catalogue that is searched."""
     end: datetime
-    """End of the last interval: nothing after it is searched."""
+    """End of the last interval; no search extends beyond it by more than `APART`, except for an interval that does."""
     _answers: dict[tuple[object, ...], _Answer] = field(default_factory=dict)
-    """Latest result per collection, choice of its items, and joins."""
+    """Latest result per collection, choice of items and joins."""
 
     def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
-        """As in Catalog, from the latest result where it covers the interval."""
+        """As in Catalog, but answered from the latest result if that covers the interval."""
         key = (collection.id, collection.choice, *(join.collection.id for join in collection.joins))
         answer = self._answers.get(key)
         if answer is None or answer.box != box or answer.window.intersection(interval) != interval:
             window = Interval(start=interval.start, end=max(interval.end, min(self.end, interval.start + AHEAD)))
+            wider = Interval(start=window.start - APART, end=window.end + APART)
             with spanned("search", current_trace(), **{"arpent.collection": collection.id}):
-                answer = _Answer(window=window, box=box, items=self.catalog.search(collection, window, box))
+                answer = _Answer(window=window, box=box, items=self.catalog.search(collection, wider, box))
             self._answers[key] = answer
         if collection.timeless:
             return answer.items

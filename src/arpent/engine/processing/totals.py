@@ -1,4 +1,4 @@
-"""Totals: the statistics of one interval, added up from chunks of the features' samples."""
+"""Totals: the statistics of one interval, accumulated from chunks of the features' samples."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ from arpent.zonal.statistics import Reduction, ReductionPart, needs_samples, par
 
 Entry = TypeVar("Entry", bound=np.generic)
 Key = tuple[object, ...]
-"""What features that see the same scenes have in common, whichever chunk they come in."""
+"""Identifies a group of features that see the same scenes, in all chunks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summed:
-    """What was computed and summed with samples of other intervals."""
+    """The contribution of samples that were summed together with those of other intervals."""
 
     parts: list[ReductionPart]
-    """What each band of the script adds, in the script's order."""
+    """Contribution of each band that the script returns, in the script's order."""
 
 
 Answered = ScriptAnswer | MachineCode | Summed
-"""What a script returned for some samples, what computes that, or what it amounts to."""
+"""What a script returned for some samples, machine code that computes this, or the sums of it."""
 
 
 class IntervalTotals:
-    """Adds what the script returned for parts of the samples; the numbers have the same bits however they were cut."""
+    """Accumulates what the script returned for parts of the samples. The statistics are the same, bit for bit, no
+    matter how the samples were divided."""
 
     def __init__(
         self,
@@ -49,7 +50,8 @@ class IntervalTotals:
         sample_count: NDArray[np.int64],
         found: IntervalAcquisitions,
     ) -> None:
-        """`sample_count` (n,): of the partition's features' grids; `found`: what reaches any of them."""
+        """`sample_count` (n,): number of samples of each feature's grid; `found`: acquisitions that reach any feature
+        of the partition."""
         self._bindings = bindings
         self._calculations = calculations
         self._sample_count = sample_count
@@ -65,10 +67,10 @@ class IntervalTotals:
         answers: Iterable[tuple[ScriptCall, Answered]],
         shares: NDArray[np.float64] | None = None,
     ) -> None:
-        """Add samples of the features `rows` (n,), ascending, none of which was added before; nothing is added if
-        `answers` raises an error. `reaching`: what reaches them; `answers`: the calls that are prepared, each with its
-        answer, or with what computes it (see `takes_code`), but for the sample outside, which has an answer unless
-        it is known (see `knows_outside`); `shares` (N,): of each sample that is covered, where that counts."""
+        """Add samples, none of which was added before, of the features `rows` (n,), ascending. Nothing is added if
+        `answers` raises an error. `reaching`: acquisitions that reach these features. `answers`: the prepared calls,
+        each with its answer or with code that computes it (see `takes_code`); only the outside sample needs an answer,
+        unless it is known already (see `knows_outside`). `shares` (N,): covered share of each sample, if needed."""
         key = self._key(reaching)
         group = self._groups.get(key) or _Group(
             self._bindings, self._calculations, self._sample_count, self._found, prepared
@@ -77,22 +79,22 @@ class IntervalTotals:
         self._groups[key] = group
 
     def takes_code(self, evalscript: Evalscript) -> bool:
-        """Whether `add` takes machine code in place of answers."""
+        """Whether `add` accepts machine code in place of answers."""
         bands = ((output.id, band) for output in evalscript.outputs for band in output.bands)
         return all(values_suffice(self._calculations.of(*band)) for band in bands)
 
     def knows_outside(self, reaching: IntervalAcquisitions) -> bool:
-        """Whether features that see the same scenes have brought the answer for the sample outside."""
+        """Whether the answer for the outside sample is known from other features that see the same scenes."""
         return self._key(reaching) in self._groups
 
     def fail(self, rows: NDArray[np.intp], failure: Failure) -> None:
-        """These features have no numbers in this interval, whatever else is added."""
+        """Record that these features have no numbers in this interval, no matter what else is added."""
         for row in rows.tolist():
             self._failures.setdefault(row, failure)
 
     def results(self) -> Iterator[IntervalResult]:
-        """One for each group of features that see the same scenes, over all features of the partition, and one for
-        those that failed as a whole."""
+        """One result for each group of features that see the same scenes, and one for the features that failed as a
+        whole; each covers all features of the partition."""
         failed = np.zeros(len(self._sample_count), bool)
         failed[list(self._failures)] = True
         for group in self._groups.values():
@@ -103,7 +105,8 @@ class IntervalTotals:
             )
 
     def _key(self, part: IntervalAcquisitions) -> Key:
-        """SIMPLE makes one mosaic of whatever there is; with several sources it counts whether there is anything."""
+        """Key of the group that these acquisitions belong to. A SIMPLE input always makes one mosaic, so only with
+        several sources does it matter, namely whether the input has any item."""
         several = len(self._bindings) > 1
         return tuple(
             (not several or len(one.items) > 0) if not binding.has_scenes else tuple(map(id, one.items))
@@ -112,7 +115,7 @@ class IntervalTotals:
 
 
 class _Group:
-    """Features that see the same scenes, and so have the same outputs."""
+    """Features that see the same scenes and therefore have the same outputs."""
 
     def __init__(
         self,
@@ -132,7 +135,7 @@ class _Group:
         self._outside: tuple[NDArray[np.float64], Failure | None] | None = None
         self._band_samples = 0.0
         self._places = [{id(item): place for place, item in enumerate(one.items)} for one in found.inputs]
-        """Per input: item, as an object → its place among those that reach any of the partition's features."""
+        """Per input: `id` of the item object → its index among the items that reach any of the partition's features."""
         self._used = [np.zeros((len(places), count), bool) for places in self._places]
         self._considered = [np.zeros(len(places), bool) for places in self._places]
         self._reductions = {
@@ -152,10 +155,10 @@ class _Group:
         names = [(output.id, band) for output, band in _bands(self._evalscript)]
         parts: list[tuple[NDArray[np.intp], list[ReductionPart]]] = []
         failures: dict[int, ScriptError] = {}
-        begun, outside = 0, None  # samples of earlier calls; the answer for the one outside
+        begun, outside = 0, None  # samples of earlier calls; answer for the outside sample
         seen = prepared.seen if self._calculations.needs_seen else None
         for call, answer in answers:
-            count = min(len(rows) - call.first, len(call.offsets) - 1)  # without the sample outside
+            count = min(len(rows) - call.first, len(call.offsets) - 1)  # without the outside sample
             if isinstance(answer, Summed):
                 found = answer.parts
             elif isinstance(answer, MachineCode):
@@ -168,7 +171,7 @@ class _Group:
             if count:
                 parts.append((rows[call.first : call.first + count], found))
             begun += int(call.offsets[count])
-        for chosen, bands in parts:  # only now: had one failed, these features would be tried again by halves
+        for chosen, bands in parts:  # only now: if a call fails, these features are tried again in halves
             for name, reduced in zip(names, bands, strict=False):
                 self._reductions[name].add(reduced, chosen)
         self._members[rows] = True
@@ -188,7 +191,8 @@ class _Group:
         shares: NDArray[np.float64] | None,
         seen: NDArray[np.bool_] | None,
     ) -> list[ReductionPart]:
-        """What each band adds; `values` (width, N or more) are those of segments delimited by `offsets` (k + 1,)."""
+        """The contribution of each band; `values` (width, N or more): values of segments with limits `offsets`
+        (k + 1,)."""
         values = values[:, : offsets[-1]]
         seen = None if seen is None else seen[: offsets[-1]]
         masks = values[self._evalscript.width - self._evalscript.mask_bands :]
@@ -226,7 +230,7 @@ class _Group:
         return found
 
     def _note_used(self, rows: NDArray[np.intp], part: IntervalAcquisitions, prepared: Prepared) -> None:
-        """`prepared.used` has a row for each item of each input of the part."""
+        """Record which items gave samples; `prepared.used` has a row for each item of each input of the part."""
         start = 0
         for places, used, considered, one in zip(self._places, self._used, self._considered, part.inputs, strict=True):
             for item in one.items:
@@ -241,7 +245,8 @@ class _Group:
         failures: Mapping[int, ScriptError],
         outside: NDArray[np.float64] | None,
     ) -> None:
-        """`failures`: segment → error; the last segment is the sample outside, for which `outside` was returned."""
+        """Record failures; `failures`: segment → error. The last segment is the outside sample, for which the script
+        returned `outside`."""
         for segment, error in failures.items():
             if segment != len(rows):
                 self._failures.setdefault(int(rows[segment]), as_failure(error))
@@ -253,7 +258,8 @@ class _Group:
             self._outside = (outside, None if beyond is None else as_failure(beyond))
 
     def _all_failures(self) -> dict[int, Failure]:
-        """Row → why. If the script throws for a sample outside, every feature with such samples failed."""
+        """Row → failure. If the script threw for the outside sample, every feature with samples outside its polygon has
+        failed."""
         failures = dict(self._failures)
         if self._outside is not None and self._outside[1] is not None:
             for row in np.flatnonzero(self._members & (self._sample_count > self._inside)).tolist():
@@ -264,8 +270,8 @@ class _Group:
 def summed(
     code: MachineCode, offsets: NDArray[np.int64], evalscript: Evalscript, calculations: Calculations, times: int = 1
 ) -> list[Summed]:
-    """What the samples that the code computes amount to: those of the same features several `times`, which `offsets`
-    (times * k + 1,) delimits; for each time what its k features add."""
+    """Sum the samples that the code computes. They are those of the same k features several `times` (once per
+    interval), with limits `offsets` (times * k + 1,). Returns the contribution of the k features for each time."""
     first_mask = evalscript.width - evalscript.mask_bands
     bands = [
         ComputedBand(
@@ -281,20 +287,21 @@ def summed(
 
 
 def _bands(evalscript: Evalscript) -> Iterator[tuple[Output, str]]:
-    """Output and name of each band that the script returns, in its order."""
+    """Output and name of each band that the script returns, in the script's order."""
     for output in evalscript.outputs:
         for band in output.bands:
             yield output, band
 
 
 def as_failure(error: ScriptError) -> Failure:
-    """A script's fault as a result file states it."""
+    """The failure that a result file states for an error of the script."""
     kind = ErrorType.TIMEOUT if isinstance(error, ScriptTimeout) else ErrorType.EXECUTION_ERROR
     return Failure(type=kind, message=str(error))
 
 
 def masks_of(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
-    """A sample counts where its mask is neither 0 nor NaN (sentinelhub.md 3.3)."""
+    """One array per mask of the script: whether each sample counts, because the mask is neither 0 nor NaN
+    (sentinelhub.md 3.3)."""
     first = evalscript.width - evalscript.mask_bands
     return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]
 
@@ -304,6 +311,6 @@ def _from(column: NDArray[Entry] | None, begin: int) -> NDArray[Entry] | None:
 
 
 def _depth(inputs: ScriptInput) -> int:
-    """Samples per pixel."""
+    """Number of samples per pixel."""
     values = inputs.values[0]
     return 1 if values.ndim == 1 else values.shape[0]

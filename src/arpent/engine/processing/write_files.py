@@ -1,4 +1,4 @@
-"""Write files: one JSON file per feature; if a file cannot be written, only its feature fails."""
+"""Write files: writes one JSON file per feature; if a file cannot be written, only its feature fails."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from arpent.wire.result.render import render_results
 
 
 def write_files(job_id: str, output: Location, result: PartitionResult, services: Services) -> dict[int, Failure]:
-    """Write the files; returns row → why this feature has no file. Raises StorageFault if nothing can be written:
-    the disk is full, the bucket is gone or refuses everything; WorkLost if the work may be somebody else's."""
+    """Write the files; returns row → why this feature has no file. Raises StorageFault if nothing can be written (the
+    disk is full, the bucket is missing or refuses everything), and WorkLost if another worker may have taken over."""
 
     def some(rows: NDArray[np.intp]) -> None:
         files = _files(job_id, output, result, range(int(rows[0]), int(rows[-1]) + 1))
@@ -31,7 +31,7 @@ def write_files(job_id: str, output: Location, result: PartitionResult, services
         lost = _lost(every, some)
         if len(lost) == len(every) and all(_takes_nothing(error, len(every)) for error in lost.values()):
             raise next(iter(lost.values()))
-        # A store that refused for a while refused no feature: what it refused is tried again, until that helps no more.
+        # The refusal may have been temporary: refused files are tried again for as long as that writes any of them.
         while refused := [row for row, error in lost.items() if isinstance(error, StorageDenied)]:
             again = _lost(np.array(sorted(refused)), some)
             lost = {row: error for row, error in lost.items() if row not in set(refused)} | again
@@ -45,7 +45,7 @@ def write_files(job_id: str, output: Location, result: PartitionResult, services
 
 
 def _lost(rows: NDArray[np.intp], write: Callable[[NDArray[np.intp]], None]) -> dict[int, Exception]:
-    """Write the files of these rows; row → why there is none. Raises WorldError if no feature is to blame for it."""
+    """Write the files of these rows; returns row → why it has no file. Raises WorldError if no feature is to blame."""
     lost: dict[int, Exception] = {}
     for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
         for part, answer in Isolation(blamed=(StorageDenied,)).run(run, write):
@@ -55,8 +55,8 @@ def _lost(rows: NDArray[np.intp], write: Callable[[NDArray[np.intp]], None]) -> 
 
 
 def _takes_nothing(error: Exception, features: int) -> bool:
-    """Whether a store that refuses all of these features so takes no results at all; of one, its name may be to
-    blame."""
+    """Whether this error, if it occurred for all of the features, means that the store accepts no results at all; with
+    only one feature, its name may be to blame."""
     return isinstance(error, StorageDenied) and not (features == 1 and isinstance(error, NameRefused))
 
 

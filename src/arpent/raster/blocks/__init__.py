@@ -1,1 +1,1 @@
-"""Blocks: which samples lie in which blocks of an image, and how they are cut along them."""
+"""Blocks: which samples lie in which blocks of an image, and how samples are divided along the blocks."""

@@ -19,10 +19,10 @@ from arpent.raster.reproject import Coordinates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearestIndex:
-    """For each block of one level: which samples lie in it, and on which of its pixels."""
+    """For each block of one level of an image: which samples lie in it, and on which of its pixels."""
 
     level: int
-    """Level of the image."""
+    """Number of the level; 0 is the full resolution."""
     shape: Level
     """Size and block size of that level."""
     blocks: NDArray[np.int64]
@@ -30,16 +30,16 @@ class NearestIndex:
     starts: NDArray[np.int64]
     """(m + 1,): where each block's samples begin in `order` and `pixels`."""
     order: NDArray[np.int32]
-    """(s,): indices of samples, block by block, ascending within a block. The kernels index arrays of all samples with
-    them, and a block with `pixels`, without a check: only `sort_by_block` may fill these arrays."""
+    """(s,): indices of samples, block by block, ascending within a block. The kernels use them as indices of arrays of
+    all samples, and `pixels` as indices of a block, unchecked: only `sort_by_block` may fill these arrays."""
     pixels: NDArray[np.int32]
     """(s,): index of each sample's pixel in its block, counted row by row."""
     depths: NDArray[np.int64]
     """(m,): number of rows of each block, from the top, that samples need."""
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
-        """(position in `blocks`, block) of each block with samples still to be filled; `Block.rows` says how many rows
-        are enough. `filled`: (N,), or empty if no sample is."""
+        """(position in `blocks`, block) of each block with samples still to be filled; `Block.rows` is the number of
+        rows that suffice. `filled`: (N,), or empty if no sample is filled."""
         depths = self.depths
         if filled.any():
             depths = _depths(self.order, self.pixels, self.starts, filled, self.shape.block_width)
@@ -50,8 +50,8 @@ class NearestIndex:
         return self.order[self.starts[position] : self.starts[position + 1]]
 
     def take(self, position: int, pixels: NDArray[np.generic], target: Target) -> None:
-        """Copy the pixels of one block to the target's values, where they are data and the sample is not filled.
-        `pixels` has the level's block width, and at least the rows asked for."""
+        """Copy the pixels of one block to the target's values where they are data and the sample is not filled.
+        `pixels` has the level's block width and at least the requested rows."""
         part = slice(self.starts[position], self.starts[position + 1])
         gather(pixels, self.order[part], self.pixels[part], target)
 
@@ -59,7 +59,8 @@ class NearestIndex:
 def needed_blocks(
     level: int, shape: Level, blocks: NDArray[np.int64], depths: NDArray[np.int64]
 ) -> Iterator[tuple[int, Block]]:
-    """(position, block) of each of `blocks` (m,), of which so many rows from the top are needed; 0: none."""
+    """(position, block) of each of `blocks` (m,) that is needed; `depths` (m,): how many rows are needed from the top,
+    0 if none."""
     across = shape.blocks_across
     for position in np.flatnonzero(depths):
         row, column = divmod(int(blocks[position]), across)
@@ -67,7 +68,7 @@ def needed_blocks(
 
 
 def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> NearestIndex:
-    """Index of the samples at these columns and rows of the level; samples outside the image are left out."""
+    """The index of samples, given their columns and rows on the level; samples outside the image are left out."""
     across, down = shape.blocks_across, shape.blocks_down
     tables = tables_of(shape)
     counts = np.zeros(across * down + 1, np.int64)
@@ -86,8 +87,8 @@ def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> Nearest
 
 
 def tables_of(shape: Level) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Four tables: column → block column and pixel column in the block, row → block row and pixel row. Numbers of
-    blocks and pixels are sums of two entries; dividing per sample would cost more than all the rest."""
+    """Four tables: column → block column and pixel column in the block, row → block row and pixel row in the block. The
+    number of a block or pixel is the sum of two entries; a division per sample would cost more than everything else."""
     across = shape.blocks_across
     columns, rows = np.arange(shape.width), np.arange(shape.height)
     return (
@@ -112,7 +113,7 @@ def _sort(columns, rows, tables, cursor, order, pixels):  # type: ignore[no-unty
     block_columns, pixel_columns, block_rows, pixel_rows = tables
     width, height = len(block_columns), len(block_rows)
     for n in range(len(columns)):
-        # As in `_count`, to the letter: `cursor` stays within what was counted.
+        # Exactly the same condition as in `_count`, so that `cursor` stays within the counted numbers.
         if 0.0 <= columns[n] < width and 0.0 <= rows[n] < height:
             column, row = int(columns[n]), int(rows[n])
             block = block_rows[row] + block_columns[column]

@@ -1,7 +1,7 @@
-"""Aligned block index: samples by block where grid and image have the same CRS and the image is not rotated.
+"""Aligned block index: sorts samples by block if grid and image have the same CRS and the image is not rotated.
 
-A sample's column in the image then depends on its column in the grid alone, and likewise for rows, so that a feature
-needs width + height coordinates instead of two per sample, and neighbours in a row of samples are read as one piece.
+A sample's column in the image then depends only on its column in the grid, and the same holds for rows, so a feature
+needs width + height coordinates instead of two per sample, and adjacent samples of a row are copied as one piece.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from arpent.raster.canvas import Target
 from arpent.raster.gather import copy_pieces, count_pieces, gather_pieces
 
 FIRST, COUNT = range(2)
-"""The first two of the four columns of a piece: index of its first sample; number of samples, neighbours in a row;
-their first pixel in the block, if they are neighbours there, too, otherwise the first pixel of their row; and in the
-latter case where `table` has their pixel columns, otherwise -1."""
+"""The first two of the four columns of a piece, which are: index of its first sample; number of its samples, which are
+adjacent in a row; pixel in the block of the first sample if the pixels are adjacent too, else first pixel of their row;
+and -1 if the pixels are adjacent, else where in `table` the list of their pixel columns begins."""
 ALIKE = 0.1
-"""Samples and pixels whose widths differ by less than this share are neighbours for long."""
+"""If the widths of samples and pixels differ by less than this share, long runs of samples have adjacent pixels."""
 CLEAR = 1e-6
-"""Further than this from a pixel's edge, in pixels, rounding moves no sample across it."""
+"""Distance from a pixel's edge, in pixels, above which rounding cannot move a sample across the edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignedIndex:
-    """For each block of level 0: which samples lie in it, and on which of its pixels."""
+    """For each block of level 0 of an image: which samples lie in it, and on which of its pixels."""
 
     shape: Level
     """Size and block size of the level."""
@@ -42,17 +42,18 @@ class AlignedIndex:
     starts: NDArray[np.int64]
     """(m + 1,): where each block's pieces begin."""
     pieces: NDArray[np.int32]
-    """(p, 4): pieces of rows of samples, block by block, ascending within a block. The kernels index arrays of all
-    samples with them, and a block, without a check: only `index_aligned` may fill these arrays."""
+    """(p, 4): pieces of rows of samples, block by block, ascending within a block; see FIRST. The kernels use them as
+    indices of arrays of all samples and of a block, unchecked: only `index_aligned` may fill these arrays."""
     table: NDArray[np.int32]
-    """Pixel columns in the blocks of the samples that are no neighbours in the image."""
+    """Pixel columns, in their blocks, of samples whose pixels are not adjacent in the image."""
     every: tuple[tuple[int, Block], ...]
-    """What `needed` gives while no sample is filled: each block, with its rows from the top that samples need."""
+    """Result of `needed` while no sample is filled: each block, with the number of rows from the top that samples
+    need."""
     beyond: NDArray[np.intp]
     """Indices of the samples that lie outside the image, ascending."""
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
-        """(position in `blocks`, block) of each block with samples still to be filled, as `NearestIndex.needed`."""
+        """(position in `blocks`, block) of each block with samples still to be filled; see `NearestIndex.needed`."""
         if not filled.any():
             return iter(self.every)
         depths = _depths(self.pieces, self.starts, filled, self.shape.block_width)
@@ -67,15 +68,16 @@ class AlignedIndex:
         )
 
     def take(self, position: int, pixels: NDArray[np.generic], target: Target) -> None:
-        """Copy the pixels of one block, as `NearestIndex.take`."""
+        """Copy the pixels of one block; see `NearestIndex.take`."""
         gather_pieces(pixels, self.pieces[self.starts[position] : self.starts[position + 1]], self.table, target)
 
     def take_data(self, position: int, pixels: NDArray[np.generic], target: Target) -> bool:
-        """As `take`, without counting hits; whether all samples of the block have data. If not, `take` must follow."""
+        """Like `take`, but without counting hits; returns whether all samples of the block have data. If it returns
+        False, `take` must follow."""
         return copy_pieces(pixels, self.pieces[self.starts[position] : self.starts[position + 1]], self.table, target)
 
     def count(self, blocks: int, hits: NDArray[np.unsignedinteger]) -> None:
-        """Count a hit for each sample in the first so many blocks."""
+        """Count a hit for each sample in the first `blocks` blocks."""
         count_pieces(self.pieces[: self.starts[blocks]], hits)
 
 
@@ -112,8 +114,8 @@ def _places(edge, step, count, origin, pixel, table, inside, blocks, pixels):  #
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _ends(edge, step, count, origin, pixel, size):  # type: ignore[no-untyped-def]
-    """Pixels of the first and the last column (or row) of a grid, between which those of the others are, or -1 outside
-    the image; and whether they certainly are neighbours in the image, as all between them then are."""
+    """Pixels of the first and last column (or row) of a grid, -1 if either lies outside the image; and whether the
+    pixels of all its columns (or rows) are certain to be adjacent in the image."""
     first = (edge + 0.5 * step - origin) / pixel
     last = (edge + (count - 1 + 0.5) * step - origin) / pixel
     if not (0.0 <= first < size and 0.0 <= last < size):
@@ -125,8 +127,9 @@ def _ends(edge, step, count, origin, pixel, size):  # type: ignore[no-untyped-de
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _within(k, bounds, sides, origin, tables):  # type: ignore[no-untyped-def]
-    """The block that holds the whole grid of a feature, whose columns are neighbours in the image if they are about as
-    wide as pixels, or -1; the pixel column of its first column there; and whether they are so wide."""
+    """Returns the block that contains the whole grid of a feature, or -1; the pixel column in it of the grid's first
+    column; and whether columns are about as wide as pixels. In that case the block is -1, too, unless the columns are
+    certain to be adjacent in the image."""
     width, height = sides[0][k], sides[1][k]
     step_x, step_y = (bounds[k, 2] - bounds[k, 0]) / width, (bounds[k, 3] - bounds[k, 1]) / height
     alike = abs(step_x / origin[1] - 1.0) < ALIKE
@@ -139,8 +142,8 @@ def _within(k, bounds, sides, origin, tables):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _prepare(k, bounds, sides, origin, tables, scratch):  # type: ignore[no-untyped-def]
-    """Blocks and pixels of the columns and rows of one feature, and behind which column each piece ends that a column
-    begins; returns whether the columns of such a piece are neighbours in the image."""
+    """Fill `scratch`: blocks and pixels of a feature's columns and rows, and for each column, after which column a
+    piece that begins there ends. Returns whether the columns of such a piece are adjacent in the image."""
     columns, column_pixels, ends, rows, row_pixels = scratch
     width, height = sides[0][k], sides[1][k]
     step_x = (bounds[k, 2] - bounds[k, 0]) / width
@@ -158,7 +161,7 @@ def _prepare(k, bounds, sides, origin, tables, scratch):  # type: ignore[no-unty
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _prepare_within(k, bounds, sides, origin, tables, scratch, alike):  # type: ignore[no-untyped-def]
-    """As `_prepare`, of a grid that lies in one block: pixels of its rows, and of its columns unless they are alike."""
+    """Like `_prepare`, for a grid in one block: only pixels of its rows and, unless these are `alike`, its columns."""
     columns, column_pixels, _, rows, row_pixels = scratch
     width, height = sides[0][k], sides[1][k]
     step_x, step_y = (bounds[k, 2] - bounds[k, 0]) / width, (bounds[k, 3] - bounds[k, 1]) / height
@@ -176,13 +179,13 @@ def _scratch(sides):  # type: ignore[no-untyped-def]
     return across[0], across[1], across[2], down[0], down[1]
 
 
-# Spans lie in their feature's grid (`zonal.rasterize`), so that their columns and rows are valid indices of `scratch`.
+# Spans lie in their feature's grid (see `zonal.rasterize`), so their columns and rows are valid indices of `scratch`.
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _count(offsets, span_offsets, spans, bounds, sides, origin, tables, counts):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Count the pieces of each block, shifted by one; returns the number of columns to be listed, and of samples
-    outside the image."""
+    """Count the pieces of each block in `counts`, shifted by one entry; returns the number of columns to be listed in
+    `table`, and the number of samples outside the image."""
     scratch, listed, outside = _scratch(sides), np.int64(0), np.int64(0)
     for k in range(len(offsets) - 1):
         if span_offsets[k] == span_offsets[k + 1]:
@@ -190,7 +193,7 @@ def _count(offsets, span_offsets, spans, bounds, sides, origin, tables, counts):
         block, _, alike = _within(k, bounds, sides, origin, tables)
         if not alike:
             listed += sides[0][k]
-        if block >= 0:  # then each span is one piece
+        if block >= 0:  # each span is one piece
             counts[block + 1] += span_offsets[k + 1] - span_offsets[k]
             continue
         _prepare(k, bounds, sides, origin, tables, scratch)
@@ -208,8 +211,8 @@ def _count(offsets, span_offsets, spans, bounds, sides, origin, tables, counts):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sort(offsets, span_offsets, spans, bounds, sides, origin, tables, cursor, filled):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Fill `pieces`, `table` and `beyond`; `deepest` (blocks,): the highest first pixel of a row that each block needs.
-    It makes the same decisions as `_count`, so that `cursor`, `listed` and `left` stay within what was counted."""
+    """Fill `pieces`, `table`, `beyond` and `deepest` (blocks,): first pixel of the lowest row that is needed of each
+    block. All decisions are those of `_count`, so that `cursor`, `listed` and `left` stay within the counts."""
     (pieces, table, deepest, beyond), scratch, listed, left = filled, _scratch(sides), 0, 0
     block_columns, pixel_columns, ends, block_rows, pixel_rows = scratch
     for k in range(len(offsets) - 1):

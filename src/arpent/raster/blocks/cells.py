@@ -1,4 +1,4 @@
-"""Cells: cuts samples along the blocks of an image, so that they can be worked on in parts that share no block."""
+"""Cells: divides samples along the blocks of an image, so that they can be processed in parts that share no block."""
 
 from __future__ import annotations
 
@@ -18,48 +18,49 @@ from arpent.domain.imagery.raster import Raster
 from arpent.raster.reproject import Reprojection, to_pixels
 
 SMALLEST = 256
-"""A cell has at least so many pixels per side: strips of a few rows make no cells of their own."""
+"""Minimum number of pixels per side of a cell, so that strips of a few rows do not become cells of their own."""
 MOST_CELLS = 1 << 20
-"""Cells are made larger until features meet no more than so many, counted once for each feature."""
+"""Cells are enlarged until there are at most about this many pairs of a feature and a cell that it may meet."""
 TOLERANCE = 0.25
-"""How far from its place a sample may be put, in pixels: it decides in which part a sample is worked on, no number."""
+"""Accuracy of the positions of samples, in pixels. It affects only the part in which a sample is processed, and no
+statistic."""
 LOW = 128
-"""Rows of a grid up to which all are looked at in each part: that is quicker than to find out which lie there."""
+"""Up to this height, all rows of a grid are examined in each part: that is faster than finding the rows concerned."""
 MARGIN = 2.0
-"""Pixels that a row of samples may lie beyond what its ends and its middle say."""
+"""Number of pixels by which a row of samples may extend beyond the rows computed for its ends and its middle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRun:
-    """Cells that follow each other, row by row."""
+    """Consecutive cells, counted row by row."""
 
     first: int
     """Number of the first cell."""
     last: int
     """Number of the last cell."""
     features: NDArray[np.intp]
-    """(k,): features that may have samples there, ascending."""
+    """(k,): features that may have samples in these cells, ascending."""
     windows: NDArray[np.int64]
-    """(k, 2): rows of their grids that may lie there: the first, and the one behind the last."""
+    """(k, 2): rows of the features' grids that may lie in these cells: the first, and the one after the last."""
 
 
 class Cells:
-    """Where the samples of some features lie among the blocks of one image; beyond its edges the blocks go on."""
+    """Locates samples in cells, which consist of whole blocks of an image; the pattern continues beyond its edges."""
 
     def __init__(self, crs: CRS, grids: Grids, raster: Raster) -> None:
-        """`crs`: of the features' n grids."""
+        """`crs`: the CRS of the features' n grids."""
         self._grids, self._transform = grids, raster.transform
         pixel = math.sqrt(abs(raster.transform.determinant))
         self._reprojection = Reprojection(crs, grids, raster.crs, TOLERANCE * pixel)
         nodes = self._reprojection.corners
         columns, rows = to_pixels(raster.transform, (nodes[..., 0].copy(), nodes[..., 1].copy()))
         self._rows = rows
-        """(n, 3, 3): rows of the image at corners, edge middles and centre of each grid."""
+        """(n, 3, 3): image row at the corners, edge middles and centre of each grid."""
         corners = np.stack((rows.reshape(-1, 9), columns.reshape(-1, 9)))
-        lost = np.logical_not(np.isfinite(corners).all(axis=(0, 2)))  # all of their samples stay together
+        lost = np.logical_not(np.isfinite(corners).all(axis=(0, 2)))  # all samples of such a feature stay together
         corners[:, lost] = 0.0
         self._smooth = self._reprojection.smooth & ~lost
-        """(n,): features whose rows can be told from nine points."""
+        """(n,): features whose image rows can be interpolated from nine points."""
         low, high = corners.min(axis=2), corners.max(axis=2)
         bend = MARGIN + 0.05 * (high - low)
         level = raster.levels[0]
@@ -77,7 +78,7 @@ class Cells:
         self._last = (last - self._origin[:, np.newaxis]).astype(np.int64)
 
     def runs(self, most: int) -> Iterator[CellRun]:
-        """All samples, in parts of about `most` samples at the most; a cell that holds more is not divided."""
+        """Divide all samples into parts of at most about `most` samples; a cell that holds more is not divided."""
         cells, features, shares = self._pairs()
         order = np.argsort(cells, kind="stable")
         cells, features, shares = cells[order], features[order], shares[order]
@@ -97,7 +98,8 @@ class Cells:
             begin = end
 
     def within(self, run: CellRun, samples: Samples) -> Samples:
-        """Those of the samples, found in the windows of the run for each of all n features, that lie in its cells."""
+        """The samples that lie in the cells of the run, selected from `samples` of all n features, which were found in
+        the windows of the run."""
         wanted = (run.first, run.last, self._across, *self._origin, *self._size)
         ranges = (*self._first, *self._last)
         spans = (samples.span_offsets, samples.spans)
@@ -111,7 +113,8 @@ class Cells:
         return Samples(offsets=offsets, span_offsets=span_offsets, spans=chosen)
 
     def _pairs(self) -> tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.float64]]:
-        """Number of the cell, feature and share of its samples, of every cell that a feature may meet."""
+        """All pairs of a cell and a feature that may meet it: number of the cell, row of the feature, and estimated
+        count of the feature's samples in the cell."""
         down, across = self._last - self._first + 1
         counts = down * across
         features = np.repeat(np.arange(len(counts)), counts)
@@ -139,7 +142,7 @@ class Cells:
         return windows
 
     def _extent_of_rows(self, feature: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(height,): between which rows of the image each row of a feature's grid lies, with a margin."""
+        """(height,) lowest and (height,) highest image row of each row of a feature's grid, with a margin."""
         nodes, height = self._rows[feature], int(self._grids.height[feature])
         t = (np.arange(height) + 0.5) / height
         left, middle, right = nodes.T @ np.stack((2 * (t - 0.5) * (t - 1), 4 * t * (1 - t), 2 * t * (t - 0.5)))
@@ -149,23 +152,23 @@ class Cells:
 
 
 def _side(block: int) -> int:
-    """Pixels of a cell whose blocks have so many."""
+    """Pixels per side of a cell, given those of a block: the smallest multiple that is at least SMALLEST."""
     return block * -(-SMALLEST // block)
 
 
 @inner
 def _place(pixel: float, origin: float, size: float, first: int, last: int) -> int:
-    """Row or column of the cell of a pixel, never one that the sample's feature is not known to meet."""
+    """Row or column of the cell that contains a pixel, limited to the cells that the sample's feature may meet."""
     place = np.floor(pixel / size) - origin
-    if not place > first:  # NaN, too
+    if not place > first:  # also if it is NaN
         return first
     return last if place > last else int(place)
 
 
 @inner
 def _append(spans: NDArray[np.int32], held: int, begun: int, row: int, column: int, count: int) -> int:
-    """Write a span behind the `held` ones, or lengthen the last one, if it is the neighbour and not before `begun`;
-    returns how many there are. There is room for one more."""
+    """Append a span to the `held` ones, or extend the last one if the two are adjacent and it is not before `begun`;
+    returns the number of spans. `spans` must have room for one more."""
     last = held - 1
     if last >= begun and spans[last, 0] == row and spans[last, 1] + spans[last, 2] == column:
         spans[last, 2] += count
@@ -176,7 +179,7 @@ def _append(spans: NDArray[np.int32], held: int, begun: int, row: int, column: i
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _longer(spans, least):  # type: ignore[no-untyped-def]
-    """A copy with room for twice as many spans, and for `least`."""
+    """A copy with room for twice as many spans, and for at least `least`."""
     larger = np.empty((max(2 * len(spans), least), 3), np.int32)
     larger[: len(spans)] = spans
     return larger
@@ -184,8 +187,8 @@ def _longer(spans, least):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _choose(span_offsets, spans, pixels, ranges, wanted):  # type: ignore[no-untyped-def]
-    """The samples that lie in the `wanted` cells, as fields of Samples. `pixels`: column and row of each sample in the
-    image; `ranges`: first row and column of each feature's cells, and the last ones."""
+    """The samples that lie in the `wanted` cells, as the fields of Samples. `pixels`: image column and row of each
+    sample; `ranges`: first row and column, and last row and column, of each feature's cells."""
     first_rows, first_columns, last_rows, last_columns = ranges
     first, last, across, top, left, high, wide = wanted
     offsets, chosen_offsets = np.zeros_like(span_offsets), np.zeros_like(span_offsets)
@@ -208,8 +211,8 @@ def _choose(span_offsets, spans, pixels, ranges, wanted):  # type: ignore[no-unt
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _choose_straight(span_offsets, spans, grids, origin, ranges, wanted):  # type: ignore[no-untyped-def]
-    """Like `_choose`, for grids that lie straight on the image, where a row of samples has one row of pixels, and a
-    column one column."""
+    """Like `_choose`, for grids aligned with the image, where a row of samples lies in one row of pixels, and a column
+    of samples in one column."""
     first_rows, first_columns, last_rows, last_columns = ranges
     offsets, chosen_offsets = np.zeros_like(span_offsets), np.zeros_like(span_offsets)
     chosen, held, total = np.empty((len(spans), 3), np.int32), 0, 0
@@ -235,8 +238,8 @@ def _choose_straight(span_offsets, spans, grids, origin, ranges, wanted):  # typ
 def _choose_of(  # noqa: PLR0913, PLR0917
     place: Any, spans: Any, grids: Any, origin: Any, mine: Any, wanted: Any, cells: Any, chosen: Any, held: int
 ) -> int:
-    """Write what is chosen of one feature's spans behind the `held` ones; returns how many there are. `place`: the
-    feature, its first span and the one behind its last; `mine`: its ranges; `cells`: room for its columns."""
+    """Append the chosen parts of one feature's spans to the `held` ones; returns the number of spans. `place`: the
+    feature, its first span and the one after its last; `mine`: its ranges; `cells`: scratch space for its columns."""
     (feature, begin, end), begun = place, held
     first_row, first_column, last_row, last_column = mine
     first, last, across, top, left, high, wide = wanted
@@ -263,9 +266,9 @@ def _choose_of(  # noqa: PLR0913, PLR0917
 
 @inner
 def _cells_of_columns(width: int, side: Any, left: float, wide: float, edges: Any, cells: NDArray[np.int64]) -> None:
-    """Fill `cells` (2, width or more): column of the cell in which each column of a grid lies, and the next column that
-    lies in another one. `side`: where the grid begins and its step, where the image begins and its step; `edges`: the
-    first and the last column of the cells."""
+    """Fill `cells` (2, width or more) for each column of a grid: the cell column in which it lies, and the next grid
+    column that lies in another one. `side`: origin and step of the grid, origin and step of the image; `edges`: first
+    and last cell column."""
     edge, step, origin, size = side
     for column in range(width):
         cells[0, column] = _place((edge + (column + 0.5) * step - origin) / size, left, wide, edges[0], edges[1])

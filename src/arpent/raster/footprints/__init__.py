@@ -1,1 +1,1 @@
-"""Footprints: which features an item covers, on the sphere and across the antimeridian."""
+"""Footprints: determines which features an item reaches, on the sphere and across the antimeridian."""

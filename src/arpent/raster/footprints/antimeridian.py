@@ -1,8 +1,9 @@
-"""Antimeridian: normalises outlines in degrees: longitudes from -180 to 180, divided where they cross 180."""
+"""Antimeridian: normalises outlines in degrees to longitudes from -180 to 180, divided where they cross 180."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import radians
 
 import numpy as np
 import shapely
@@ -17,9 +18,9 @@ TURN = 360.0
 HALF_TURN = 180.0
 POLE = 90.0
 EDGE_POINTS = 33
-"""Points per side of an image when its outline is transformed to degrees, where sides are curves."""
+"""Points per side of an image when its outline is transformed to degrees, in which its sides are curves."""
 MOST_TANGLES = 500
-"""Of an outline whose lines cross each other: more are not untangled."""
+"""Maximum number of times that the lines of an outline may cross each other; beyond, it is not untangled."""
 _HALF_EQUATOR = 20037508.342789244
 """x of the 180th meridian in EPSG:3857, in metres."""
 
@@ -27,8 +28,9 @@ _HALF_EQUATOR = 20037508.342789244
 def canonical(outline: shapely.Geometry) -> shapely.Geometry:
     """The same area as valid polygons between -180 and 180 degrees.
 
-    Longitudes beyond are brought back. A ring that jumps across the antimeridian (from 179 to -179 in one step) is
-    taken to go the short way; a ring round a pole contains the pole. Other geometries than polygons are unchanged.
+    Longitudes outside this range are wrapped. A ring that jumps across the antimeridian (from 179 to -179 in one step)
+    is assumed to go the short way; a ring around a pole contains the pole. Geometries that are not polygons are
+    returned unchanged.
     """
     parts = [part for part in shapely.get_parts(outline) if part.geom_type == "Polygon"]
     if not parts or not np.isfinite(shapely.get_coordinates(outline)).all():
@@ -44,7 +46,7 @@ def canonical(outline: shapely.Geometry) -> shapely.Geometry:
 
 
 def is_doubtful(outline: shapely.Geometry) -> bool:
-    """Whether a side of a ring spans half the globe or more, so that it could go either way round."""
+    """Whether a side of a ring spans half the globe or more, so that it could go around the globe either way."""
     return any(
         bool((np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])) > HALF_TURN).any())
         for part in shapely.get_parts(outline) if part.geom_type == "Polygon"
@@ -53,7 +55,7 @@ def is_doubtful(outline: shapely.Geometry) -> bool:
 
 
 def image_outline(crs: CRS, transform: Affine, width: int, height: int) -> shapely.Geometry | None:
-    """The area of an image in EPSG:4326, with a pole if it lies inside; None where PROJ cannot transform it."""
+    """The area of an image in EPSG:4326, including a pole that lies inside; None if PROJ cannot transform it."""
     step = np.linspace(0.0, 1.0, EDGE_POINTS)[:-1]
     columns = np.concatenate((step, np.ones_like(step), 1 - step, np.zeros_like(step))) * width
     rows = np.concatenate((np.zeros_like(step), step, np.ones_like(step), 1 - step)) * height
@@ -69,7 +71,7 @@ def image_outline(crs: CRS, transform: Affine, width: int, height: int) -> shape
 
 
 def short_steps(longitudes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,): the same longitudes, plus or minus whole turns, so that no step is longer than half a turn."""
+    """(n,): the same longitudes, shifted by whole turns so that no step is longer than half a turn."""
     steps = np.diff(longitudes)
     with np.errstate(invalid="ignore"):
         jumps = np.where(np.abs(steps) > HALF_TURN, np.round(steps / TURN) * TURN, 0.0)
@@ -77,24 +79,24 @@ def short_steps(longitudes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def nearby(x: NDArray[np.float64], middle: NDArray[np.float64], turn: float = TURN) -> NDArray[np.float64]:
-    """The same x, plus or minus whole turns, within half a turn of `middle`, whose shape must be broadcastable. Values
-    that are not finite stay."""
+    """The same x, shifted by whole turns to within half a turn of `middle`, whose shape must be broadcastable. Values
+    that are not finite stay unchanged."""
     with np.errstate(invalid="ignore"):
         turned = x - np.round((x - middle) / turn) * turn
     return np.where(np.isnan(turned), x, turned)
 
 
 def period(crs: CRS) -> float | None:
-    """What can be added to x without changing the place: 360 degrees, or the length of the equator; None for
-    other CRS."""
+    """The length by which x can be shifted without changing the location, in units of the CRS: 360 degrees, 400 grads,
+    or the length of the equator; None for other CRSs."""
     if crs.is_geographic:
-        return TURN
+        return radians(1) / crs.axis_info[0].unit_conversion_factor * TURN
     return 2 * _HALF_EQUATOR if crs.to_epsg() == 3857 else None
 
 
 def around(intervals: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """West and east, in degrees, of the shortest arc that contains all arcs (west <= east). Where it crosses 180, west
-    > east. (-180, 180) for the whole circle."""
+    """West and east, in degrees, of the shortest arc that contains all given arcs (whose west <= east). West > east if
+    it crosses 180; (-180, 180) for the whole circle."""
     arcs = sorted(
         (west - turns, east - turns)
         for west, east in intervals
@@ -123,7 +125,7 @@ def boxes_of(box: tuple[float, float, float, float]) -> tuple[tuple[float, float
 
 
 def _unwrapped(polygon: shapely.Polygon) -> shapely.Polygon:
-    """Rings without jumps, with holes next to their shell."""
+    """The polygon with rings without jumps, and holes in the same turn as their shell."""
     shell = _ring(shapely.get_coordinates(polygon.exterior))
     middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
     holes = []
@@ -135,7 +137,7 @@ def _unwrapped(polygon: shapely.Polygon) -> shapely.Polygon:
 
 
 def _ring(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A ring in short steps; a step of a whole turn is kept. A ring round a pole is closed over the pole."""
+    """The ring in short steps; a step of a whole turn is kept. A ring around a pole is closed over the pole."""
     x = points[:, 0]
     steps = np.diff(x)
     if (np.abs(steps) >= TURN).any() or not (np.abs(steps) > HALF_TURN).any():
@@ -149,7 +151,7 @@ def _ring(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _cut(outline: shapely.Geometry) -> Iterator[shapely.Geometry]:
-    """The parts of the outline in each turn, brought to between -180 and 180."""
+    """The parts of the outline in each turn of the globe, shifted to between -180 and 180."""
     west, _, east, _ = shapely.bounds(outline)
     first, last = np.floor((west + HALF_TURN) / TURN), np.floor((east + HALF_TURN) / TURN)
     for turn in range(int(max(first, -10)), int(min(last, 10)) + 1):
@@ -165,9 +167,9 @@ def shifted(outline: shapely.Geometry, degrees: float) -> shapely.Geometry:
 
 
 def valid(outline: shapely.Geometry) -> shapely.Geometry:
-    """The outline; if it is invalid, all that any of its parts covers: where parts or turns of a ring overlap, there is
-    ground. Its convex hull if its lines cross more than MOST_TANGLES times, since to untangle 300 corners at random
-    takes a minute."""
+    """The outline, made valid: an invalid one becomes everything that any of its parts covers, also where parts or
+    turns of a ring overlap. If its lines cross more than MOST_TANGLES times, it becomes its convex hull, since
+    untangling 300 random corners takes a minute."""
     if shapely.is_valid(outline):
         return outline
     return (

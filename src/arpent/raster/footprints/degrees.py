@@ -1,5 +1,5 @@
-"""Degrees: shapes transformed from a CRS to longitude and latitude, each in one piece, and footprints transformed
-back."""
+"""Degrees: transforms shapes from a CRS to longitude and latitude, each in one piece, and footprints back to the
+CRS."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from arpent.raster.footprints.antimeridian import TURN, WORLD, around, nearby, p
 _SIDE_POINTS = 17
 """Points per side of a box when it is transformed to degrees."""
 _WIDE = 10.0
-"""Maximum width, in degrees of longitude, of a polygon that is compared in degrees: the sides of a wider one bend too
-much."""
+"""Maximum width, in degrees of longitude, of a polygon that is compared in degrees: the sides of a wider polygon bend
+too much."""
 _LATTICE = 16
-"""Points per side of a lattice that represents a polygon where a footprint cannot be transformed to its CRS."""
+"""Points per side of a lattice that represents a polygon if a footprint cannot be transformed to the polygon's CRS."""
 _STEP = 0.5
 """Degrees between the points of a footprint that is transformed to another CRS."""
 _RETURNED = 1e-4
-"""Degrees: a point that comes back this far away, after a transformation there and back, does not exist in the CRS."""
+"""A point that is off by more than this, in degrees, after a transformation there and back does not exist in the
+CRS."""
 
 
 def sides(bounds: NDArray[np.float64], points: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -39,14 +40,14 @@ class Degrees:
     def __init__(self, crs: CRS) -> None:
         self.same = bool(crs.equals(WORLD, ignore_axis_order=True))
         self._flat = self.same or crs.is_geographic or period(crs) is not None
-        """x is longitude times a factor: no jumps occur, and no pole lies inside a polygon."""
+        """Whether x is longitude times a factor, so that no jumps occur and no pole lies inside a polygon."""
         self._crs = crs
         self._there = None if self.same else Transformer.from_crs(crs, WORLD, always_xy=True)
         self._back = None if self.same else Transformer.from_crs(WORLD, crs, always_xy=True)
         self._period = period(crs) or np.inf
 
     def boxes(self, bounds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """(n, 4): boxes in degrees that contain the given boxes, each in one piece; and (n,): whether they are
+        """(n, 4): boxes in degrees that contain the given boxes, each in one piece; and (n,): whether each is
         reliable."""
         if self.same:
             return bounds.copy(), np.asarray(np.isfinite(bounds).all(axis=1))
@@ -64,8 +65,8 @@ class Degrees:
     def polygons(
         self, own: NDArray[np.object_], bounds: NDArray[np.float64]
     ) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-        """(n,): the polygons in degrees, each in one piece; and (n,): which are odd. Odd ones are boxes that contain
-        the polygon, or None where PROJ cannot transform it."""
+        """(n,): the polygons in degrees, each in one piece; and (n,): which are odd. Instead of an odd polygon there is
+        a box that contains it, or None if PROJ cannot transform it."""
         if self.same:
             return own, np.zeros(len(own), np.bool_)
         points, owner = shapely.get_coordinates(own, return_index=True)
@@ -82,7 +83,7 @@ class Degrees:
         return shapes, odd
 
     def points(self, shape: shapely.Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Longitudes and latitudes of a polygon's outline and of a lattice inside, where PROJ can transform them."""
+        """Longitudes and latitudes of points on a polygon's outline and in it, as far as PROJ can transform them."""
         west, south, east, north = shapely.bounds(shape)
         step = max(east - west, north - south) / 64
         outline = shapely.get_coordinates(shapely.segmentize(shape, step) if np.isfinite(step) and step > 0 else shape)
@@ -117,8 +118,8 @@ class Degrees:
         owner: NDArray[np.intp] | None = None,
         bounds: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Longitude and latitude of points; points of one box (a row, or the same `owner`) stay within half a turn of
-        each other."""
+        """Longitude and latitude of points. Points of the same box (a row, or the same `owner`) stay within half a turn
+        of each other."""
         assert self._there is not None
         longitude, latitude = self._there.transform(x, y)
         if self._flat:
@@ -139,7 +140,8 @@ class Degrees:
         return held
 
     def _around(self, shape: shapely.Geometry) -> shapely.Geometry | None:
-        """A box in degrees that contains the polygon; if a pole is inside, the whole circle up to the pole."""
+        """A box in degrees that contains the polygon; if a pole is inside, the box spans all longitudes up to the
+        pole."""
         longitude, latitude = self.points(shape)
         if not len(longitude):
             return None

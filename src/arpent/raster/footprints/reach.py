@@ -1,4 +1,4 @@
-"""Reach: which features an item's footprint meets, and boxes transformed to EPSG:4326."""
+"""Reach: determines which features an item's footprint meets, and transforms boxes to EPSG:4326."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from arpent.raster.footprints.antimeridian import HALF_TURN, TURN, WORLD, around
 from arpent.raster.footprints.degrees import Degrees, sides
 
 EDGE_POINTS = 9
-"""Points per side when a box is transformed to another CRS, where its sides are curves."""
+"""Points per side when a box is transformed to another CRS, in which its sides are curves."""
 NARROW = 2_000.0
-"""Up to this length, in units of a projected CRS, a side bends by centimetres only: its ends and middle are enough."""
+"""Up to this length, in units of a projected CRS, a side bends by only centimetres, so its ends and middle suffice."""
 
 
 def geographic(bounds: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
-    """(n, 4): boxes of a CRS as boxes of EPSG:4326, longitude first; whole sides are transformed, not just corners."""
+    """(n, 4): boxes of a CRS as boxes in EPSG:4326, longitude first; whole sides are transformed, not just corners."""
     if crs.is_geographic and crs.to_epsg() in (4326, None):
         return bounds
     moved = np.empty(bounds.shape)
@@ -34,8 +34,8 @@ def geographic(bounds: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
 
 
 def carried(bounds: NDArray[np.float64], transformer: Transformer, points: int) -> NDArray[np.float64]:
-    """(n, 4): boxes around the transformed sides of the boxes (n, 4), with `points` points per side; not finite where
-    PROJ cannot transform."""
+    """(n, 4): boxes around the transformed sides of the boxes (n, 4), with `points` points per side; not finite if PROJ
+    cannot transform a box."""
     longitude, latitude = transformer.transform(*sides(bounds, points))
     return np.column_stack((longitude.min(axis=1), latitude.min(axis=1), longitude.max(axis=1), latitude.max(axis=1)))
 
@@ -45,26 +45,26 @@ Box = tuple[float, float, float, float]
 _GROUP = 256
 """Number of neighbouring features whose common box is tested first …"""
 _PART = 16
-"""… and then of those among them that are neighbours along x: a group is often as wide as a block."""
+"""… and then number of features in each part of such a group along x, since a group is often as wide as a block."""
 MOST_TURNS = 10
-"""Turns of the globe, to either side, in which features are looked for."""
+"""Maximum number of turns of the globe, to either side, in which features are searched for."""
 _MARGIN = 0.01
-"""Margin of such a box as a share of its extent: many times more than its sides bend between the transformed points."""
+"""Margin of a common box as a share of its extent: many times the bend of its sides between the transformed points."""
 _NOWHERE = (0.0, 0.0, 0.001, 0.001)
 """Box to search if no feature can be transformed; a catalogue needs a box."""
 
 
 class Reach:
-    """Tests which features meet a footprint in EPSG:4326, on the sphere. Features are polygons, or grids without them.
-    Thread-safe.
+    """Tests which features meet a footprint in EPSG:4326, on the sphere. Features are polygons or, without these,
+    grids. Thread-safe.
 
-    Features come in an order that follows the imagery, so that a footprint contains or misses most groups of neighbours
+    Features are in an order that follows the imagery, so that a footprint contains or misses most groups of neighbours
     as a whole; only polygons near its edge are transformed to degrees, each in one piece, even beyond 180. Polygons at
-    a pole or wider than `_WIDE` are compared in their own CRS. What PROJ cannot transform meets nothing.
+    a pole or wider than `_WIDE` are compared in their own CRS. A feature that PROJ cannot transform meets nothing.
     """
 
     def __init__(self, crs: CRS, grids: Grids, geometries: NDArray[np.object_] | None = None) -> None:
-        """The polygons `geometries` (n,) are tested; without them the grids. Both are in `crs`."""
+        """`geometries` (n,): polygons to test; None: the grids are tested. Both are in `crs`."""
         self._crs = crs
         self._grids = grids
         self._geometries = geometries
@@ -81,7 +81,7 @@ class Reach:
         count = len(self._grids)
         if footprint is None or shapely.is_empty(footprint) or not count:
             return np.ones(count, np.bool_)
-        # Threads share items, and a prepared geometry works lazily inside: two threads at one crash the process.
+        # A copy, since threads share items: two threads that use one prepared geometry crash the process.
         own = shapely.from_wkb(shapely.to_wkb(footprint))
         if self._turns != (0,):
             own = shapely.union_all([shifted(own, turn * TURN) for turn in self._turns])
@@ -101,8 +101,8 @@ class Reach:
 
     @cached_property
     def box(self) -> Box:
-        """(west, south, east, north) of at least all features that PROJ can transform; west > east if the shorter way
-        crosses 180."""
+        """(west, south, east, north) of a box that contains all features that PROJ can transform; west > east if the
+        shorter way crosses 180."""
         boxes, known = self._groups
         common = shapely.bounds(boxes)
         known = known & (common[:, 2] - common[:, 0] <= HALF_TURN)
@@ -116,8 +116,8 @@ class Reach:
 
     @cached_property
     def _turns(self) -> tuple[int, ...]:
-        """The turns of the globe in which features may lie, judged by groups; 0 is the one from -180 to 180. A feature
-        beside 180 may lie in either turn, whatever its group does."""
+        """The turns of the globe in which features may lie, derived from groups; 0 is the turn from -180 to 180. A
+        feature near 180 may lie in either turn, independently of its group."""
         boxes, known = self._groups
         bounds = shapely.bounds(boxes[known])
         first = int((bounds[:, 0].min(initial=0.0) + HALF_TURN) // TURN)
@@ -128,15 +128,15 @@ class Reach:
 
     @cached_property
     def _groups(self) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-        """(g,): boxes that safely contain each group of features, and whether they are reliable."""
+        """(g,): a box that safely contains each group of features, and whether it is reliable."""
         bounds, starts = self._grids.bounds, np.arange(0, len(self._grids), _GROUP)
         return self._safe(
             np.hstack((np.minimum.reduceat(bounds[:, :2], starts), np.maximum.reduceat(bounds[:, 2:], starts)))
         )
 
     def _parts(self, groups: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.object_], NDArray[np.bool_]]:
-        """(p, _PART): rows of the features of some groups (k,), in parts that lie beside one another, the last row more
-        than once if its group is not full; boxes that safely contain each part, and whether they are reliable."""
+        """(p, _PART): rows of the features of some groups (k,), in parts that are adjacent along x (a row is repeated
+        to fill the last group); boxes that safely contain each part; and whether each box is reliable."""
         with self._lock:
             new = groups[self._rows[groups, 0] < 0]
             if len(new):
@@ -150,7 +150,7 @@ class Reach:
             return self._rows[groups].reshape(-1, _PART), self._boxes[groups].ravel(), self._known[groups].ravel()
 
     def _safe(self, own: NDArray[np.float64]) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-        """(g,): boxes in degrees that safely contain the boxes (g, 4) of the CRS, and whether they are reliable."""
+        """(g,): boxes in degrees that safely contain the boxes (g, 4) of the CRS, and whether each is reliable."""
         around_, known = self._degrees.boxes(own)
         around_[~known] = 0.0
         margin = _MARGIN * np.tile(around_[:, 2:] - around_[:, :2], 2) * (-1, -1, 1, 1)
@@ -161,13 +161,13 @@ class Reach:
         return np.asarray(shapely.box(*safe.T), object), known
 
     def _own(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
-        """The polygons in their own CRS, or bounds where there are none."""
+        """The polygons in their own CRS or, if there are no polygons, the bounds of the grids."""
         geometries = self._geometries
         return np.asarray(shapely.box(*self._grids.bounds[rows].T) if geometries is None else geometries[rows], object)
 
     def _carried(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
-        """The polygons in degrees, each in one piece; for odd ones a box that contains them; None where PROJ cannot
-        transform."""
+        """The polygons in degrees, each in one piece; instead of an odd polygon a box that contains it, or None if PROJ
+        cannot transform it."""
         with self._lock:
             missing = rows[shapely.is_missing(self._shapes[rows])]
             if len(missing):
@@ -178,7 +178,7 @@ class Reach:
 
     def _meets(self, footprint: shapely.Geometry, own: NDArray[np.object_]) -> NDArray[np.bool_]:
         """(n,): whether the footprint meets each feature, tested in the features' CRS if the footprint can be
-        transformed, otherwise by points of the features."""
+        transformed to it, otherwise with points of the features."""
         carried_ = self._degrees.back(footprint)
         if carried_ is not None:
             return np.asarray(shapely.intersects(carried_, own))
@@ -192,7 +192,7 @@ class Reach:
 def _met(
     own: shapely.Geometry, boxes: NDArray[np.object_], known: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(g,): whether the footprint covers all that is in each box, and whether it may meet some of it: then each has to
-    be looked at."""
+    """(g,): whether the footprint covers everything in each box; and (g,): whether it may meet part of it, so that each
+    feature in the box has to be tested."""
     covered = known & shapely.covers(own, boxes)
     return covered, ~covered & (~known | shapely.intersects(own, boxes))

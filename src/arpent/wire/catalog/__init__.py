@@ -1,1 +1,1 @@
-"""Catalog: the Catalog API of the official client: its searches read, its documents written."""
+"""Catalog: the Catalog API that the official client uses: parses its searches and writes its documents."""

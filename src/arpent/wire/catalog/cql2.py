@@ -1,5 +1,5 @@
-"""CQL2: the part of it that a search's `filter` may use, as text and as JSON → Predicate. What is not served is refused
-by name."""
+"""CQL2: parses a search's `filter`, CQL2 text or JSON → Predicate. Parts of CQL2 that are not supported are named in
+the error."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from arpent.wire.catalog.predicate import COMPARISONS, Combination, Comparison, 
 
 PARAMETER = "filter"
 MOST_TOKENS = 1000
-"""Words and signs of a text."""
+"""Maximum number of words and signs in a text filter."""
 DEEPEST_FILTER = 32
-"""Of parentheses, NOT and JSON."""
+"""Maximum nesting of parentheses, NOT and JSON objects."""
 SERVED = "Supported: =, <>, <, <=, >, >=, IN, BETWEEN, IS NULL, AND, OR and NOT over properties and constants"
 UNSERVED = re.compile(r"LIKE|CASEI|ACCENTI|DATE|TIMESTAMP|INTERVAL|DIV|[SAT]_[A-Z]+", re.IGNORECASE)
-"""Words of CQL2 that are not served."""
+"""Keywords of CQL2 that are not supported."""
 KEYWORDS = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "IS", "NULL", "TRUE", "FALSE"})
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)|(?P<string>'(?:[^']|'')*')"
@@ -88,7 +88,7 @@ class _Token:
     kind: str
     """number, string, quoted, word, sign or end."""
     text: str
-    """As written; of a string or a quoted name, what it holds."""
+    """Text as written, without quotation marks."""
 
     def is_word(self, *words: str) -> bool:
         return self.kind == "word" and self.text.upper() in words
@@ -102,7 +102,7 @@ _END = _Token(kind="end", text="the end")
 
 @dataclass(slots=True)
 class _Reader:
-    """Goes through the tokens."""
+    """Reads the tokens one after the other."""
 
     tokens: tuple[_Token, ...]
     place: int = field(default=0)
@@ -117,7 +117,7 @@ class _Reader:
         return token
 
     def skip(self, *words: str) -> bool:
-        """Whether one of these keywords or signs came, which is then behind."""
+        """Whether the next token is one of these keywords or signs; if so, move past it."""
         found = self.next.is_word(*words) or self.next.is_sign(*words)
         self.place += found
         return found
@@ -224,7 +224,7 @@ def _constant(token: _Token) -> Literal:
         return token.text
     if token.kind == "number":
         sign, digits = (token.text[0], token.text[1:]) if token.text[0] in "+-" else ("+", token.text)
-        number = whole_number(digits)  # `int` refuses thousands of digits, `float` none
+        number = whole_number(digits)  # `int` rejects thousands of digits, `float` does not
         return float(token.text) if number is None else -number if sign == "-" else number
     if token.is_word("TRUE", "FALSE"):
         return token.text.upper() == "TRUE"

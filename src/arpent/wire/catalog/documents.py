@@ -1,4 +1,4 @@
-"""Documents: what the Catalog API answers: the landing page, collections, pages of features."""
+"""Documents: the answers of the Catalog API: landing page, collections, pages of features."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ JSON, GEOJSON = "application/json", "application/geo+json"
 
 
 def landing(address: str) -> dict[str, object]:
-    """The entry page of the API at this address."""
+    """The landing page of the API at this address."""
     return {
         "id": "arpent", "type": "Catalog", "stac_version": STAC_VERSION, "title": TITLE,
         "description": "Collections by the names that a request's input.data has, found in STAC catalogues.",
@@ -50,7 +50,8 @@ def landing(address: str) -> dict[str, object]:
 
 
 def collection_document(collection: Collection, address: str) -> dict[str, object]:
-    """One collection. What ground and time it covers the catalogues know, and they are not asked."""
+    """The document of one collection. Its extent is given as unlimited, since finding the true one would require
+    querying the catalogues."""
     own = f"{address}/collections/{collection.id}"
     return {
         "id": collection.id, "type": "Collection", "stac_version": STAC_VERSION, "title": collection.id,
@@ -66,7 +67,7 @@ def collection_document(collection: Collection, address: str) -> dict[str, objec
 
 
 def queryables_document(collection: Collection, address: str) -> dict[str, object]:
-    """JSON schema of what a filter over the collection may ask for."""
+    """JSON schema of the properties that a filter on the collection may use."""
     return {
         "$schema": "https://json-schema.org/draft/2019-09/schema",
         "$id": f"{address}/collections/{collection.id}/queryables",
@@ -75,7 +76,7 @@ def queryables_document(collection: Collection, address: str) -> dict[str, objec
 
 
 def render_page(entries: Sequence[object], query: SearchQuery, address: str, *, more: bool) -> bytes:
-    """The JSON of a page of features, or of different values of a property; `more`: others follow."""
+    """The JSON of a page of features, or of distinct values of a property; `more`: whether further entries follow."""
     context: dict[str, object] = {"limit": query.limit, "returned": len(entries)}
     links = [_link("self", f"{address}/search", GEOJSON), _link("root", address)]
     if more:
@@ -87,7 +88,7 @@ def render_page(entries: Sequence[object], query: SearchQuery, address: str, *, 
 
 
 def items_page(page: bytes, address: str, parameters: Mapping[str, str]) -> bytes:
-    """A page of a search as the answer of the collection's own list at `address`, asked with these parameters."""
+    """Turn a page of a search into the answer of the collection's item list at `address`, queried with `parameters`."""
     found = orjson.loads(page)
     found["links"] = [_link("self", address, GEOJSON)]
     following = found["context"].get("next")
@@ -104,7 +105,7 @@ def only_feature(page: bytes) -> bytes | None:
 
 
 def feature(item: Item, query: SearchQuery, address: str) -> dict[str, object]:
-    """One item, as far as `fields` asks for it. Its images are not told: where they lie is the server's affair."""
+    """One item, with the parts that `fields` selects. Assets are left out, so as not to disclose their addresses."""
     own = f"{address}/collections/{query.collection.id}"
     whole: dict[str, Any] = {
         "type": "Feature", "stac_version": STAC_VERSION, "id": item.id, "collection": query.collection.id,

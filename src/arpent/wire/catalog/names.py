@@ -1,4 +1,4 @@
-"""Names: the properties that a catalogue search may ask for, and what items say of them in the service's words."""
+"""Names: the item properties that a catalogue search may use, with names and values as in the real service."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ FILTERS: Mapping[str, str] = {
     "tiers": "landsat:tier",
     "constellation": "hls:constellation",
 }
-"""Field of a request's `dataFilter` → property of the service's Catalog API that has its values."""
+"""Field of a request's `dataFilter` → property of the real Catalog API that has the same values."""
 SMALL = frozenset({"orbitDirection"})
-"""Fields whose values the Catalog API writes in small letters."""
+"""Fields whose values the Catalog API writes in lower case."""
 COMMON: Mapping[str, str] = {
     "platform": "string", "constellation": "string", "sat:relative_orbit": "integer", "sat:absolute_orbit": "integer",
     "grid:code": "string", "view:sun_elevation": "number",
 }  # fmt: skip
 """Properties that items of any collection may have → their type."""
 HIDDEN = ("auth:", "storage:", "_", "proj:", "alternate:")
-"""How properties begin that are about a catalogue's own access and storage."""
+"""Prefixes of properties that are left out because they concern only the catalogue's own access and storage."""
 
 
 def queryables(collection: Collection) -> dict[str, dict[str, object]]:
-    """Property → JSON schema."""
+    """Properties that a filter on the collection may use, each → its JSON schema."""
     found: dict[str, dict[str, object]] = {}
     if collection.cloud_cover:
         found[CLOUD_COVER] = {"type": "number", "minimum": 0, "maximum": 100}
@@ -43,8 +43,8 @@ def queryables(collection: Collection) -> dict[str, dict[str, object]]:
 
 
 def properties_of(item: Item, collection: Collection) -> dict[str, object]:
-    """The item's own properties that are plain values, and what it answers to the collection's filters, in the
-    service's words."""
+    """The item's own properties that have plain values, and its values for the collection's filters, named as in the
+    real service."""
     plain = {name: value for name, value in item.properties.items() if _is_plain(value) and not name.startswith(HIDDEN)}
     for name, known in collection.filters.items():
         answer = next(

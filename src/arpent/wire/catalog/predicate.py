@@ -1,4 +1,4 @@
-"""Predicate: what a filter of a catalogue search asks of an item's properties, whichever way it was written."""
+"""Predicate: a condition of a catalogue search on an item's properties, independent of the notation of its filter."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ Literal = str | int | float | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A property against constants."""
+    """A comparison of a property with constants."""
 
     name: str
     """Name of the property."""
     test: str
     """One of COMPARISONS, `in`, `between` or `isNull`."""
     values: tuple[Literal, ...] = ()
-    """One constant; of `in` some, of `between` two, of `isNull` none."""
+    """One constant; at least one for `in`, two for `between`, none for `isNull`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combination:
-    """Predicates joined by an operator."""
+    """Predicates combined by an operator."""
 
     operator: str
-    """and, or, not."""
+    """`and`, `or` or `not`."""
     parts: tuple[Predicate, ...]
-    """At least one; of `not` just one."""
+    """The operands: at least one, and exactly one for `not`."""
 
 
 Predicate = Comparison | Combination
@@ -40,8 +40,8 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def holds(predicate: Predicate, properties: Mapping[str, object]) -> bool:
-    """Whether it is true of these properties. A comparison with a property that is not there, or of another kind than
-    the constant, is false; upper and lower case are alike."""
+    """Whether the predicate is true of these properties. Comparisons ignore case; a comparison is false if the property
+    is missing or has another type than the constant."""
     if isinstance(predicate, Combination):
         answers = (holds(part, properties) for part in predicate.parts)
         if predicate.operator == "not":
@@ -59,7 +59,7 @@ def holds(predicate: Predicate, properties: Mapping[str, object]) -> bool:
 
 
 def names_of(predicate: Predicate) -> frozenset[str]:
-    """All properties that it asks for."""
+    """Names of all properties that the predicate uses."""
     if isinstance(predicate, Comparison):
         return frozenset({predicate.name})
     return frozenset().union(*(names_of(part) for part in predicate.parts))

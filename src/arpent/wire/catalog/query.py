@@ -1,4 +1,4 @@
-"""Query: the body of a catalogue search → SearchQuery, with everything that is wrong with it."""
+"""Query: the body of a catalogue search → SearchQuery; errors name everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from arpent.wire.request.body import read_json
 from arpent.wire.request.violations import ViolationCollector
 
 MOST = 100
-"""Features of a page, at most."""
+"""Maximum number of features per page."""
 USUAL = 10
-"""Features of a page, if nothing is said."""
+"""Default number of features per page."""
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 KNOWN = frozenset({
     "collections", "datetime", "bbox", "intersects", "ids", "filter", "filter-lang", "filter-crs", "fields", "distinct",
@@ -38,35 +38,35 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchQuery:
-    """What is searched for."""
+    """A parsed catalogue search."""
 
     collection: Collection
     """The collection whose items are searched."""
     interval: Interval
-    """In which time."""
+    """Time range that items must lie in."""
     box: Box
-    """West, south, east, north in degrees; where west > east it passes 180."""
+    """West, south, east, north in degrees; if west > east, the box crosses the antimeridian."""
     area: shapely.Geometry | None
-    """What the items must meet, in EPSG:4326; None: the box."""
+    """Geometry that items must intersect, in EPSG:4326; None: only the box counts."""
     ids: frozenset[str] | None
-    """Which of them; None: all."""
+    """Ids of the items wanted; None: all."""
     predicate: Predicate | None
-    """What their properties must be; None: anything."""
+    """Condition on the items' properties; None: no condition."""
     include: tuple[str, ...]
-    """Paths of what is told of a feature; empty: all but `exclude`."""
+    """Paths of the fields to return of each feature; empty: all except `exclude`."""
     exclude: tuple[str, ...]
-    """Paths of what is not stated."""
+    """Paths of the fields to leave out."""
     distinct: str | None
-    """A property of which the different values are told instead of features; `date` is the day."""
+    """A property whose distinct values are returned instead of features; `date` means the day."""
     limit: int
-    """Features of this page, at most."""
+    """Maximum number of features on this page."""
     start: int
-    """How many come before this page."""
+    """Number of features before this page."""
 
 
 def parse_search(text: str, find: Callable[[str], Collection | None]) -> SearchQuery:
-    """The JSON body of a search; `find` knows collections by id or alias. Raises InvalidRequest, naming everything that
-    is wrong."""
+    """Parse the JSON body of a search; `find` returns a collection by id or alias, or None. Raises InvalidRequest,
+    naming everything that is wrong."""
     body = read_json(text)
     gathering = ViolationCollector()
     for name in sorted(body.keys() - KNOWN):
@@ -106,7 +106,7 @@ def parse_search(text: str, find: Callable[[str], Collection | None]) -> SearchQ
 
 
 def body_of(parameters: Mapping[str, str]) -> str:
-    """The JSON body that the query string of a GET search stands for. Raises InvalidRequest."""
+    """The JSON body that is equivalent to the query string of a GET search. Raises InvalidRequest."""
     body: dict[str, object] = {}
     for name, value in parameters.items():
         if name in ("collections", "ids"):
@@ -207,7 +207,7 @@ def _area(given: object, box: object) -> shapely.Geometry | None:
         raise InvalidRequest.at("intersects", "is empty, or has no finite coordinates")
     if (np.abs(coordinates) > (180, 90)).any():
         raise InvalidRequest.at("intersects", "must lie in degrees of WGS 84, longitude first")
-    if not shapely.is_valid(found):  # repairing one takes time that grows as the square of its crossings
+    if not shapely.is_valid(found):  # repair would take time quadratic in the number of crossings
         reason = shapely.is_valid_reason(found)
         raise InvalidRequest.at(
             "intersects", f"is invalid: {reason:.200}. Repair it, for example with shapely.make_valid"

@@ -1,1 +1,1 @@
-"""Request: the JSON body of a request, read and checked."""
+"""Request: parsing and checking the JSON body of a request."""

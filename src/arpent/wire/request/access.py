@@ -1,4 +1,4 @@
-"""Access: `{"s3": {…}}` or `{"gs": {…}}` → Location; and the rules of output templates (sentinelhub.md 2.1)."""
+"""Access: `{"s3": {…}}` or `{"gs": {…}}` → Location; and the rules for output templates (sentinelhub.md 2.1)."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from arpent.wire.request.schema import Access, FeaturesAccess, GsAccess, S3Acces
 PLACEHOLDERS = frozenset({REQUEST_ID, ID, IDENTIFIER})
 """Placeholders that a template may contain."""
 ALL = "*"
-"""Among the names of columns: all that there are."""
+"""Column name that stands for all columns."""
 NAMING = frozenset({ID, IDENTIFIER})
-"""A template must contain one of these; otherwise all features would write the same object."""
+"""Placeholders of which a template must contain one; otherwise all features would write the same object."""
 
 _PLACEHOLDER = re.compile(r"<[^<>/]*>")
 
 
 def read_object(access: Access, parameter: str, client: str | None = None) -> Location:
-    """Location of an object to read: bucket and key are required. `client` is the client for whom a role is assumed.
-    Raises InvalidRequest, naming the field below `parameter`."""
+    """Location of an object to read; bucket and key are required. `client`: client for which a role is assumed. Raises
+    InvalidRequest, naming the field below `parameter`."""
     location, at = _location(access, parameter, client)
     if not location.key or location.key.endswith("/"):
         raise InvalidRequest.at(at, f"names no object: write {location.scheme}://{location.bucket}/path/to/object")
@@ -45,7 +45,7 @@ def read_object(access: Access, parameter: str, client: str | None = None) -> Lo
 
 
 def read_features_file(access: FeaturesAccess, parameter: str, client: str | None = None) -> FeatureFile:
-    """The file of features; its columns are an extension of ours. Raises InvalidRequest as `read_object` does."""
+    """The features file; choosing its columns is an arpent extension. Raises InvalidRequest, as `read_object` does."""
     found = read_object(access, parameter, client)
     columns = tuple(dict.fromkeys(access.columns or ()))
     return FeatureFile(
@@ -59,12 +59,12 @@ def read_features_file(access: FeaturesAccess, parameter: str, client: str | Non
 
 
 def features_at(url: str, parameter: str) -> FeatureFile:
-    """The file of features with this s3:// URL, opened with the server's own access. Raises InvalidRequest."""
+    """The features file at this s3:// URL, read with the server's own credentials. Raises InvalidRequest."""
     return read_features_file(FeaturesAccess(s3=S3Access(url=url)), parameter)
 
 
 def write_prefix(access: Access, parameter: str, client: str | None = None) -> Location:
-    """Location where results go: a prefix, or a template. `client` is the client for whom a role is assumed. Raises
+    """Location for the results: a prefix or a template. `client`: client for which a role is assumed. Raises
     InvalidRequest, naming the field below `parameter`."""
     location, at = _location(access, parameter, client)
     used = set(_PLACEHOLDER.findall(location.key))

@@ -1,4 +1,4 @@
-"""Body: the text of a request body → JSON object, with an evalscript that was sent beside it filled in."""
+"""Body: the text of a request body → JSON object, including an evalscript that was sent as a separate part."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import EmptyBody, InvalidRequest
 
 MAXIMUM_DEPTH = 64
-"""Maximum nesting of objects and lists in a body; a MultiPolygon needs eight. Every program must be able to read what
-is stored."""
+"""Maximum nesting of objects and lists in a body, so that any program can read stored requests; a MultiPolygon needs
+eight levels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +25,16 @@ class SentBody:
     """The evalscript of a multipart form; None if there is none."""
 
     def __len__(self) -> int:
-        """Length in characters, script included."""
+        """Length in characters, including the script."""
         return len(self.text) + len(self.script or "")
 
     def whole(self) -> str:
-        """The JSON text with the script filled in. Raises EmptyBody, InvalidRequest."""
+        """The JSON text with the script inserted. Raises EmptyBody, InvalidRequest."""
         return self.text if self.script is None else with_evalscript(self.text, self.script)
 
 
 def read_json(text: str) -> dict[str, Any]:
-    """The JSON object of a body. Integers stay integers and floats floats. Raises EmptyBody, InvalidRequest."""
+    """The JSON object of a body. Integers stay integers, and floats stay floats. Raises EmptyBody, InvalidRequest."""
     if not text.strip():
         raise EmptyBody("Request body should be non-empty.")
     try:
@@ -44,7 +44,7 @@ def read_json(text: str) -> dict[str, Any]:
         if "\\u0000" in text and cleaned(body) != body:
             raise InvalidRequest("The request body holds a NUL character (\\u0000); leave it out.")
         text.encode()
-        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # 1e400 would be shown as Infinity
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # 1e400 would be written as Infinity
     except json.JSONDecodeError as error:
         # only the position: the text around it may hold a secret
         at = f"line {error.lineno}, column {error.colno}"
@@ -62,7 +62,7 @@ def read_json(text: str) -> dict[str, Any]:
 
 
 def deeper_than(value: Any, levels: int) -> bool:
-    """Whether a JSON value is nested deeper than `levels`. It does not recurse, so any depth can be checked."""
+    """Whether a JSON value is nested deeper than `levels`. Not recursive, so that any depth can be checked."""
     level = [value]
     for _ in range(levels + 1):
         level = [inner for each in level for inner in _members(each)]
@@ -76,9 +76,9 @@ def _members(value: Any) -> Iterable[Any]:
 
 
 def with_evalscript(text: str, script: str) -> str:
-    """The body with `aggregation.evalscript` replaced: multipart sends it as a part of its own (sentinelhub.md 1.2).
+    """The body with `aggregation.evalscript` set to the script, which multipart sends separately (sentinelhub.md 1.2).
 
-    Number literals keep their kind. Raises EmptyBody, InvalidRequest."""
+    Integers stay integers, and floats stay floats. Raises EmptyBody, InvalidRequest."""
     body = read_json(text)
     aggregation = body.setdefault("aggregation", {})
     if not isinstance(aggregation, dict):

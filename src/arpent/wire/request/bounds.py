@@ -23,7 +23,7 @@ Position = tuple[float, float]
 
 
 def bounds(entry: BoundsEntry) -> Bounds:
-    """The bounds, x (longitude) first whatever the CRS. Raises InvalidRequest."""
+    """The parsed bounds; x (longitude) comes first in every CRS. Raises InvalidRequest."""
     crs = reference_system(entry.properties.crs if entry.properties else None)
     if entry.bbox is None and entry.geometry is None:
         raise InvalidRequest.at(_AT, "needs bbox, geometry or both")
@@ -35,7 +35,7 @@ def bounds(entry: BoundsEntry) -> Bounds:
 
 
 def reference_system(name: str | None) -> CRS:
-    """The CRS of that name, as a URL or plain (`EPSG:32633`); CRS84 by default. Raises InvalidRequest."""
+    """The CRS named by a URL, a URN or a code (`EPSG:32633`); CRS84 by default. Raises InvalidRequest."""
     if name is None or _CRS84.fullmatch(name):
         return CRS.from_authority("OGC", "CRS84")
     found = _EPSG.fullmatch(name)
@@ -111,7 +111,7 @@ def _items(value: object, at: str, what: str) -> list[object]:
 
 
 def _check_latitudes(box: tuple[float, float, float, float] | None, geometry: shapely.Geometry | None) -> None:
-    """Refuse latitudes beyond the poles: axes were swapped, or metres were sent without their CRS."""
+    """Reject coordinates beyond the globe: axes were swapped, or metres were sent without their CRS."""
     extents = {"bbox": box, "geometry": tuple(shapely.bounds(geometry)) if geometry is not None else None}
     for name, extent in extents.items():
         if extent is not None and not (-90 <= extent[1] <= extent[3] <= 90 and -540 <= extent[0] <= extent[2] <= 540):

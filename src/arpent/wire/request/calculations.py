@@ -1,4 +1,4 @@
-"""Calculations: the `calculations` object of a request → the noun of the domain (sentinelhub.md 2.4)."""
+"""Calculations: the `calculations` object of a request → domain Calculations (sentinelhub.md 2.4)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from arpent.domain.errors import InvalidRequest
 from arpent.wire.request.schema import CalculationsEntry, HistogramEntry, StatisticsEntry
 
 LARGEST_CLASS = 2**24
-"""Up to here a float32 holds every whole number."""
+"""Largest absolute value of a class: up to here, float32 represents every integer exactly."""
 
 
 def calculations(entries: Mapping[str, CalculationsEntry | None] | None) -> Calculations:
-    """What to report by output and band; null and {} ask for nothing beyond the basic statistics. Raises
-    InvalidRequest."""
+    """What to report by output and band; null and {} mean basic statistics only. Raises InvalidRequest."""
     return Calculations(
         outputs={
             output: _output(entry or CalculationsEntry(), f"calculations->{output}")
@@ -58,7 +57,7 @@ def _shares(wish: StatisticsEntry, at: str) -> tuple[tuple[str, int], ...]:
 
 
 def read_histogram(entry: HistogramEntry, at: str) -> Histogram:
-    """One histogram; `integer` follows from how its numbers were written. Raises InvalidRequest, naming fields below
+    """One histogram; `integer` depends on how its numbers were written. Raises InvalidRequest, naming fields below
     `at`."""
     if sum(wish is not None for wish in (entry.bins, entry.bin_count, entry.bin_width)) != 1:
         raise InvalidRequest.at(at, "needs exactly one of bins, nBins and binWidth")
@@ -84,12 +83,12 @@ def read_histogram(entry: HistogramEntry, at: str) -> Histogram:
 
 
 def _tell_apart(low: float, high: float, bins: float | None) -> bool:
-    """Whether the edges of so many bins between `low` and `high` differ as doubles."""
+    """Whether the edges of this many bins between `low` and `high` are distinct as doubles."""
     return (high - low) / max(1.0, bins or 1.0) > max(math.ulp(low), math.ulp(high))
 
 
 def _integer(numbers: list[int | float]) -> bool | None:
-    """True if all were written as integers, False if any was a float, None if there are none."""
+    """True if all numbers were written as integers, False if any was a float, None if there are no numbers."""
     return all(isinstance(number, int) for number in numbers) if numbers else None
 
 

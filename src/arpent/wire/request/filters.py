@@ -9,11 +9,11 @@ from arpent.domain.request import Source
 from arpent.wire.request.schema import DataFilter
 
 NEUTRAL: Mapping[str, tuple[str, ...]] = {"tiers": ("ALL_TIERS",)}
-"""Values that ask for nothing, of a collection without the filter."""
+"""Field → values that exclude nothing, and are therefore accepted for collections without the filter."""
 
 
 def filters_of(data_filter: DataFilter) -> tuple[tuple[str, str], ...]:
-    """(field, value) of those that the request gives."""
+    """(field, value) of each filter that the request sets."""
     given = {
         "resolution": data_filter.resolution,
         "acquisitionMode": data_filter.acquisition_mode,
@@ -27,7 +27,7 @@ def filters_of(data_filter: DataFilter) -> tuple[tuple[str, str], ...]:
 
 
 def unfiltered(source: Source, collection: Collection) -> Iterator[tuple[str, str]]:
-    """Violations (place below the entry, violation) for filters that the collection lacks, and values it lacks."""
+    """Violations (path below the entry, violation) for filters and filter values that the collection does not have."""
     for name, value in source.filters:
         known = collection.filters.get(name)
         if known is None and value not in NEUTRAL.get(name, ()):

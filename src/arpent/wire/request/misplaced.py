@@ -1,4 +1,4 @@
-"""Misplaced fields of a body: the real service ignores them, and so does arpent, but a hint says where they belong
+"""Misplaced fields of a body: arpent ignores them like the real service, but gives a hint about where they belong
 (sentinelhub.md 2)."""
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from arpent.wire.request.violations import path
 
 MOST_HINTS = 10
 NAME_LETTERS = 60
-"""Maximum number of letters shown of an unknown name, which can be of any length."""
+"""Maximum number of characters shown of an unknown name, which can be of any length."""
 ELSEWHERE = ("calculations",)
-"""Parts of the body whose keys the user chooses, or that other code checks."""
+"""Parts of the body whose keys are chosen by the user or checked by other code."""
 HARMLESS = frozenset({"previewMode", "id", "status", "name", "description", "user", "type"})
-"""Fields that old or new clients send although they mean nothing there (sentinelhub.md 2.1, 2.2)."""
+"""Fields that some clients send although they have no meaning there (sentinelhub.md 2.1, 2.2)."""
 _ALIKE = 0.75
 _ITEM = "*"
-"""Stands for an index of a list."""
+"""Placeholder for a list index in a path."""
 
 Place = tuple[str, ...]
 
@@ -38,7 +38,7 @@ def _places(shape: type[BaseModel], place: Place = ()) -> Iterator[tuple[Place, 
 
 
 def _shapes(annotation: Any) -> Iterator[tuple[type[BaseModel], Place]]:
-    """The models inside an annotation, and the steps that lead to them."""
+    """The models inside an annotation, each with the path steps that lead to it."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, ()
     for argument in get_args(annotation):
@@ -48,12 +48,12 @@ def _shapes(annotation: Any) -> Iterator[tuple[type[BaseModel], Place]]:
 
 
 KNOWN: Mapping[Place, frozenset[str]] = dict(_places(BatchBody))
-"""Path of an object in the schema → names of its known fields, served or not."""
+"""Path of an object in the schema → names of its known fields, supported or not."""
 
 
 def request_hints(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """A sentence for each field of a batch request that is unknown where it stands, and most likely misspelt or
-    misplaced; at most MOST_HINTS."""
+    """A sentence for each field of a batch request that is unknown in its place and probably misspelt or misplaced; at
+    most MOST_HINTS."""
     found: list[str] = []
     for hint in _hints(body, (), ()):
         found.append(hint)
@@ -63,8 +63,8 @@ def request_hints(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _hints(value: object, place: Place, shown: tuple[str | int, ...]) -> Iterator[str]:
-    """Hints for `value` and what is below it. `place` is its path in the schema, `shown` its path in the body, with
-    indices."""
+    """Hints for `value` and everything inside it. `place`: its path in the schema; `shown`: its path in the body, with
+    list indices."""
     if isinstance(value, list):
         for position, entry in enumerate(value):
             yield from _hints(entry, (*place, _ITEM), (*shown, position))
@@ -81,8 +81,8 @@ def _hints(value: object, place: Place, shown: tuple[str | int, ...]) -> Iterato
 
 
 def _meant(name: str, place: Place, shown: tuple[str | int, ...]) -> str | None:
-    """Path of the field that was most likely meant; None if that is unclear. It is the nearest field of the same name,
-    or a field of this object with a similar name."""
+    """Path of the field that was probably meant: the nearest field of the same name, or a field of this object with a
+    similar name. None if that is unclear."""
     plain = {known.casefold(): known for known in KNOWN[place]}
     if name.casefold() in plain:
         return path((*_written(place, shown), plain[name.casefold()]))
@@ -100,7 +100,7 @@ def _shared(one: Place, other: Place) -> int:
 
 
 def _written(place: Place, shown: tuple[str | int, ...]) -> Iterator[str | int]:
-    """A path with the indices of the field in question, otherwise with index 0."""
+    """The schema path `place` with list indices: those of `shown` where it has them, otherwise 0."""
     for number, step in enumerate(place):
         position = shown[number] if number < len(shown) and isinstance(shown[number], int) else 0
         yield position if step == _ITEM else step

@@ -1,5 +1,5 @@
-"""Offers: processing options that a collection's pixels already have, or do not have (sentinelhub.md 2.2). arpent does
-not process pixels differently: an option that matches is accepted, another is refused by name."""
+"""Offers: checks processing options against the pixels of a collection (sentinelhub.md 2.2). arpent cannot apply such
+processing itself: it accepts options that match how the pixels were made, and rejects others by name."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from arpent.wire.request.schema import DataFilter, Processing
 from arpent.wire.request.unserved import INSTANCES
 
 NEUTRAL: Mapping[str, str] = {"orthorectify": "false"}
-"""Option → value that changes nothing, for a collection that does not say what its pixels are."""
+"""Option → value that changes nothing, and is accepted for collections that do not state the option."""
 
 
 def requested_options(data_filter: DataFilter, processing: Processing) -> tuple[tuple[str, str], ...]:
-    """The options of one entry of `input.data`: (path below the entry, value as text). `True`, `"true"` and `true` are
-    the same."""
+    """The options of one entry of `input.data`: (path below the entry, value as text). JSON `true` and the texts
+    `"true"` and `"True"` are equal."""
     given = {
         "dataFilter->demInstance": data_filter.dem_instance,
         "processing->backCoeff": processing.back_coeff,
@@ -27,7 +27,7 @@ def requested_options(data_filter: DataFilter, processing: Processing) -> tuple[
 
 
 def text_of(value: object) -> str:
-    """A value as text; truth values in lower case."""
+    """A value as text; booleans in lower case."""
     text = str(value)
     return text.lower() if text.lower() in ("true", "false") else text
 

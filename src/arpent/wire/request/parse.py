@@ -1,4 +1,5 @@
-"""Parse: a body's JSON text → Request, with the real service's defaults and exclusive fields (sentinelhub.md 2)."""
+"""Parse: a body's JSON text → Request, with the real service's defaults and mutually exclusive fields
+(sentinelhub.md 2)."""
 
 from __future__ import annotations
 
@@ -43,17 +44,17 @@ from arpent.wire.secrets import without_secrets
 MAXIMUM_SCRIPT = 32 * 1024
 """Size in bytes at which an inline evalscript is refused (sentinelhub.md 2.3)."""
 DEFAULT_SIDE = 256
-"""Samples per side if the request names neither resolution nor size (sentinelhub.md 2.3)."""
+"""Samples per side if the request gives neither resolution nor size (sentinelhub.md 2.3)."""
 BOTH_PAIRS = "Only width and height or resx and resy can be set at the same time."
-"""Message in the real service's words (sentinelhub.md 1.5)."""
+"""Error message in the wording of the real service (sentinelhub.md 1.5)."""
 NEITHER_PAIR = "is missing: give resx and resy, in units of the features' CRS, or width and height"
 
 ShapeT = TypeVar("ShapeT", bound=BodyModel)
 
 
 def parse_batch(text: str, client: str | None = None) -> Request:
-    """The Request of a batch body (JSON text) with the real service's defaults (sentinelhub.md 2). `client` is the
-    client id that sends it. Raises InvalidRequest, listing all violations, and EmptyBody."""
+    """The Request of a batch body (JSON text), with the real service's defaults (sentinelhub.md 2). `client`: id of the
+    client that sent it. Raises InvalidRequest, listing all violations, and EmptyBody."""
     body = read_json(text)
     _refuse_key(body, "bounds", "belongs to the synchronous API; a batch request has input->features")
     shape = _validate(BatchBody, body)
@@ -71,7 +72,7 @@ def parse_batch(text: str, client: str | None = None) -> Request:
 
 
 def parse_statistical(text: str) -> Request:
-    """The Request of a synchronous body (JSON text) with the real service's defaults (sentinelhub.md 2). Raises
+    """The Request of a synchronous body (JSON text), with the real service's defaults (sentinelhub.md 2). Raises
     InvalidRequest, listing all violations, and EmptyBody."""
     body = read_json(text)
     _refuse_key(body, "features", "belongs to the batch API; a synchronous request has input->bounds")
@@ -85,9 +86,9 @@ def parse_statistical(text: str) -> Request:
 
 
 def check_collections(request: Request, find: Callable[[str], Collection | None]) -> None:
-    """Refuse sources whose collection is unknown, has no cloud cover to filter by, or has not the pixels asked for.
+    """Reject sources whose collection is unknown, or lacks the cloud cover, filters or processing options requested.
 
-    `find` returns the collection of an id or alias, or None. Raises InvalidRequest.
+    `find` returns the collection with an id or alias, or None. Raises InvalidRequest.
     """
     violations: list[tuple[str, str]] = []
     for position, source in enumerate(request.sources):
@@ -115,7 +116,7 @@ def _validate(kind: type[ShapeT], body: dict[str, Any]) -> ShapeT:
     try:
         shape = kind.model_validate(body)
     except ValidationError as error:
-        # `from None`: pydantic's error holds the input, secrets included
+        # `from None`: pydantic's error holds the input, including secrets
         raise refusal((*translate(error), *unserved(body), *unknown_keys(body))) from None
     if violations := (*unserved(body), *unknown_keys(body)):
         raise refusal(violations)
@@ -135,7 +136,7 @@ def _request(
     script: str | Location,
     output: Location | None,
 ) -> Request:
-    """The Request, from the parts that both kinds of body share. Raises the violations gathered."""
+    """The Request, built from the parts that both kinds of body share. Raises the violations collected so far."""
     aggregation = shape.aggregation
     whole = gathering.attempt(parse_time_range, aggregation.time_range, "aggregation->timeRange")
     at = "aggregation->aggregationInterval->of"
@@ -187,8 +188,8 @@ def _written(script: str, way: str) -> str:
 
 
 def _sampling(aggregation: StatisticalAggregation) -> Resolution | Size:
-    """Resolution or size, both fields of one pair. Without either it is 256 x 256 (sentinelhub.md 2.3), but only for
-    one box or polygon: a batch would give every parcel, however small, the same 65,536 samples, so it must name one."""
+    """Resolution or size, of which both fields must be given. The default is 256 x 256 (sentinelhub.md 2.3), but only
+    for synchronous requests: in a batch, every parcel, however small, would get 65,536 samples."""
     resolution = {"resx": aggregation.resx, "resy": aggregation.resy}
     size = {"width": aggregation.width, "height": aggregation.height}
     given = [pair for pair in (resolution, size) if any(number is not None for number in pair.values())]
@@ -207,7 +208,7 @@ def _sampling(aggregation: StatisticalAggregation) -> Resolution | Size:
 
 
 def _side(name: str, number: float | None) -> int:
-    """Samples along one side; a fraction is truncated, as the real service seems to do (sentinelhub.md 2.3)."""
+    """Samples along one side; fractions are truncated, as the real service seems to do (sentinelhub.md 2.3)."""
     side = int(number or 0)
     if not 1 <= side <= MAXIMUM_SIDE:
         raise InvalidRequest.at(f"aggregation->{name}", f"must be between 1 and {MAXIMUM_SIDE}")
@@ -244,12 +245,12 @@ def _source(entry: SourceEntry, position: int) -> Source:
 
 
 def _check_sides(area: Bounds, sampling: Resolution | Size) -> None:
-    """Refuse a resolution so fine that a side passes 2500 samples, in the real service's words (sentinelhub.md 1.5)."""
+    """Reject a resolution that gives a side over 2500 samples, in the real service's words (sentinelhub.md 1.5)."""
     if isinstance(sampling, Size):
         return
     box = area.box if area.box is not None else shapely.bounds(area.geometry)
     extents = np.asarray([box], np.float64)
-    # before rounding to integers: a tiny resolution would overflow them
+    # checked before rounding to integers, which a tiny resolution would overflow
     fine = extents[0, 2:] - extents[0, :2] > np.array((sampling.x, sampling.y)) * 1e9
     for name in np.array(["resx", "resy"])[fine]:
         raise InvalidRequest.at(

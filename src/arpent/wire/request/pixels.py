@@ -1,4 +1,4 @@
-"""Pixels: the pixel rule of a request, `centre,inner:10,nearest` → the noun of the domain; an extension of arpent."""
+"""Pixels: the pixel rule of a request, such as `centre,inner:10,nearest` → PixelRule; an arpent extension."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_METRES = 1e6
 
 
 def pixel_rule(text: str | None) -> PixelRule:
-    """None is the rule of the service. Raises InvalidRequest."""
+    """Parse a pixel rule; None means the rule of the real service. Raises InvalidRequest."""
     rule = AS_THE_SERVICE
     for word in (part.strip() for part in (text or Rule.SERVICE).split(",")):
         if word in set(Rule):
@@ -33,7 +33,8 @@ def pixel_rule(text: str | None) -> PixelRule:
 
 
 def weighed(calculations: Calculations, rule: PixelRule) -> Calculations:
-    """The calculations by this rule. Raises InvalidRequest for what has no meaning where samples count by shares."""
+    """The calculations, adapted to the pixel rule. Raises InvalidRequest for statistics that are not defined for
+    weighted samples."""
     calculations = replace(calculations, flagged=rule.flagged)
     if rule.kind is not Rule.WEIGHTED:
         return calculations

@@ -1,8 +1,8 @@
-"""Pydantic shapes of the request bodies: what is read, and what /docs shows (sentinelhub.md 2).
+"""Pydantic models of the request bodies, for parsing and for the API documentation at /docs (sentinelhub.md 2).
 
-A shape knows names, types and simple limits; what fields mean together is said in `wire.request`. Fields that the
-real service does not know are ignored, as it ignores them (`misplaced` tells of those that were most likely meant
-elsewhere); those it knows and we do not serve are in `unserved`.
+A model checks names, types and simple limits; rules about several fields are in the other modules of `wire.request`.
+Fields unknown to the real service are ignored, as the service does (`misplaced` gives hints about those probably meant
+elsewhere); fields of the real service that arpent does not support are in `unserved`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from arpent.domain.request import MosaickingOrder, Resampling, ResultForm
 LARGEST = 1e300
 """Largest absolute value of a number: the difference of two larger ones could be infinite."""
 NARROWEST = 1e-12
-"""Minimum width of bins: edges of narrower ones could be equal as doubles."""
+"""Minimum width of bins: the edges of narrower bins could be equal as doubles."""
 
 
 def _number(value: object) -> object:
-    """A JSON number whose literal keeps its kind: 1 stays an int, 1.0 a float (sentinelhub.md 2.4)."""
+    """A JSON number that keeps the type of its literal: 1 stays an int, 1.0 a float (sentinelhub.md 2.4)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PydanticCustomError("number", "must be a number, without quotes")
     try:
@@ -45,7 +45,7 @@ Count = Annotated[int, BeforeValidator(_number)]
 
 
 Offer = Annotated[object | None, WithJsonSchema({"type": ["string", "boolean", "null"]})]
-"""What a collection offers or not, a matter of `offers`."""
+"""A processing option that `offers` checks against the collection."""
 
 
 class BodyModel(BaseModel):
@@ -214,7 +214,7 @@ class HistogramEntry(BodyModel):
 
 
 def _list(value: object) -> object:
-    """A single number becomes a list of one, since a client sends it so (sentinelhub.md 11)."""
+    """Turn a single number into a list of one, since one client sends it that way (sentinelhub.md 11)."""
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 

@@ -1,4 +1,5 @@
-"""Unknown keys of `calculations`: refused, since a misspelt key would be ignored silently (sentinelhub.md 2.4)."""
+"""Unknown keys of `calculations`: rejected, since a misspelt key would otherwise be ignored silently
+(sentinelhub.md 2.4)."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ KEYS: Mapping[str, Sequence[str]] = {
     "statistics": ("percentiles", "more", "shares"),
     "percentiles": ("k",),
 }
-"""Object of `calculations` → the keys it may have."""
+"""Object of `calculations` → the keys that it may have."""
 HARMLESS = frozenset({"interpolation"})
-"""Keys that old clients send beside `k`; their value does not matter."""
+"""Keys that old clients send in addition to `k`; their value is ignored."""
 _ALIKE = 0.6
 _ALIKE_AT_THE_TOP = 0.8
 

@@ -1,4 +1,5 @@
-"""Fields the real service knows and we do not serve yet: refused, never ignored silently (sentinelhub.md 2.2)."""
+"""Unserved fields: fields of the real service that arpent does not support yet; they are rejected, never ignored
+silently (sentinelhub.md 2.2)."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ UNSERVED: dict[str, dict[str, tuple[object, ...]]] = {
         "view": (),
     },
 }
-"""Section of an entry of `input.data` → field → values that ask for nothing and are therefore accepted. Options that a
-collection may offer are in `offers`."""
+"""Section of an entry of `input.data` → field → values that have no effect and are therefore accepted. Options that
+depend on the collection are in `offers`."""
 
 _SWATH = "its archives hold NetCDF in the geometry of the satellite's swath, which arpent cannot yet put on a map"
 COLLECTIONS: Mapping[str, str] = {
@@ -25,13 +26,13 @@ COLLECTIONS: Mapping[str, str] = {
     "sentinel-3-slstr": _SWATH,
     "sentinel-5p-l2": _SWATH,
 }
-"""Collections of the real service that no open archive serves in a form that can be read here → the reason."""
+"""Collections of the real service that no open archive offers in a form that arpent can read → the reason."""
 INSTANCES: Mapping[str, str] = {"MAPZEN": "no open archive has it as cloud-optimised GeoTIFF; COPERNICUS_30 does"}
-"""Instances of `dem` of which the same holds."""
+"""Instances of the collection `dem` that no open archive offers in a form that arpent can read → the reason."""
 
 
 def unserved(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Violations (parameter, violation) for the fields of this body that arpent does not serve."""
+    """Violations (parameter, violation) for the fields of this body that arpent does not support."""
     source_list = body.get("input", {}).get("data") if isinstance(body.get("input"), dict) else None
     for position, entry in enumerate(source_list if isinstance(source_list, list) else ()):
         for section, fields in UNSERVED.items():

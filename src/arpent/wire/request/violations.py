@@ -1,4 +1,4 @@
-"""Violations: everything that is wrong with a body, gathered, so that the caller sees all of it at once
+"""Violations: collects everything that is wrong with a body, so that the caller sees it all at once
 (sentinelhub.md 1.5)."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
 Violation = tuple[str, str]
-"""(parameter, violation): the path, `aggregation->resx`, and what is wrong and how to fix it."""
+"""(parameter, violation): a path such as `aggregation->resx`, and what is wrong and how to fix it."""
 
 MOST_SAID = 100
 """Maximum number of violations that a message names."""
@@ -38,7 +38,7 @@ SENTENCES = {
     "string_pattern_mismatch": "must be made of letters, digits, '-', '_' and '.'",
     "invalid_key": "must be a string",
 }
-"""Pydantic's error type → our message."""
+"""Pydantic's error type → arpent's message."""
 LIMITS = {
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
@@ -51,28 +51,28 @@ LIMITS = {
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
 }
-"""Pydantic's error type → our message, for types that state a limit of our own schema."""
+"""Pydantic's error type → template of arpent's message, for types that state a limit of the schema."""
 OURS = "number"
-"""Type of the errors whose message `schema` writes itself."""
+"""Type of the errors whose message is written by `schema`."""
 OTHER = "cannot be read; /docs shows what is expected here"
-"""Message for every other type: a library's own message is not shown."""
+"""Message for all other types, since messages of libraries are not shown."""
 
 
 def translate(error: ValidationError) -> tuple[Violation, ...]:
-    """Pydantic's errors as violations, without the values, which may be secret. Those beyond MOST_SAID, which `refusal`
-    only counts, are empty."""
+    """Pydantic's errors as violations, without the values, which may be secret. Violations beyond MOST_SAID are empty,
+    since `refusal` only counts them."""
     details = error.errors(include_input=False, include_url=False)
     said = tuple((path(detail["loc"]), _sentence(detail)) for detail in details[:MOST_SAID])
     return said + (("", ""),) * (len(details) - len(said))
 
 
 def path(location: Iterable[str | int]) -> str:
-    """The path as the real service writes it: `aggregation->resx`."""
+    """A path in the real service's notation: `aggregation->resx`."""
     return "->".join(str(step) for step in location)
 
 
 def refusal(violations: Iterable[Violation]) -> InvalidRequest:
-    """One error for all violations: their number, and the first MOST_SAID by name."""
+    """One error for all violations: it states their number and names the first MOST_SAID."""
     found = tuple(violations)
     if len(found) == 1:
         return InvalidRequest.at(*(part[:MOST_LETTERS] for part in found[0]))
@@ -83,7 +83,7 @@ def refusal(violations: Iterable[Violation]) -> InvalidRequest:
 
 
 class ViolationCollector:
-    """Collects the violations of several checks: when one fails, the others still run."""
+    """Collects the violations of several checks, so that the others still run if one fails."""
 
     def __init__(self) -> None:
         self._errors: list[InvalidRequest] = []
@@ -92,8 +92,8 @@ class ViolationCollector:
     def attempt(
         self, check: Callable[Arguments, Value], *arguments: Arguments.args, **named: Arguments.kwargs
     ) -> Value:
-        """What the check returns. If it raises InvalidRequest, the violations are noted; use the result only after
-        `close`, which raises then."""
+        """Run a check and return its result. If it raises InvalidRequest, its violations are kept for `close`, and the
+        result must not be used; so call `close`, which then raises, before using any result."""
         try:
             return check(*arguments, **named)
         except InvalidRequest as error:
@@ -104,7 +104,7 @@ class ViolationCollector:
             return cast("Value", None)
 
     def close(self) -> None:
-        """Raise InvalidRequest if anything was noted; a single error is raised unchanged."""
+        """Raise InvalidRequest if any check has failed; a single error is raised unchanged."""
         if len(self._errors) == 1:
             raise self._errors[0]
         if self._errors:

@@ -1,1 +1,1 @@
-"""Result: statistics as Sentinel Hub's JSON, written and read."""
+"""Result: writing and reading statistics as Sentinel Hub's JSON."""

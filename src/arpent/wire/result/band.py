@@ -1,4 +1,4 @@
-"""One band of one output as JSON texts, column by column: `{"stats":{…},"histogram":{…}}` (sentinelhub.md 3.2)."""
+"""Band: one band of one output as JSON text, column by column: `{"stats":{…},"histogram":{…}}` (sentinelhub.md 3.2)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from arpent.domain.result import BandStatistics, HistogramCounts
 from arpent.wire.result.text import TextColumns, join, numbers, percentile_key
 
 WHOLE = 2.0**63
-"""Whole numbers below this fit int64."""
+"""Integers whose absolute value is below this fit int64."""
 
 
 def band_columns(band: BandStatistics) -> TextColumns:
-    """The JSON text of the band for each of n features, as columns."""
+    """The JSON text of the band for n features, as columns."""
     columns: TextColumns = [
         b'{"stats":{"min":', numbers(band.minimum),
         b',"max":', numbers(band.maximum),
@@ -36,7 +36,7 @@ def band_columns(band: BandStatistics) -> TextColumns:
 
 
 def _more(band: BandStatistics) -> TextColumns:
-    """Further statistics, and shares of classes as an object; extensions of arpent."""
+    """Additional statistics, and shares of classes as an object; arpent extensions."""
     columns: TextColumns = []
     prefix, opened = share_column(""), False
     for name, column in band.more.items():
@@ -93,12 +93,11 @@ def _edges(histogram: HistogramCounts) -> list[bytes]:
 
 
 def _ragged_bins(histogram: HistogramCounts, edges: list[bytes]) -> list[bytes]:
-    """The bins of each feature where every feature has edges of its own: all rendered at once, then divided by
-    feature."""
+    """The bins of each feature if every feature has its own edges: all are rendered at once, then split by feature."""
     assert histogram.edge_offsets is not None
     assert histogram.count_offsets is not None
     starts = histogram.count_offsets
-    # Edge i of a feature opens its bin i; its last edge only closes.
+    # Edge i of a feature is the low edge of its bin i; the last edge is only a high edge.
     owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     low = np.arange(starts[-1]) + (histogram.edge_offsets[:-1] - starts[:-1])[owner]
     bins = join(

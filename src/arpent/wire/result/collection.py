@@ -1,4 +1,4 @@
-"""Collection: a STAC collection of what a job writes, with the columns of its tables (table extension)."""
+"""Collection: a STAC collection that describes a job's results, with its tables' columns (table extension)."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ DESCRIPTIONS = {
 def render_collection(
     job_id: str, request: Request, features: int, box: Sequence[float], columns: Iterable[tuple[str, str]]
 ) -> bytes:
-    """The JSON of the collection of a job, which lies in a folder beside those of its tables. `features`: how many;
-    `box`: west, south, east, north in degrees; `columns`: name and type of each column of the long table."""
+    """The JSON of a job's collection, which is stored in a folder next to those of its tables. `features`: number of
+    features; `box`: west, south, east, north in degrees; `columns`: name and type of each column of the long table."""
     sources = ", ".join(dict.fromkeys(source.collection for source in request.sources))
     whole = request.time_range
     return json.dumps(
@@ -89,7 +89,7 @@ def render_collection(
 
 
 def features_described(payload: bytes) -> int | None:
-    """How many features the job of a collection has; None if it does not say."""
+    """The number of features stated in the JSON of a job's collection; None if it is not stated."""
     try:
         found = json.loads(payload)["assets"]["features"]["table:row_count"]
     except (ValueError, KeyError, TypeError):
@@ -98,7 +98,7 @@ def features_described(payload: bytes) -> int | None:
 
 
 def _words(name: str) -> str:
-    """What a column holds, for a person."""
+    """The description of a column for users."""
     if name in DESCRIPTIONS:
         return DESCRIPTIONS[name]
     prefix = share_column("")

@@ -1,4 +1,4 @@
-"""Reading: a result file, ours or the real service's, as rows of the table (sentinelhub.md 3.1 to 3.3,
+"""Reading: a result file, from arpent or the real service → rows of the table (sentinelhub.md 3.1 to 3.3,
 docs/numbers.md)."""
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import orjson
 from arpent.domain.calculation import EMPTY, MORE, more_column, share_column
 
 Row = dict[str, Any]
-"""Column of the table → value; missing values are null. Percentile columns are `p` and the key in the file, as in
-`p33.0`."""
+"""Column of the table → value; missing values are None. The names of percentile columns are `p` and the key in the
+file, as in `p33.0`."""
 
 TEXTS = {"NaN": None, "Infinity": math.inf, "-Infinity": -math.inf}
-"""Numbers that files write as text."""
+"""Text of numbers that files write as strings → value."""
 TAILS = (("underflow", ("underflowCount", "underflow")), ("overflow", ("overflowCount", "overflow")))
-"""Column → its field names, as answers and as the OpenAPI document spell them (sentinelhub.md 9)."""
+"""Column → its field names in answers and in the OpenAPI document, which differ (sentinelhub.md 9)."""
 
 
 def rows_of(payload: bytes) -> list[Row]:
-    """The rows of one file; empty if it is no result (for example our report). Raises ValueError if it is not JSON."""
+    """The rows of one file; empty if it is not a result (arpent's report, say). Raises ValueError if it is not JSON."""
     content = orjson.loads(payload)
     if not _is_result(content):
         return []
@@ -42,7 +42,7 @@ def rows_of(payload: bytes) -> list[Row]:
 
 
 def is_result(payload: bytes) -> bool:
-    """Whether a file of JSON is the result of a feature."""
+    """Whether a JSON file is the result of a feature. Raises ValueError if it is not JSON."""
     return _is_result(orjson.loads(payload))
 
 
@@ -61,7 +61,7 @@ def _entry(entry: Mapping[str, Any], inside: int | None) -> Iterator[Row]:
 
 
 def _failed(error: Any) -> Row:
-    """Error columns from `{"type", "message"}`, `{"type"}` or, in one published file, a plain text."""
+    """Error columns from `{"type", "message"}`, `{"type"}` or plain text, which occurs in one published file."""
     parts = [error] if isinstance(error, str) else [error.get("type"), error.get("message")]
     return {"status": "FAILED", "reason": ": ".join(str(part) for part in parts if part)}
 

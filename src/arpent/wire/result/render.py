@@ -1,4 +1,5 @@
-"""Render: a partition's numbers → the bytes of `{id}.json`, and of the synchronous answer (sentinelhub.md 3.1, 3.2)."""
+"""Render: a partition's statistics → the bytes of each `{id}.json`, and of the synchronous answer (sentinelhub.md 3.1,
+3.2)."""
 
 from __future__ import annotations
 
@@ -18,16 +19,16 @@ from arpent.wire.result.text import TextColumn, TextColumns, join, numbers
 Number = TypeVar("Number", bound=np.generic)
 
 CHUNK = 1024
-"""Features rendered at once: enough for column operations to pay off, few enough to keep memory small …"""
+"""Maximum number of features rendered at once: enough for column operations to pay off, few enough to save memory."""
 NUMBERS = 8_000_000
-"""… and how many numbers they have together, about: as text each takes some 20 bytes, twice."""
+"""Approximate maximum of numbers rendered at once: as text, each takes about 20 bytes, and is held twice."""
 
 
 def render_results(result: PartitionResult, within: range | None = None) -> Iterator[tuple[int, bytes]]:
     """(row, content of its file) for every feature, or for those of the rows `within`.
 
-    `status` is OK as soon as one interval is, even if others failed: the official client drops PARTIAL files silently
-    and finds failed intervals by their `error` (sentinelhub.md 3.1). If all intervals failed, it is FAILED.
+    `status` is OK if at least one interval succeeded: the official client silently drops files with status PARTIAL, and
+    detects failed intervals by their `error` (sentinelhub.md 3.1). If all intervals failed, it is FAILED.
     """
     features = result.features
     wanted = range(len(features)) if within is None else within
@@ -50,14 +51,14 @@ def render_results(result: PartitionResult, within: range | None = None) -> Iter
 
 
 def _at_once(result: PartitionResult) -> int:
-    """How many features to render at once."""
+    """Number of features to render at once."""
     bands = (band for one in result.intervals for bands in one.outputs.values() for band in bands.values())
     numbers_of_all = sum(band.count for band in bands)
     return max(1, min(CHUNK, NUMBERS * len(result.features) // max(1, numbers_of_all)))
 
 
 def render_response(result: PartitionResult, row: int) -> bytes:
-    """The synchronous answer for the feature at `row`; here PARTIAL says that some intervals failed."""
+    """The synchronous answer for the feature at `row`; here, status PARTIAL means that some intervals failed."""
     failure = result.failures.get(row)
     if failure is not None:
         return b'{"error":%b,"status":"FAILED"}' % _error(failure)
@@ -65,8 +66,8 @@ def render_response(result: PartitionResult, row: int) -> bytes:
 
 
 def _alike(result: PartitionResult, rows: range) -> Iterator[TextColumn] | None:
-    """The `response` objects of these features as columns if each interval reaches all of them or none, and failed for
-    none; None: use `_bodies`, which joins texts three times more."""
+    """The `response` objects of these features as columns, if each interval has imagery for all of them or none, and
+    failed for none. None: use `_bodies`, which is slower because it joins texts three more times."""
     reaching = []
     for interval in result.intervals:
         present = interval.present[rows.start : rows.stop]
@@ -79,7 +80,7 @@ def _alike(result: PartitionResult, rows: range) -> Iterator[TextColumn] | None:
 
 
 def _response(result: PartitionResult, reaching: Sequence[IntervalResult], rows: range) -> Iterator[TextColumn]:
-    """The `response` objects of features that all of these intervals reach."""
+    """The `response` objects of features that have imagery in all of these intervals, as columns."""
     taken = np.arange(rows.start, rows.stop)
     yield b'{"data":['
     for number, interval in enumerate(reaching):
@@ -90,7 +91,7 @@ def _response(result: PartitionResult, reaching: Sequence[IntervalResult], rows:
 
 
 def _bodies(result: PartitionResult, rows: range, *, partial: bytes) -> list[bytes]:
-    """The `response` object of each of these features; `partial` is its status if some but not all intervals failed."""
+    """The `response` object of each of these features; `partial`: its status if some but not all intervals failed."""
     entries: list[list[bytes]] = [[] for _ in rows]
     broken = [0] * len(rows)
     for interval in result.intervals:
@@ -108,7 +109,7 @@ def _bodies(result: PartitionResult, rows: range, *, partial: bytes) -> list[byt
 
 
 def _counts(result: PartitionResult, rows: range) -> TextColumns:
-    """What follows `status`."""
+    """The fields that follow `status` in a `response`."""
     counts = numbers(np.asarray(result.geometry_pixel_count[rows.start : rows.stop], np.int64))
     columns: TextColumns = [b',"geometryPixelCount":', counts]
     if result.tiny is not None:
@@ -118,7 +119,7 @@ def _counts(result: PartitionResult, rows: range) -> TextColumns:
 
 
 def _entries(interval: IntervalResult, rows: range) -> Iterator[tuple[int, bytes]]:
-    """(index in `rows`, its entry of `data`) for the features that the interval reaches."""
+    """(index in `rows`, entry of `data`) for each feature that has imagery in the interval."""
     here = np.flatnonzero(interval.present[rows.start : rows.stop])
     if not len(here):
         return
@@ -130,7 +131,7 @@ def _entries(interval: IntervalResult, rows: range) -> Iterator[tuple[int, bytes
 
 
 def _entry(interval: IntervalResult, rows: NDArray[np.intp]) -> Iterator[TextColumn]:
-    """The entry of `data` of each of these features, without its end."""
+    """The entry of `data` of each of these features as columns, without the closing braces."""
     yield _opening(interval) + b'"outputs":{'
     for number, (output, bands) in enumerate(interval.outputs.items()):
         yield b'%b%b{"bands":{' % (b"," if number else b"", key(output))
@@ -187,7 +188,7 @@ def _take_histogram(histogram: HistogramCounts, rows: NDArray[np.intp]) -> Histo
 def _take_slices(
     flat: NDArray[Number], offsets: NDArray[np.int64], rows: NDArray[np.intp]
 ) -> tuple[NDArray[Number], NDArray[np.int64]]:
-    """The slices of these rows, flat again, and the offsets where each begins."""
+    """The slices of these rows, concatenated, and the offset where each begins."""
     lengths = np.diff(offsets)[rows]
     starts = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(lengths, out=starts[1:])

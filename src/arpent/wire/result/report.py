@@ -1,4 +1,4 @@
-"""Report: what the analysis found of a job's features, as JSON (`report/features.json`)."""
+"""Report: the analysis's findings about a job's features, as JSON (`report/features.json`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def render_report(findings: Sequence[Finding], hints: Sequence[str] = ()) -> byt
 
 
 def parse_report(payload: bytes) -> list[Finding]:
-    """The findings of a report."""
+    """The findings in a report, given as JSON bytes."""
     return [
         Finding(
             feature=int(line["id"]),

@@ -1,4 +1,4 @@
-"""Text of single values as the real service writes them: numbers and percentile keys (sentinelhub.md 3.2, 3.3)."""
+"""Text: numbers and percentile keys as the real service writes them (sentinelhub.md 3.2, 3.3)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import orjson
 from numpy.typing import NDArray
 
 WOVEN = 128
-"""Columns that are joined at once, at most."""
+"""Maximum number of columns that are joined at once."""
 TextColumn = Sequence[bytes] | bytes
-"""Texts of n features: n, or one that is the same for all."""
+"""A column of texts for n features: n texts, or a single one that is the same for all."""
 TextColumns = list[TextColumn]
-"""Several of them."""
+"""Several text columns, to be joined row by row."""
 QUOTED = {math.inf: b'"Infinity"', -math.inf: b'"-Infinity"'}
-"""Values that JSON numbers cannot express and files write as text; NaN is the third."""
+"""Infinities, which JSON numbers cannot express, as files write them; all other special values are NaN."""
 
 
 def numbers(column: NDArray[np.float64] | NDArray[np.int64]) -> list[bytes]:
-    """Shortest text of each number (n,) that reads back as the same double: `8.0`; NaN and infinities as strings.
+    """The shortest text of each number (n,) that parses to the same double (`8.0`); NaN and infinities as strings.
 
-    One call renders the whole column, since a `repr` per number takes ten times as long.
+    One call renders the whole column, since calling `repr` for each number takes ten times as long.
     """
     if not len(column):
         return []
@@ -35,7 +35,7 @@ def numbers(column: NDArray[np.float64] | NDArray[np.int64]) -> list[bytes]:
 
 
 def percentile_key(k: float) -> str:
-    """k as Java's Double.toString writes it: 33 → `33.0`, 99.9 → `99.9`, 0.0005 → `5.0E-4`."""
+    """k in the format of Java's Double.toString: 33 → `33.0`, 99.9 → `99.9`, 0.0005 → `5.0E-4`."""
     if k == 0 or k >= 1e-3:
         return repr(float(k))
     shortest = next(text for text in (f"{k:.{places}e}" for places in range(1, 18)) if float(text) == k)
@@ -44,8 +44,8 @@ def percentile_key(k: float) -> str:
 
 
 def join(columns: Iterable[TextColumn], count: int) -> list[bytes]:
-    """The texts of `columns` concatenated row by row, `count` rows; a single text stands for a column of it. They are
-    taken a few at a time: texts of single numbers take several times as much memory as in one text."""
+    """The texts of `columns` concatenated row by row, giving `count` texts. Columns are consumed in small groups, since
+    the texts of single numbers take several times as much memory as the joined text."""
     remaining, pieces = iter(columns), list[list[bytes]]()
     while some := list(islice(remaining, WOVEN)):
         width = len(some)

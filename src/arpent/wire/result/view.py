@@ -1,4 +1,4 @@
-"""View: the numbers of a job as JSON for the page at `/`; an extension of arpent."""
+"""View: the statistics of a job as JSON for the web page at `/`; an arpent extension."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ NAMES = {
     "geometry_pixel_count": "geometryPixelCount",
     "valid_share": "validShare",
 }
-"""Column of the table → its name in JSON, where they differ."""
+"""Table columns whose name in JSON differs → that name."""
 NUMBERS = ("min", "max", "mean", "stDev", "sample_count", "no_data_count", "geometry_pixel_count", "valid_share")
 LONGEST = 200
 PERCENTILE = re.compile(r"p[0-9][0-9.e+-]*")
-"""Name of a column of percentiles."""
+"""Names of percentile columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One number of each feature: the one that a map shows."""
+    """Selects the one number per feature that a map shows."""
 
     output: str
     """Id of the output."""
     band: str
     """Name of the band."""
     statistic: str
-    """Column of the table."""
+    """Table column with the statistic."""
     start: datetime | None = None
-    """Start of the interval, aware, UTC; None: no interval, so that no feature has a number."""
+    """Start of the interval; aware, UTC. None: no interval, so that no feature has a number."""
 
 
 def parse_shown(query: Mapping[str, str]) -> Shown:
-    """From the parameters of a URL. Raises InvalidRequest, naming one that is missing or wrong."""
+    """Parse the query parameters of a URL. Raises InvalidRequest, naming a parameter that is missing or wrong."""
     for name in ("output", "band", "statistic"):
         if not 0 < len(query.get(name, "")) <= LONGEST:
             raise InvalidRequest.at(name, "is required: GET …/results lists what there is")
@@ -66,7 +66,7 @@ def render_overview(
     failed: int,
     verdicts: Mapping[str, int],
 ) -> bytes:
-    """What there is to see. `slots`: from, to, output, band and the count of features with numbers, ascending."""
+    """Overview of a job's results. `slots`: from, to, output, band and count of features with statistics, ascending."""
     outputs: dict[str, list[str]] = {}
     intervals: dict[str, dict[str, Any]] = {}
     for slot in slots:
@@ -90,13 +90,13 @@ def render_overview(
 
 
 def render_scale(found: Sequence[float] | None) -> bytes:
-    """The range of a statistic: least, 2nd and 98th percentile, greatest; all null without a number."""
+    """The range of a statistic: minimum, 2nd and 98th percentile, maximum; all null if there are no numbers."""
     least, low, high, greatest = found or (None,) * 4
     return orjson.dumps({"min": least, "low": low, "high": high, "max": greatest})
 
 
 def render_values(total: int, rows: Sequence[tuple[int, str | None, float | None, str | None]]) -> bytes:
-    """A page of features: id, identifier, number and verdict; and how many there are."""
+    """A page of features (id, identifier, number and verdict), and the total number of features."""
     names = ("id", "identifier", "value", "verdict")
     return orjson.dumps({"total": total, "data": [dict(zip(names, row, strict=True)) for row in rows]})
 
@@ -111,8 +111,8 @@ def render_series(
     rows: Sequence[Mapping[str, Any]],
     further: Sequence[str],
 ) -> bytes:
-    """Everything about one feature. `rows`: of the table; `further`: its columns of percentiles, further statistics,
-    shares of classes and tiny polygons."""
+    """Everything about one feature. `rows`: its rows of the table; `further`: the table's columns of percentiles,
+    additional statistics, shares of classes and tiny polygons."""
     return orjson.dumps(
         {
             "id": feature,
@@ -126,7 +126,7 @@ def render_series(
 
 
 def render_nested(value: object) -> str | None:
-    """A list or another nested value of a column in a cell of CSV: words with spaces, or JSON."""
+    """A nested value as the text of a CSV cell: a flat list separated by spaces, anything else as JSON."""
     if value is None:
         return None
     if isinstance(value, list) and not any(isinstance(each, list | dict | tuple) for each in value):

@@ -1,1 +1,1 @@
-"""Bins of histograms: where their edges lie, and how many samples each holds."""
+"""Bins of histograms: computes their edges, and counts the samples in each bin."""

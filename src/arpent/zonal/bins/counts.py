@@ -1,4 +1,4 @@
-"""Histogram counts: samples of many segments sorted into bins, piece by piece."""
+"""Histogram counts: counts the samples of many segments in bins, piece by piece."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from arpent.domain.boundary.kernel import inner
 from arpent.zonal.bins.tally import TABLES, tally
 
 PIECE = 1024
-"""Samples whose bins are found at once, in the processor's vectors."""
+"""Number of samples whose bins are found at once, with the processor's vectors."""
 MANY = 8
-"""Samples per bin from which on several tables are worth it."""
+"""Number of samples per bin above which counting in several tables is faster."""
 FEW = 64
-"""Edges up to which a sample is compared with all."""
+"""Number of edges up to which a sample is compared with every edge."""
 NARROW = 2.0**-40
-"""Share of the largest edge below which a bin may be too narrow for the rounding of doubles."""
+"""If a bin's width is a smaller share of the largest edge than this, it may be too narrow for the rounding of
+doubles."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -28,8 +29,8 @@ def count_in_bins(
     counts: NDArray[np.int64],
     tails: NDArray[np.int64],
 ) -> None:
-    """Add the samples of each segment to its bins and tails. `slices`: samples, offsets, lengths, and how often each
-    sample of a segment counts."""
+    """Count the samples of each segment in its bins and tails. `slices`: samples, offsets and lengths of segments, and
+    the weight of every sample of a segment."""
     samples, offsets, lengths, weights = slices
     places, tables = np.empty(PIECE, np.uint32), np.empty((TABLES, 0), np.int64)
     known, step = np.int64(-1), 0.0
@@ -60,9 +61,9 @@ def _count_segment(  # noqa: PLR0913, PLR0917
     counts: NDArray[np.int64],
     tails: NDArray[np.int64],
 ) -> None:
-    """Add the samples of one segment, `weight` times each, to the bins (b,) between the edges (b + 1,) and to the tails
-    (2,). `step`: see `_step`. `places` (PIECE,) is scratch; `tables` (TABLES, b + 2 or more) too, and zero before and
-    after."""
+    """Count the samples of one segment, `weight` times each, in the bins (b,) between the edges (b + 1,) and in the
+    tails (2,). `step`: see `_step`. `places` (PIECE,) is scratch space, and so is `tables` (TABLES, b + 2 or more),
+    which is zero before and after the call."""
     bins = len(counts)
     apart = TABLES if len(samples) >= MANY * bins else 1
     for start in range(0, len(samples), PIECE):
@@ -88,14 +89,14 @@ def _count_segment(  # noqa: PLR0913, PLR0917
 
 @inner
 def _step(edges: NDArray[np.float64]) -> float:
-    """The width of all bins but the last, if edge i is `edges[0] + i * width` in doubles, and rounding moves no edge by
-    more than a small part of it; otherwise 0.0."""
+    """The width of all bins except the last if edge i is `edges[0] + i * width` in doubles, and rounding moves no edge
+    by more than a small part of the width; otherwise 0.0."""
     bins = len(edges) - 1
     if bins < 1:
         return 0.0
     low, high = edges[0], edges[bins]
     for step in ((high - low) / bins, edges[1] - low):
-        # Nothing may be divided by a width whose inverse is infinite: 0 * infinity has no place.
+        # A width with an infinite inverse is not used as a divisor: 0 * infinity would give no place.
         divides = NARROW * max(abs(low), abs(high)) < step < np.inf and 1.0 / step < np.inf
         if divides and (high - low) / step < 2.0 * bins:
             even = True
@@ -106,14 +107,14 @@ def _step(edges: NDArray[np.float64]) -> float:
     return 0.0
 
 
-# A place is 0 below the first edge, one more than the number of bins above the last one, and one more than the number
-# of its bin for a sample between them. No sample is NaN. Loops without branches become vectors.
+# The place of a sample is 0 below the first edge, the index of its bin plus 1 between the first and last edge, and the
+# number of bins plus 1 above the last edge. No sample is NaN. Loops without branches are vectorised.
 
 
 @inner
 def _divide(piece: NDArray[np.float32], edges: NDArray[np.float64], step: float, places: NDArray[np.uint32]) -> None:
-    """Write the place of each sample among even bins: the quotient tells its bin or, by rounding, a neighbour of it,
-    so it is compared with both edges."""
+    """Write the place of each sample among bins of equal width. Because of rounding, the quotient may give a bin next
+    to the right one, so the sample is compared with both edges."""
     bins = float(len(edges) - 1)
     low, high, last, per_unit = edges[0], edges[len(edges) - 1], bins - 1.0, 1.0 / step
     for i in range(len(piece)):
@@ -130,7 +131,7 @@ def _divide(piece: NDArray[np.float32], edges: NDArray[np.float64], step: float,
 
 @inner
 def _compare(piece: NDArray[np.float32], edges: NDArray[np.float64], places: NDArray[np.uint32]) -> None:
-    """Write the place of each sample: how many edges it reaches; the last one belongs to the last bin."""
+    """Write the place of each sample: the number of edges that it reaches; the last edge belongs to the last bin."""
     bins = len(edges) - 1
     for i in range(len(piece)):
         places[i] = np.uint32(np.float64(piece[i]) > edges[bins])
@@ -141,7 +142,7 @@ def _compare(piece: NDArray[np.float32], edges: NDArray[np.float64], places: NDA
 
 @inner
 def _search(piece: NDArray[np.float32], edges: NDArray[np.float64], places: NDArray[np.uint32]) -> None:
-    """Write the place of each sample."""
+    """Write the place of each sample, found by binary search."""
     bins = len(edges) - 1
     for i in range(len(piece)):
         x = np.float64(piece[i])

@@ -1,4 +1,4 @@
-"""Histogram edges: where the bins of a histogram lie, exact to the last bit (sentinelhub.md 3.3)."""
+"""Histogram edges: computes the edges of a histogram's bins, exact to the last bit (sentinelhub.md 3.3)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from arpent.domain.calculation import MAXIMUM_BINS, Histogram, bins_of_width
 from arpent.domain.evalscript import SampleType
 
 CLOSE = 1e-9
-"""Relative distance: a quotient of doubles this close to a whole number may be that number, or on the other side
-of it."""
+"""Relative distance: if a quotient of doubles is this close to a whole number, the exact quotient may be that number or
+on its other side."""
 
 
 def prints_integers(histogram: Histogram, sample_type: SampleType) -> bool:
-    """Whether edges are whole numbers: an integer output, and no edge written as a float."""
+    """Whether edges are integers: the output has an integer type, and the request writes no edge as a float."""
     return sample_type.integer and histogram.integer is not False
 
 
 def shared(histogram: Histogram, integer: bool) -> NDArray[np.float64] | None:
-    """Edges (b + 1,) if they do not depend on the samples; otherwise None."""
+    """The edges (b + 1,) if they do not depend on the samples; otherwise None."""
     if histogram.bins is not None:
         return np.array(histogram.bins, np.float64)
     if histogram.low_edge is None or histogram.high_edge is None:
@@ -31,13 +31,13 @@ def shared(histogram: Histogram, integer: bool) -> NDArray[np.float64] | None:
 def between(
     histogram: Histogram, low: NDArray[np.float64], high: NDArray[np.float64], integer: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Edges of nBins or binWidth from `low` to `high` (n,): all edges flat, and (n + 1,) offsets where those of each
-    feature begin.
+    """Edges for nBins or binWidth from `low` to `high` (n,): all edges in one array, and (n + 1,) offsets at which
+    those of each feature begin.
 
-    Edge i is `low + i * step` in doubles; the last one is `high` where the request gives it, so that nothing above it
-    is in a bin. NaN in `low` or `high`: no edges. If no sample reaches a given edge, there is no room for bins: the
-    edge stands alone, and all samples lie on one side of it. If the samples would need more than MAXIMUM_BINS bins of a
-    width, those beyond count as overflow.
+    Edge i is `low + i * step` in doubles; the last one is `high` if the request states it, so that no bin contains
+    anything above it. If `low` or `high` is NaN, there are no edges. If all samples lie beyond an edge that the request
+    states, that edge is the only one, and there are no bins. If the samples would need more than MAXIMUM_BINS bins of
+    the given width, the samples beyond these count as overflow.
     """
     known = ~(np.isnan(low) | np.isnan(high))
     low, high = np.where(known, low, 0.0), np.where(known, high, 0.0)
@@ -58,11 +58,11 @@ def between(
 def _last_edges(
     histogram: Histogram, reached: NDArray[np.float64], high: NDArray[np.float64], bins: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """(n,): the last edge of each histogram, whose steps have `reached` this value."""
+    """(n,): the last edge of each histogram; `reached` (n,): value at which its steps end."""
     if histogram.high_edge is not None:
         end = high
     elif histogram.bin_width is not None:
-        end = np.maximum(reached, high)  # rounding must not leave the largest sample outside
+        end = np.maximum(reached, high)  # rounding must not exclude the largest sample
     else:
         end = np.where(bins > 0, high, reached)
     cut_short = (histogram.bin_width is not None) & (bins == MAXIMUM_BINS) & (reached < high)
@@ -81,7 +81,7 @@ def _division(
     if not integer:
         step = np.where(np.isinf(extent), high / wanted - low / wanted, extent / wanted)
         return np.full(len(extent), wanted, np.int64), step
-    # Integer math: no bin is narrower than 1, and the last one takes what the division leaves.
+    # Integer division: no bin is narrower than 1, and the last bin includes the remainder.
     bins = np.clip(extent, 1, wanted).astype(np.int64)
     return bins, extent // bins
 
@@ -89,8 +89,8 @@ def _division(
 def _by_width(
     histogram: Histogram, low: NDArray[np.float64], high: NDArray[np.float64], extent: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """(n,): number of bins, at least one. Where the quotient of doubles is close to a whole number, the exact quotient
-    decides."""
+    """(n,): number of bins, at least one. If the quotient of doubles is close to a whole number, the exact quotient is
+    used."""
     width = float(histogram.bin_width or 1.0)
     quotient = np.minimum(extent / width, MAXIMUM_BINS + 1.0)
     bins = np.ceil(quotient)

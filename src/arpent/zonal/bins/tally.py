@@ -1,5 +1,5 @@
-"""Tally: how often each place comes, counted in several tables: neighbours are alike, and in one table each count would
-wait for the one before."""
+"""Tally: counts how often each place occurs, in several tables: neighbouring samples often have the same place, and in
+a single table each increment would have to wait for the one before."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from arpent.domain.boundary.kernel import inner
 
 TABLES = 4
-"""Tables whose counts add up."""
+"""Number of tables; the count of a place is the sum over all tables."""
 
 
 @inner
 def tally(places: NDArray[np.unsignedinteger], tables: NDArray[np.int64]) -> None:
-    """Count places (n,) in `tables` (TABLES, m), by turns."""
+    """Count places (n,) in `tables` (TABLES, m), which are used in turn."""
     whole = len(places) - len(places) % TABLES
     for i in range(0, whole, TABLES):
         for table in range(TABLES):

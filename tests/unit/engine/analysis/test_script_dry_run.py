@@ -111,7 +111,7 @@ def test_one_interval_that_works_is_enough_and_the_deepest_is_told(runtime: V8Ru
 def test_without_imagery_made_up_scenes_decide(runtime: V8Runtime) -> None:
     assert told(runtime, "return [samples[2].B04]") == ()
     (hint,) = told(runtime, DATE)
-    assert "made up too" in hint
+    assert "scenes that were made up, too" in hint
 
 
 @pytest.mark.parametrize("mosaicking", ["SIMPLE", "ORBIT", "TILE"])

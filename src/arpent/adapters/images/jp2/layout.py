@@ -96,7 +96,7 @@ def main_header(segments: tuple[tuple[int, bytes], ...]) -> bytes:
 
 def read_layout(file: BinaryIO, size: int) -> Layout:
     """The layout of a file of that many bytes. Raises NeedsGdal if it is not JPEG 2000; ValueError, in words, where
-    no reader should try, not even GDAL."""
+    nobody should try, GDAL neither."""
     boxes, start, end = _boxes(file, size)
     segments, first = _segments(file, start, end)
     found = dict(segments)
