@@ -99,7 +99,7 @@ ARGUMENTS: list[tuple[str, list[str]]] = [
     ("script new --index savi --constant L", ["--constant", "L=0.5"]),
     ("script new --index savi --constant L=nan", ["--constant", "finite"]),
     ("script new --index savi --constant L=1e999", ["--constant", "finite"]),
-    ("script new --index savi --constant M=1", ["M", "there is L"]),
+    ("script new --index savi --constant M=1", ["M", "known: L"]),
     ("script new --index fai", ["--constant lambda"]),
     ("script new --index ndvi -o absent/x.js", ["--output", "absent"]),
     ("script list --collection sentinel-1-grd", ["sentinel-1-grd", "hls"]),

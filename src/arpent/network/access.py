@@ -1,5 +1,5 @@
-"""Access: what a client asks before a request, so that the request has the keys of its source and of no other. Who
-reads images, catalogues and buckets knows this Protocol; `adapters/sources` implements it."""
+"""Access: consulted before a request, so that the request has the keys of its source and of no other. Code that reads
+images, catalogues and buckets uses this Protocol; `adapters/sources` implements it."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
 
 
 def linked_address(base: str, href: str) -> str:
-    """The address that a link or redirect of `base` leads to. Raises EgressRefused if nobody can read it."""
+    """The address that a link or redirect of `base` leads to. Raises EgressRefused if it cannot be parsed."""
     try:
         found = urljoin(base, href)
         _ = urlsplit(found).port  # which is read only now

@@ -25,7 +25,7 @@ class Memo(Generic[Key, Value]):
         self._lock = Lock()
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """The value, made here if nobody has begun to make it. Raises what `make` raises."""
+        """The value, made here unless another thread has begun to make it. Raises what `make` raises."""
         with self._lock:
             future = self._known(key)
             mine = future is None
@@ -46,8 +46,8 @@ class Memo(Generic[Key, Value]):
             raise
 
     def begin(self, key: Key, start: Callable[[], Future[Value]]) -> None:
-        """Have the value made elsewhere, if nobody has begun to make it, or it failed and nobody has asked for it yet;
-        `start` must not wait."""
+        """Have the value made elsewhere, unless a thread has begun to make it; also if that failed and the value was
+        not asked for since. `start` must not wait."""
         with self._lock:
             future = self._known(key)
             if future is None or (future.done() and (future.cancelled() or future.exception() is not None)):
@@ -60,7 +60,7 @@ class Memo(Generic[Key, Value]):
         return future.result() if future is not None and future.done() and future.exception() is None else None
 
     def forget(self, key: Key) -> None:
-        """Have the value made anew when it is next asked for."""
+        """Have the value made again when it is next asked for."""
         with self._lock:
             self._kept.pop(key, None)
 

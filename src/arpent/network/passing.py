@@ -1,4 +1,4 @@
-"""Passing answers: after which refusals of a server the same request may succeed later."""
+"""Passing answers: which refusals of a server are temporary, so that the same request may succeed later."""
 
 from __future__ import annotations
 

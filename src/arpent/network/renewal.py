@@ -1,4 +1,4 @@
-"""Renewal: a key that ends, got once for all threads, and got anew before its end."""
+"""Renewal: a key that expires, fetched once for all threads and renewed before it does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from arpent.network.access import AccessFailed
 EARLY_SECONDS = 300.0
 """A key is renewed so long before its end, or after three quarters of its time if that is later."""
 PAUSE_SECONDS = 2.0
-"""After a failure nobody asks for so long: who waited for the same key is told the same."""
+"""Pause after a failure: threads that waited for the same key get the same error."""
 YOUNG_SECONDS = 2.0
 """A key that is refused so short a time after it came, or within the first quarter of its time, is not the reason:
 others would be refused as well."""

@@ -82,7 +82,7 @@ class ArchiveSource(BaseModel):
     unsigned: bool | None = None
     """S3: an open bucket, asked without keys."""
     requester_pays: bool | None = None
-    """S3: who reads pays, and says that it agrees."""
+    """S3: the reader pays, and requests say that it agrees."""
     access_key: Secret | None = None
     """S3: with `secret_key`."""
     secret_key: Secret | None = None

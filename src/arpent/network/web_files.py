@@ -81,7 +81,7 @@ class Denied(PermissionError):
 
 
 class Hidden(FileNotFoundError):
-    """There is no such file for who has no signature; its service knows of none."""
+    """there is no such file for who has no signature; its service knows of none."""
 
 
 class NoAnswer(Exception):

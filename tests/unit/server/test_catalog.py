@@ -238,7 +238,7 @@ class TestSearch:
             ({"filter": {"op": "like", "args": []}, "filter-lang": "cql2-json"}, "filter", '"like" is not supported'),
             ({"filter": "a = 1", "filter-lang": "cql"}, "filter-lang", "cql2-text or cql2-json"),
             ({"filter": "eo:cloud_cover < 5", "filter-lang": "cql2-json"}, "filter", "is not cql2-json"),
-            ({"distinct": "geometry"}, "distinct", "there is date, eo:cloud_cover"),
+            ({"distinct": "geometry"}, "distinct", "available: date, eo:cloud_cover"),
             ({"fields": ["id"]}, "fields", "include, exclude"),
             ({"ids": "a"}, "ids", "list of ids"),
         ],

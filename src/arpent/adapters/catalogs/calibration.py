@@ -1,5 +1,5 @@
-"""Calibration: what an item tells of how its stored numbers become physical values, joined with the constants of the
-collection; or a sentence why that cannot be known."""
+"""Calibration: how an item's stored numbers become physical values, from the item and the constants of the collection;
+or a sentence that says why that cannot be known."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def calibrations(
 
 
 def metadata_asset(item: Document) -> Document | None:
-    """The asset of the file beside the images that tells their calibration; None: there is none."""
+    """The asset of the file beside the images that holds their calibration; None: there is none."""
     assets = item.get("assets")
     each = [asset for asset in assets.values() if isinstance(asset, Mapping)] if isinstance(assets, Mapping) else []
     return next((one for ending in _METADATA for one in each if _name(one.get("href")).endswith(ending)), None)
@@ -44,7 +44,7 @@ def metadata_asset(item: Document) -> Document | None:
 def with_file(
     found: Mapping[str, Calibration | str], image: str, file: str | None
 ) -> dict[str, Calibration | CalibrationFile | str]:
-    """The calibrations of the image with that href, those that the item does not tell by the file with that href."""
+    """The calibrations of the image with that href, those that the item does not state by the file with that href."""
     return {
         rule: CalibrationFile(rule=rule, href=file, image=urlsplit(image).path.rpartition("/")[2])
         if file is not None and isinstance(told, str) and rule in _IN_FILE
@@ -70,8 +70,8 @@ def declared_no_data(asset: Document, index: int) -> float | None:
 
 
 def declared_scale(asset: Document, index: int) -> float | None:
-    """The factor of a band of floats, 1 where the item tells none; None for other types, whose factors some catalogues
-    tell wrongly, and where the item tells no type."""
+    """The factor of a band of floats, 1 where the item states none; None for other types, whose factors some catalogues
+    tell wrongly, and where the item states no type."""
     fields = band_fields(asset, index)
     kind = field_of(fields, "data_type")
     return (number_of(field_of(fields, "scale")) or 1.0) if str(kind).startswith("float") else None
@@ -138,7 +138,7 @@ def _brightness_temperature(constants: _Constants, item: Document, fields: Docum
 
 
 def _linear(fields: Document) -> Calibration | None:
-    """The scale and offset that the item tells; None: it does not tell a scale."""
+    """The scale and offset that the item states; None: it does not state a scale."""
     scale, offset = number_of(field_of(fields, "scale")), number_of(field_of(fields, "offset"))
     return Calibration(scale=scale, offset=offset or 0.0) if scale else None
 

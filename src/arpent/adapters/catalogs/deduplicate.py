@@ -57,7 +57,7 @@ def _complete_each_other(first: Mapping[str, Asset], second: Mapping[str, Asset]
 
 def _acquisition(item: Item) -> tuple[str, ...]:
     """What two processings share: platform, datatake, tile; exact times differ by seconds between processings. Without
-    a datatake the sensing time is used; without a tile an item is its own acquisition. Its id does not tell that alone:
+    a datatake the sensing time is used; without a tile an item is its own acquisition. Its id alone does not say so:
     STAC collections that are one here may have items of the same id, `orthophoto` of each flight."""
     tile = tile_of(item)
     if not tile:

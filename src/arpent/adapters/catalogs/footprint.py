@@ -29,7 +29,7 @@ class Footprint:
 
 def footprint_of(document: Document) -> Footprint:
     """The footprint of a STAC item (JSON). Longitudes beyond 180 are brought back, and polygons divided there. Raises
-    ShapelyError for an invalid geometry, and ValueError for one that covers no area, if the projection tells none."""
+    ShapelyError for an invalid geometry, and ValueError for one that covers no area, if the projection states none."""
     declared = shapely.from_geojson(orjson.dumps(document.get("geometry")))
     doubtful = is_doubtful(declared)
     flat = not doubtful and shapely.area(declared) == 0

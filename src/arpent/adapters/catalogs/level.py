@@ -29,7 +29,7 @@ def is_of_level(document: Document, collection: Collection) -> bool | None:
 
 
 def is_of_product(document: Document, collection: Collection) -> bool:
-    """Whether instrument and first word of the id are the collection's, as far as the item tells them. A first word
+    """Whether instrument and first word of the id are the collection's, as far as the item states them. A first word
     counts if it looks like the collection's: letters and digits in the same places (LT05, LM05)."""
     own, instruments = properties(document), words(collection, "instruments")
     instrument = next((own[name] for name in INSTRUMENTS if own.get(name)), None)

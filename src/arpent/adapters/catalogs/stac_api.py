@@ -150,7 +150,7 @@ class ApiCatalog:
         return found
 
     def _was_guessed(self, deadline: Deadline) -> bool:
-        """Whether the address of the search was guessed, and the landing page tells it now: a gateway may have answered
+        """Whether the address of the search was guessed, and the landing page has it now: a gateway may have answered
         in its place for a moment."""
         if self._landing is None or not self._landing.guessed:
             return False

@@ -39,7 +39,7 @@ class UnitEntry(TableModel):
 
 
 class CalibrationEntry(TableModel):
-    """Constants of a band for what its items do not tell; by platform where they differ."""
+    """Constants of a band for what its items do not state; by platform where they differ."""
 
     reflectance: Pair | None = None
     radiance: dict[str, Pair] = Field(default_factory=dict)

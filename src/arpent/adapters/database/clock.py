@@ -23,7 +23,7 @@ SLOW_SECONDS = 2.0
 TOLD_SECONDS = 5.0
 """Difference between the database's clock and this machine's from which on the log tells of it."""
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""A clock that nobody sets, and that goes on while the machine sleeps."""
+"""A clock that cannot be set, and that goes on while the machine sleeps."""
 
 
 def steady_seconds() -> float:

@@ -1,4 +1,4 @@
-"""Rotation: encrypts stored requests anew after the operator changed keys, beside running servers and runners."""
+"""Rotation: re-encrypts stored requests after the operator changed keys, while servers and runners run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Rotation:
     """What came of a rotation."""
 
     renewed: int
-    """Requests that were encrypted anew."""
+    """Requests that were re-encrypted."""
     unreadable: tuple[str, ...]
     """Ids of requests that none of the keys opens; they are left as they are."""
     has_stored_key: bool
@@ -44,7 +44,7 @@ def rotate_bodies(engine: Engine, *keys: bytes, forget_stored_key: bool = False)
 
 
 def _rotate_all(engine: Engine, first: MultiFernet, each: MultiFernet) -> tuple[int, tuple[str, ...]]:
-    """The number of requests that were encrypted anew, and the ids of those that no key opens. `first` is the cipher of
+    """The number of requests that were re-encrypted, and the ids of those that no key opens. `first` is the cipher of
     the first key, `each` that of all."""
     with reading(engine) as connection:
         ids = connection.scalars(select(jobs.c.id)).all()
@@ -73,7 +73,7 @@ def _forget(engine: Engine, first: MultiFernet) -> bool:
 
 
 def _rotate(engine: Engine, job_id: str, first: MultiFernet, each: MultiFernet) -> bool:
-    """Whether this request had to be encrypted anew. Raises WorldError if no key opens it."""
+    """Whether this request had to be re-encrypted. Raises WorldError if no key opens it."""
     with writing(engine) as connection:
         stored = connection.execute(select(jobs.c.body).where(jobs.c.id == job_id).with_for_update()).scalar()
         if stored is None:  # deleted meanwhile

@@ -14,7 +14,7 @@ from arpent.adapters.database.upsert import insert_or_add, insert_or_replace
 from arpent.domain.ports.clients import Usage
 
 LAST_TURN = 1e9
-"""After this turn all clients begin anew: beyond, 1 / weight would be lost in rounding."""
+"""After this turn all clients start from zero: beyond, 1 / weight would be lost in rounding."""
 
 
 class SqlUsageStore:

@@ -1,4 +1,4 @@
-"""Direct: a FeatureSource that reads in this process, which must be one that may die."""
+"""Direct: a FeatureSource that reads in this process, which must be one that may crash."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def _remove_left() -> None:
 
 
 def _remove_unheld(folder: str) -> None:
-    """Remove a folder. Raises OSError if somebody holds it, or it is no folder."""
+    """Remove a folder. Raises OSError if somebody holds it, or it is not a folder."""
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         about = os.fstat(place)

@@ -136,7 +136,7 @@ def _check_log(path: Path) -> None:
     if log.is_file() and log.stat().st_size > _LOG_HEAD:
         raise FeaturesUnreadable(
             f"The GeoPackage is open in another program, whose changes are in {log.name} next to it: close it there, "
-            "in QGIS for example, and try again."
+            "for example in QGIS, and try again."
         )
 
 

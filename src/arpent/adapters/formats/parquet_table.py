@@ -90,7 +90,7 @@ def _row_groups(pieces: Iterable[pa.Table], layout: pa.Schema) -> Iterator[pa.Ta
 
 
 def _pieces(result: PartitionResult, wanted: NDArray[np.bool_], layout: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of one result, interval by interval. Their order does not tell how many parts an interval came in: which
+    """The rows of one result, interval by interval. Their order does not say how many parts an interval came in: which
     features saw the same scenes, or were computed by an earlier request."""
     texts, whole = _identity(result), np.isin(np.arange(len(result.features)), list(result.failures))
     parts: dict[Interval, list[IntervalResult]] = {}

@@ -1,5 +1,5 @@
-"""Plain columns: users' columns of any type as those that CSV, JSON, pandas and the formats of GIS can hold, so that no
-column is in the way of the numbers that were computed for its features."""
+"""Plain columns: converts users' columns of any type to types that CSV, JSON, pandas and GIS formats can hold, so that
+no column prevents the computed numbers from being written."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class QueueState:
     open_partitions: int
     """Unfinished partitions of running jobs."""
     seconds: float
-    """For how long the job has waited that nobody has worked on the longest."""
+    """The longest time that a job has waited without being worked on."""
 
 
 def metrics_text(totals: Mapping[tuple[str, str], float], state: QueueState) -> str:

@@ -1,4 +1,5 @@
-"""Bounds: what an image's header may say, so that nothing divides by zero or fills the memory because of it."""
+"""Bounds: limits on what an image's header may state, so that it cannot cause a division by zero or exhaust the
+memory."""
 
 from __future__ import annotations
 

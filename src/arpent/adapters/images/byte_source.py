@@ -121,7 +121,7 @@ class ByteSources:
         return found
 
     def is_still(self, href: str, version: Version) -> bool:
-        """Whether the file is that version now; False if nobody can tell. One byte is asked of a file elsewhere."""
+        """Whether the file is that version now; False if that is unknown. One byte is asked of a file elsewhere."""
         path = local_path(href)
         try:
             found = _version_of(self._file(path).stat()) if path else self._piece(href, (0, 1))[1]

@@ -30,7 +30,7 @@ class GeoTiff:
     """An image of that kind."""
 
     def __init__(self, href: str, origins: ByteSources, file: HeaderBytes) -> None:
-        """Raises NeedsGdal where GDAL is needed, Oversized where nobody should try, AssetUnreadable, and whatever
+        """Raises NeedsGdal where GDAL is needed, Oversized where no reader should try, AssetUnreadable, and whatever
         tifffile raises."""
         self._href = href
         self._origins = origins

@@ -46,7 +46,7 @@ _MICROSOFT = {
     "1.#QNAN": math.nan, "-1.#QNAN": math.nan, "1.#SNAN": math.nan, "-1.#IND": math.nan, "1.#INF": math.inf,
     "-1.#INF": -math.inf,
 }  # fmt: skip
-"""How programs of older compilers of Microsoft's write what is no number, or infinite."""
+"""How programs of older compilers of Microsoft's write what is not a number, or infinite."""
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan\b|inf)", re.ASCII | re.IGNORECASE)
 _PLACE_TAGS = (_SCALE, _TIE_POINTS, _MATRIX, _KEY_DIRECTORY, 50844)
 """What places an image; the last: rational polynomials."""
@@ -77,7 +77,7 @@ class Header:
 
 
 def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None) -> Header:
-    """The header of a GeoTIFF; `beside`: its `.msk` file. Raises NeedsGdal, Oversized if nobody should read it,
+    """The header of a GeoTIFF; `beside`: its `.msk` file. Raises NeedsGdal, Oversized if no reader should try,
     and what tifffile raises if it is not a TIFF."""
     check_directories(cast(BinaryIO, file))
     with TiffFile(cast(BinaryIO, file), name="image", _useframes=False) as tiff:

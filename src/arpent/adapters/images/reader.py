@@ -142,7 +142,7 @@ class CogReader:
         return versions if telling else {}
 
     def forget_changed(self, hrefs: Sequence[str]) -> None:
-        """Have those images opened anew whose files are no longer what their headers came from."""
+        """Have those images opened again whose files are no longer what their headers came from."""
         images = {href: image for href in hrefs if (image := self._images.known(href)) is not None}
         near = [href for href in images if local_path(href) is not None]
         far = [href for href in images if local_path(href) is None]
@@ -291,7 +291,7 @@ class CogReader:
 
 
 class _Told(local):
-    """Which files' headers a thread was told last: it reads their pixels and no others, whoever opened them anew."""
+    """Which files' headers a thread was told last: it reads their pixels and no others, whoever reopened them."""
 
     def __init__(self) -> None:
         self._versions: OrderedDict[str, Mapping[str, Version]] = OrderedDict()
@@ -308,7 +308,7 @@ class _Told(local):
 
 
 def _versions(image: Image) -> Mapping[str, Version]:
-    """The files that its pixels come from; none where nobody keeps track of them."""
+    """The files that its pixels come from; empty if they are not tracked."""
     found: Mapping[str, Version] = getattr(image, "versions", {})
     return found
 

@@ -30,7 +30,7 @@ GROUP = 32_768
 FEW = 16
 """Up to this number files are synced one by one: syncing the file system waits for everybody's data."""
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-"""A file that nobody else has."""
+"""A file that no other process has."""
 
 
 class FolderFiles(NamedTuple):
@@ -156,7 +156,7 @@ def _count(chunk: Iterable[Group]) -> int:
 
 
 def _fill(run: _Run, contents: Iterable[bytes]) -> None:
-    """Write the contents, which are all of the run's folder, under names that nobody sees."""
+    """Write the contents, which are all of the run's folder, under hidden names."""
     number = 0
     try:
         with _folder(run.folder) as place:

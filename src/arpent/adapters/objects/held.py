@@ -1,4 +1,4 @@
-"""Held: an ObjectStore for leased work, which writes nothing after its process stood still."""
+"""Held: an ObjectStore for leased work, which writes nothing after its process was suspended for too long."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Partial files: names of files that are being written, by which is known whose they are and whether he still lives;
-and files that appear under their own name when they are whole."""
+"""Partial files: names of files that are being written, which say which process writes them, so that others can tell
+whether it still runs; and files that get their final name only once they are complete."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _START_TIME = 19
 
 
 def partial_prefix() -> str:
-    """The beginning of the name of a file that this process writes; nobody else gets the same."""
+    """The beginning of the name of a file that this process writes; no other process gets the same."""
     number = os.getpid()
     return f"{PARTIAL}{_machine()}-{number}-{_beginning(number)}-{secrets.token_hex(8)}"
 
@@ -32,7 +32,7 @@ def partial_prefix() -> str:
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Where to write a file, which takes the place of `path` at the end of the context: of one that fails, is killed or
-    runs beside another nobody ever finds half a file, and what was there stays. What is no plain file, such as
+    runs beside another nobody ever finds half a file, and what was there stays. What is not a plain file, such as
     /dev/stdout or a pipe, is written as it is."""
     if path.exists() and not path.is_file():
         yield path
@@ -100,7 +100,7 @@ def _machine() -> str:
 
 
 def _beginning(number: int) -> str:
-    """When a process began; 0 where that is not told."""
+    """When a process began; 0 where that is not stated."""
     with suppress(OSError, IndexError):
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[_START_TIME]
     return "0"

@@ -1,4 +1,5 @@
-"""Standstill: notices that a process stood still, so that its work may have gone to somebody else meanwhile."""
+"""Standstill: detects that the process was suspended, so that its work may have been given to another worker
+meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Advice: what is missing where a source does not give what it is asked for, in words."""
+"""Advice: says what is missing when a source refuses a request."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class ConnectionSlots:
             time.sleep(varied(PAUSE))
 
     def _check(self, deadline: Deadline | None) -> None:
-        """Raises AccessFailed if the wait is over: the deadline has passed, or nobody wants the answer any more."""
+        """Raises AccessFailed if the wait is over: the deadline has passed, or the answer is no longer wanted."""
         if wanted_here()() and not (deadline is not None and deadline.passed):
             return
         waited = "" if deadline is None else f" within {deadline.seconds:g} s"

@@ -1,4 +1,4 @@
-"""Logins: what a request over http(s) says of who asks: a bearer token, or user and password."""
+"""Logins: how a request over http(s) authenticates: by a bearer token, or by user and password."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SHORTEST, DEFAULT = 1.0, 300.0
 
 def login_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> TimedKey[str]:
     """The Authorization header for the host of this URL, by the first kind of login that is set and there; empty:
-    nobody logs in. Raises AccessFailed if one is set and nothing is there."""
+    there is no login. Raises AccessFailed if one is set and nothing is there."""
     get = _kind_of(source, policy, url)
     return TimedKey(key="", seconds=REREAD_SECONDS) if get is None else get()
 
 
 def _kind_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> Callable[[], TimedKey[str]] | None:
-    """Who gets the header; None: nobody."""
+    """The host that gets the header; None: no host."""
     if source.login_host is not None and source.s3_credentials_url is None:
         here = url.split("/", 3)[2] == source.login_host
         if here or not is_there(source, "token"):

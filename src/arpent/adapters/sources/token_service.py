@@ -1,4 +1,5 @@
-"""Token service: how a service that gives keys is asked. It ends in time, obeys Retry-After, and goes nowhere else."""
+"""Token service: how a service that issues keys is asked. The request ends in time, obeys Retry-After, and is not sent
+to another host."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class ChosenSearch:
     search: Search
     collection: Collection
     source: str
-    """The address of items that tell none of their own."""
+    """The address of items that state none of their own."""
     access: SourceAccess
     counts: Callable[[Item], bool]
     """Whether an item belongs to the search."""
@@ -81,7 +81,7 @@ class ChosenSearch:
         return newest([*found, *(item for key, item in bare.items() if key not in whole)])
 
     def _without_assets(self, documents: Mapping[object, Document]) -> Iterable[tuple[object, Item]]:
-        """The documents' items of the collection. One that is no item may be so because its place or time was left out
+        """The documents' items of the collection. One may be no item because its place or time was left out
         with its assets."""
         for key, document in documents.items():
             if not isinstance(document, dict) or is_of_level(document, self.collection) is None:

@@ -52,7 +52,7 @@ def served_names(
 
 
 def _first(server: Server, base: str, wanted: Sequence[str]) -> str | None:
-    """The first id that the API has; empty if it has none, None if it does not tell."""
+    """The first id that the API has; empty if it has none, None if it does not say."""
     unknown = False
     for each in wanted:
         answer = _has(server, base, each)

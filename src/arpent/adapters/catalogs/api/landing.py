@@ -22,7 +22,7 @@ class Landing:
     posts: bool
     """Whether to search by POST; else by GET."""
     guessed: bool
-    """Whether the page did not tell where to search."""
+    """Whether the page did not say where to search."""
     filters: bool = False
     """Whether a search may have a `filter` in CQL2 as JSON …"""
     queries: bool = False

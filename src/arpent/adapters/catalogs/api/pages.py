@@ -55,7 +55,7 @@ class Pages:
     """Number of the first page, if pages are counted."""
     _received: int = field(default=0, init=False)
     """Features before the next page. A page may hold fewer than were asked for, since many servers have a maximum of
-    their own and do not say so: what was asked for does not tell how far the pages have come."""
+    their own and do not say so: what was asked for does not say how far the pages have come."""
     _bare: int = field(default=0, init=False)
     """How many of them have no assets."""
     _largest: int = field(default=0, init=False)

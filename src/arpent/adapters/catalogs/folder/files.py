@@ -24,7 +24,7 @@ NEW_SECONDS = 2.0
 MOST_TOLD = 10_000
 """How many files that are left out the log names once, not each time they are tried."""
 GONE_SECONDS = 0.3
-"""A file that is missing is looked for again after this: who writes it anew may have deleted it first."""
+"""A file that is missing is looked for again after this: a writer may have deleted it before writing it again."""
 Stamp = tuple[int, int]
 """Time of change in nanoseconds, and size in bytes."""
 
@@ -102,7 +102,7 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...] | None]]:
     """Yield each file with its items; None for one that is just being written: it was changed a moment ago, and ends in
-    the middle. What is no JSON otherwise is skipped with a line in the log. A file that is gone or may not be read is
+    the middle. What is not JSON otherwise is skipped with a line in the log. A file that is gone or may not be read is
     not yielded: that may change without another time of its content. Raises CatalogUnavailable, transient, if a file
     cannot be read."""
     for name in names:
@@ -141,7 +141,7 @@ def _is_new(name: str) -> bool:
 
 def check_there(path: Path) -> None:
     """Raises CatalogUnavailable, transient, if the catalogue holds no file any more: more than the one that was missed
-    may be away for a moment, as where a disk is mounted anew or one folder takes the place of another."""
+    may be away for a moment, as where a disk is mounted again or one folder takes the place of another."""
     try:
         with os.scandir(path) as entries:
             there = next(entries, None) is not None

@@ -364,7 +364,7 @@ def _extent(document: Document) -> Box:
 
 
 def _times(own: Document) -> tuple[float, float]:
-    """First and last second of the item; all times if it does not tell."""
+    """First and last second of the item; all times if it does not say."""
     found = []
     for name in _TIMES:
         with suppress(ValueError, OverflowError):

@@ -1,5 +1,5 @@
-"""Footers: what a Parquet file says of itself is tried in a process that may die: pyarrow turns no error of a damaged
-footer into an exception there, and ends the process."""
+"""Footers: the footers of Parquet files are first read in a separate process, because pyarrow crashes on some damaged
+ones instead of raising an exception."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LENGTH = struct.Struct("<Q")
 _SIGN, _ENCRYPTED = b"PAR1", b"PARE"
 _MOST_KNOWN = 100_000
 _sound: set[bytes] = set()
-"""Digests of those that ended nobody."""
+"""Digests of those that crashed no process."""
 
 
 class NotTried(Exception):

@@ -1,5 +1,5 @@
-"""Isolated: a Catalog that is searched in a process that may die: what is in the data pages of Parquet nobody knows
-before it is unpacked, and a few kilobytes may become more than the machine has."""
+"""Isolated: a Catalog that is searched in a separate process, because a few kilobytes of Parquet may unpack to more
+than the machine's memory."""
 
 from __future__ import annotations
 

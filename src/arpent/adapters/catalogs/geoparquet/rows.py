@@ -68,7 +68,7 @@ def _geometry(value: object, name: object) -> object:
 
 
 def _json(text: str, column: str, name: object) -> object:
-    """What the text of one row says; None, which costs that item only, if it is no JSON."""
+    """What the text of one row says; None, which costs that item only, if it is not JSON."""
     try:
         return orjson.loads(text)
     except ValueError:

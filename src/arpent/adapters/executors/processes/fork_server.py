@@ -58,7 +58,7 @@ class ForkedProcess:
         weakref.finalize(self, os.close, self._descriptor)
 
     def poll(self) -> int | None:
-        """Its exit code (negative: a signal), UNKNOWN if nobody knows it any more; None: it lives."""
+        """Its exit code (negative: a signal), UNKNOWN if it is lost; None: it still runs."""
         if self._code is None and wait([self._descriptor], 0):
             try:
                 self._code = self._server.reap(self.pid)

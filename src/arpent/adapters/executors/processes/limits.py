@@ -66,7 +66,7 @@ def keep_memory(memory_mib: int | None) -> None:
 
 
 def resident_mib(process: int) -> float:
-    """Mebibytes of memory that a process uses now; 0 where the system does not tell."""
+    """Mebibytes of memory that a process uses now; 0 where the system does not say."""
     try:
         pages = int(Path(_STATM.format(process)).read_text().split()[1])
     except (OSError, ValueError, IndexError):

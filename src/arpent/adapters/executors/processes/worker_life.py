@@ -1,4 +1,4 @@
-"""Worker's life: what runs in a worker process, which does what comes through its pipe."""
+"""Worker's life: the main loop of a worker process, which runs the calls that arrive through its pipe."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class EarlierTable:
             return None
 
     def _leave_out(self, number: int, error: Exception) -> None:
-        """What was in this part is computed anew."""
+        """What was in this part is recomputed."""
         self._left_out.add(number)
         log.warning("Part %s of an earlier job cannot be read, and is recomputed: %s", self._names[number], error)
 
@@ -246,7 +246,7 @@ def _check_whole(marks: pa.Table) -> None:
 
 
 def _check_layout(rows: pa.Table, layout: pa.Schema) -> None:
-    """Raises ValueError unless rows with numbers look as we write them: whoever may write here may write anything.
+    """Raises ValueError unless rows with numbers look as we write them: others may have written anything here.
     `layout`: all columns that the request asks for."""
     wrong = [field.name for field in layout if field.name not in rows.column_names or (
         rows.schema.field(field.name).type != field.type)]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Memory limit: what reading a file of somebody else's may take of this process's memory."""
+"""Memory limit: how much of this process's memory may be used to read a file that others wrote."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Damaged: results that are not as arpent wrote them. They lie where clients, and whoever they let write there, may
-replace them; then the client reads which file it is, and nothing looks like an error of the server."""
+"""Damaged: results that are not as arpent wrote them. Clients, and those they let write into the bucket, may replace
+them; the client is then told which file it is, and it does not count as an error of the server."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ SMALL = 4
 """Features below so many pixels are drawn as squares of this size, one for all that lie in it: no tile has more squares
 than pixels for them, however many features there are."""
 FINE = 0.5
-"""Pixels that outlines may be off, so that points which nobody sees are not sent. All tiles cut the same outline."""
+"""Pixels by which outlines may be off, so that invisible points are not sent. All tiles cut the same outline."""
 MARGIN = 8
 """Pixels beyond the tile that are drawn, so that outlines along its edge are not seen."""
 

@@ -1,4 +1,4 @@
-"""A zipped Shapefile: its parts, unpacked by us, so that nothing else of the archive is ever looked at."""
+"""A zipped Shapefile: its parts, unpacked by us, so that nothing else in the archive is read."""
 
 from __future__ import annotations
 

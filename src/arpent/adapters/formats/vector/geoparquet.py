@@ -68,7 +68,7 @@ def _about(parquet: pq.ParquetFile, there: Sequence[str]) -> tuple[str, str | No
 
 
 def _crs_text(geometry: Mapping[str, Any]) -> str | None:
-    """Longitude and latitude if nothing is said; null says that nobody knows."""
+    """Longitude and latitude if it is absent; null means unknown."""
     if "crs" not in geometry:
         return "OGC:CRS84"
     crs = geometry["crs"]

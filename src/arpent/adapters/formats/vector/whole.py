@@ -1,4 +1,4 @@
-"""Whole: whether a file has all of its features. GDAL reads what it finds of a half upload, and says nothing."""
+"""Whole: whether a file has all of its features. GDAL reads what there is of a partial upload without an error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNKNOWN_ENCODING = 18
 
 
 def check_shapefile(shape: Path) -> None:
-    """Raises FeaturesUnreadable if a part of the Shapefile is cut short, or if its parts do not tell the same number of
+    """Raises FeaturesUnreadable if a part of the Shapefile is cut short, or if its parts do not have the same number of
     features. Records that .dbf marks as deleted are none of ours, and there may be no .dbf."""
     index, table = _part(shape, ".shx"), _part(shape, ".dbf")
     if index is None:
@@ -90,7 +90,7 @@ def _part(shape: Path, ending: str) -> Path | None:
 
 
 def _entries(index: Path) -> NDArray[np.void]:
-    """(n,): what .shx tells of each record; its header tells how long it is itself."""
+    """(n,): what .shx states of each record; its header states how long it is itself."""
     with index.open("rb") as stream:
         start = stream.read(HEADER)
     size = struct.unpack_from(">I", start, 24)[0] * 2 if len(start) == HEADER else HEADER
@@ -100,7 +100,7 @@ def _entries(index: Path) -> NDArray[np.void]:
 
 
 def _end(shape: Path, last: int) -> int:
-    """Where the record of .shp ends that begins at byte `last`; 0: there are no records. What .shx tells of its length
+    """Where the record of .shp ends that begins at byte `last`; 0: there are no records. What .shx states of its length
     is not used: some programs count its header."""
     if not last:
         return HEADER

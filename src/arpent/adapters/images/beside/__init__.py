@@ -1,1 +1,1 @@
-"""What an image file does not tell itself, but its item or a file beside it does."""
+"""What an image file does not state itself, but its item or a file beside it does."""

@@ -24,7 +24,7 @@ _CLOSE = 0.5
 
 
 def crs_of_dataset(href: str, dataset: Any) -> CRS:
-    """The CRS of a file that GDAL has opened; COLUMNS_AND_ROWS where it tells none. Raises AssetUnreadable where its
+    """The CRS of a file that GDAL has opened; COLUMNS_AND_ROWS where it states none. Raises AssetUnreadable where its
     pixels lie in no grid."""
     if dataset.crs is not None:
         if (found := crs_of_text(dataset.crs.to_wkt())) is None:
@@ -44,7 +44,7 @@ def crs_of_dataset(href: str, dataset: Any) -> CRS:
 
 
 def georeferenced(raster: Raster, place: Georeference | None) -> Raster:
-    """The header, with what its file does not tell of CRS and transform from its item. Raises AssetUnreadable where
+    """The header, with what its file does not state of CRS and transform from its item. Raises AssetUnreadable where
     neither tells it, or they do not agree."""
     if raster.georeferenced:
         return raster

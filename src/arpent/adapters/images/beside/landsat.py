@@ -1,4 +1,4 @@
-"""Landsat: the MTL file beside the images of a scene, as JSON, text or XML, and the calibration that it tells."""
+"""Landsat: the MTL file next to the images of a scene, as JSON, text or XML, and the calibration in it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_metadata(href: str, origins: ByteSources) -> Metadata:
 
 
 def calibration_by(file: CalibrationFile, metadata: Metadata) -> Calibration:
-    """What the file tells of its image. Raises AssetUnreadable, naming what is missing."""
+    """What the file states of its image. Raises AssetUnreadable, naming what is missing."""
     band = _band(file, metadata)
     if band is None:
         raise AssetUnreadable(
@@ -126,7 +126,7 @@ def _are_of_two_scenes(*images: str) -> bool:
 
 def _number(metadata: Metadata, groups: str, field: str) -> float:
     """A field of the group whose name ends so: other groups have fields of the same name, for Level 2. Raises KeyError
-    where it is not told, or no number."""
+    where it is not stated, or no number."""
     for name, group in metadata.items():
         if name.endswith(groups) and not name.startswith("LEVEL2") and field in group:
             try:

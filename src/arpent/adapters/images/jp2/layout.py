@@ -81,7 +81,7 @@ class Layout:
         return 2 * pixels * -(-((self.depth & 0x7F) + 1) // 8) + (1 << 16)
 
     def header(self) -> bytes:
-        """A file like this one that ends where its first tile begins, for whoever wants to know the rest."""
+        """A file like this one that ends where its first tile begins, for code that needs the rest."""
         codestream = main_header(self.segments) + struct.pack(">H", _SOT)
         if not self.boxes:
             return codestream

@@ -1,4 +1,4 @@
-"""One tile: a JPEG 2000 file that holds one tile of another file, for a decoder that knows files only.
+"""One tile: a JPEG 2000 file that holds one tile of another file, for a decoder that can only read whole files.
 
 The file keeps a few tiles of the grid round the tile, though their pixels are not there: GDAL offers the lower
 resolutions of an image only as long as it has more than 128 pixels.

@@ -121,7 +121,7 @@ class KeptBlocks:
             yield href, block, fresh
 
     def _forget_changed(self, hrefs: Iterable[str]) -> None:
-        """Have the changed images opened anew. All that must be asked for are asked for at once."""
+        """Have the changed images opened again. All that must be asked for are asked for at once."""
         asked = [href for href in dict.fromkeys(hrefs) if self._is_due(href)]
         if not asked:
             return

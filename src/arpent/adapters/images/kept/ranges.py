@@ -76,7 +76,7 @@ class KeptRanges:
         return [fresh[row] if piece is None else piece for row, piece in enumerate(found)]
 
     def _is_ours(self) -> bool:
-        """Whether nobody else may have put something into the folder, or it is still to be made."""
+        """Whether no other user can have put something into the folder, or it does not exist yet."""
         try:
             there = [os.lstat(self._folder), os.stat(self._folder)]
         except FileNotFoundError:

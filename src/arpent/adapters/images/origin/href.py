@@ -1,4 +1,4 @@
-"""Href: where the file lies that an href names."""
+"""Href: the location of the file that an href names."""
 
 from __future__ import annotations
 

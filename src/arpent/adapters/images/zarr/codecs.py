@@ -129,7 +129,7 @@ STEPS: Mapping[str, Unpack] = MappingProxyType(
 
 
 def order_of(setting: object, dimensions: int) -> tuple[int, ...] | None:
-    """The axes as a transposition tells them. Raises ValueError."""
+    """The axes as a transposition states them. Raises ValueError."""
     if setting == "C":
         return None
     if setting == "F":

@@ -1,4 +1,4 @@
-"""Georeference of a Zarr array: what its attributes, its groups, its grid mapping or its coordinates tell."""
+"""Georeference of a Zarr array: what its attributes, its groups, its grid mapping or its coordinates state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Attributes = Mapping[str, Any]
 Find = Callable[[str], Node | None]
 """Name of a neighbour in the array's group → the neighbour."""
 Coordinates = Callable[[str, int], NDArray[np.float64] | None]
-"""Name of an axis and its pixels → (n,) centres of the pixels; None: nothing tells them. Raises ValueError."""
+"""Name of an axis and its pixels → (n,) centres of the pixels; None: nothing states them. Raises ValueError."""
 
 _UNEVEN = 1e-3
 """Of a pixel: how far a coordinate may lie from its place."""
@@ -29,7 +29,7 @@ _TRANSFORMS = (("proj:transform", "proj:shape"), ("spatial:transform", "spatial:
 
 
 def crs_of(layout: ArrayLayout, groups: list[Attributes], find: Find) -> CRS:
-    """From the array, its grid mapping, and its groups, from the inside; COLUMNS_AND_ROWS where none tells it."""
+    """From the array, its grid mapping, and its groups, from the inside; COLUMNS_AND_ROWS where none states it."""
     mapping = _grid_mapping(layout, groups, find)
     for attributes in (layout.attributes, *([mapping] if mapping else []), *groups):
         for value in _declared_crs(attributes):
@@ -39,7 +39,7 @@ def crs_of(layout: ArrayLayout, groups: list[Attributes], find: Find) -> CRS:
 
 
 def transform_of(layout: ArrayLayout, groups: list[Attributes], find: Find, coordinates: Coordinates) -> Affine:
-    """Pixel corner → x, y; the identity where nothing tells it. Raises ValueError where that cannot be right."""
+    """Pixel corner → x, y; the identity where nothing states it. Raises ValueError where that cannot be right."""
     for attributes in (layout.attributes, *groups[:1]):  # what holds for a whole store is of another resolution
         for name, shape in _TRANSFORMS:
             sides = attributes.get(shape)

@@ -58,7 +58,7 @@ class ZarrImage:
             self._chunks = Chunks(origins, place, place.path, self._layout)
             self.raster = self._raster(store)
             self.versions: Mapping[str, Version] = dict(store.versions)
-            """The documents that tell what its pixels mean, and their versions; chunks have their own."""
+            """The documents that state what its pixels mean, and their versions; chunks have their own."""
             fault = fault_of(self.raster, self._layout.chunks[self._bands] if self._bands is not None else 1)
         except ValueError as error:
             raise self._unreadable(str(error)) from None
@@ -170,7 +170,7 @@ def _no_data(layout: ArrayLayout) -> float | None:
 
 
 def _scale(layout: ArrayLayout) -> float | None:
-    """`scale_factor` of CF and EOPF; floats that tell none are values already."""
+    """`scale_factor` of CF and EOPF; floats that state none are values already."""
     inner = layout.attributes.get("_eopf_attrs")
     eopf = inner.get("scale_factor") if isinstance(inner, dict) else None
     for value in (layout.attributes.get("scale_factor"), eopf):
@@ -202,7 +202,7 @@ def _turned(names: Sequence[str]) -> ValueError:
 def _coordinates(
     origins: ByteSources, store: Store, path: str, length: int, names: Sequence[str]
 ) -> NDArray[np.float64] | None:
-    """(length,) centres of pixels along one of the axes `names`; None where no array tells them. Raises ValueError."""
+    """(length,) centres of pixels along one of the axes `names`; None where no array states them. Raises ValueError."""
     node = store.node(path)
     if node is None or not node.is_array:
         return None

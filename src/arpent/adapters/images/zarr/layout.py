@@ -48,9 +48,9 @@ class ArrayLayout:
     dtype: np.dtype[np.generic]
     """Type of a pixel."""
     fill: float
-    """What a chunk that was never written holds; 0 if that is not told."""
+    """What a chunk that was never written holds; 0 if that is not stated."""
     told_fill: bool
-    """Whether it is told."""
+    """Whether it is stated."""
     chain: Chain
     """How a chunk is packed."""
     shards: Shards | None
@@ -60,9 +60,9 @@ class ArrayLayout:
     separator: str
     """What stands between its numbers."""
     dimensions: tuple[str, ...]
-    """Names of the axes; empty: not told."""
+    """Names of the axes; empty: not stated."""
     attributes: Document
-    """What else is told of it."""
+    """What else is stated of it."""
     version: int
     """Version of the format: 2 or 3."""
 
@@ -217,7 +217,7 @@ def _type(name: object) -> np.dtype[np.generic]:
 
 
 def _number(value: object) -> float:
-    """A fill value; 0 where none is told."""
+    """A fill value; 0 where none is stated."""
     if isinstance(value, str):
         found = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}.get(value)
         if found is None:
@@ -240,7 +240,7 @@ def _table(value: object, name: str) -> Document:
 
 
 def _tables(value: object, name: str) -> list[Document]:
-    """Codecs may be told by their names alone."""
+    """Codecs may be given by their names alone."""
     found = [{"name": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else None
     if found is None or not all(isinstance(one, dict) for one in found):
         raise ValueError(f"its `{name}` is not a list of objects")

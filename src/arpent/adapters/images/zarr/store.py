@@ -57,7 +57,7 @@ class Node:
     document: Document
     """zarr.json, .zarray or .zgroup."""
     attributes: Document
-    """What else is told of it."""
+    """What else is stated of it."""
 
     @property
     def is_array(self) -> bool:
@@ -142,13 +142,13 @@ _lock = Lock()
 
 
 def forget_hierarchies(origins: ByteSources) -> None:
-    """Have all consolidated metadata read anew."""
+    """Have all consolidated metadata read again."""
     with _lock:
         _kept.pop(origins, None)
 
 
 def _kept_nodes(store: Store) -> tuple[Nodes, Mapping[str, Version]]:
-    """Those of the store, remembered for a while, and the documents that tell them."""
+    """Those of the store, remembered for a while, and the documents that state them."""
     with _lock:
         kept = _kept.setdefault(store._origins, Memo(MOST_HIERARCHIES, KEPT_SECONDS))
 

@@ -40,7 +40,7 @@ def empty_body(target: Target) -> None:
 
 @CHECKS.add("1.5")
 def no_json(target: Target) -> None:
-    """A body that is no JSON is refused with 400 and COMMON_BAD_PAYLOAD."""
+    """A body that is not JSON is refused with 400 and COMMON_BAD_PAYLOAD."""
     error_of(target.call("POST", STATISTICS, data="{", headers=JSON), 400, BAD)
 
 

@@ -73,5 +73,5 @@ def needed(target: Target) -> None:
 
 @CHECKS.add("1.5")
 def invalid(target: Target) -> None:
-    """A request with a text that is no token is refused with 401."""
+    """A request with a string that is not a token is refused with 401."""
     equal("the status", target.call("GET", BATCH, token="not.a.token").status_code, 401)
