@@ -102,9 +102,9 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...] | None]]:
     """Yield each file with its items, or with None if it is just being written (changed a moment ago, and incomplete).
-    Other files that are not JSON have no items, and a line in the log. A missing file, or one without read permission,
-    is not yielded, since that may change without a change of its stamp. Raises CatalogUnavailable, transient, if a file
-    cannot be read for another reason."""
+    Other files that are not JSON yield no items, and are logged. A missing file, or one without read permission, is not
+    yielded, since that may change without a change of its stamp. Raises CatalogUnavailable, transient, if a file cannot
+    be read for another reason."""
     for name in names:
         try:
             yield name, documents(name)
