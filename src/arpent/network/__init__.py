@@ -1,1 +1,1 @@
-"""Network: where items may lead this machine, and a client that goes nowhere else."""
+"""Network: the policy on which hosts and folders may be reached, and HTTP clients that enforce it."""

@@ -1,5 +1,5 @@
-"""Access: consulted before a request, so that the request has the keys of its source and of no other. Code that reads
-images, catalogues and buckets uses this Protocol; `adapters/sources` implements it."""
+"""Access: the Protocol from which clients get the keys for a request, so that each source gets its own keys only.
+Readers of images, catalogues and buckets use it; `adapters/sources` implements it."""
 
 from __future__ import annotations
 
@@ -11,49 +11,50 @@ from typing import Protocol
 
 
 class AccessFailed(Exception):
-    """There are no keys for a source, or no free connection; the text says whose, why, and what to do."""
+    """There are no keys for a source, or no free connection; the text names the source, the reason and the remedy."""
 
     def __init__(self, message: str, *, transient: bool = False, refused: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
         """Whether another try may help."""
         self.refused = refused
-        """Whether it lasts though there were such keys before: their service refuses who asks, or may not be asked.
-        Anything else, as a file that is being replaced or what a gateway answers in a service's place, passes then."""
+        """Whether this is permanent even if the source had keys before: the service that issues them refuses the login,
+        or the policy forbids access to it. Any other failure (a file that is being replaced, an answer from a gateway
+        instead of the service) is temporary if there were keys before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizedRequest:
-    """How a URL is asked for: with the keys of the source that it belongs to."""
+    """How to request a URL, with the keys of the source that it belongs to."""
 
     url: str = field(repr=False)
-    """With its signature."""
+    """The URL, including its signature if there is one."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """To be sent with it, to this host only."""
+    """Headers to send with the request, to this host only."""
     unsigned: bool = False
-    """Whether its service knows of no signature for it: if there is no such file, there may be one for who has a
-    signature."""
+    """Whether the signing service does not know this container. A missing file may then still exist for clients that
+    have a signature."""
     keeps_cookies: bool = False
-    """Whether the host's login is a way over another host and back, which ends with a cookie."""
+    """Whether the host's login redirects to another host and back, and ends with a cookie."""
 
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""Variables that name an S3-compatible store; the first that is set is used."""
+"""Environment variables that name an S3-compatible store; the first one that is set is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketAccess:
-    """How a bucket is opened; None: as the machine's variables say."""
+    """How to open a bucket; fields that are None are left to the environment variables of the machine."""
 
     source: str = ""
-    """Name of the entry; empty: there is none."""
+    """Name of the entry in the source table; empty if there is none."""
     endpoint: str | None = None
     region: str | None = None
     path_style: bool | None = None
     unsigned: bool | None = None
     requester_pays: bool | None = None
     keys: Callable[[], Mapping[str, object]] | None = field(default=None, repr=False)
-    """A provider as obstore wants it. Raises AccessFailed."""
+    """A credential provider for obstore. Raises AccessFailed."""
 
     def options(
         self,
@@ -61,9 +62,9 @@ class BucketAccess:
         environment: Mapping[str, str] | None = None,
         defaults: Mapping[str, object] | None = None,
     ) -> dict[str, object]:
-        """Settings of obstore's S3Store: those of the source, over `defaults`. The store is the one that its source,
-        `defaults` or AWS_ENDPOINT_URL_S3 of `environment` (None: the machine's) name; there the bucket is part of the
-        path, unless they say otherwise, and http is allowed if the URL says so. `client`: settings of its client."""
+        """Settings for obstore's S3Store: those of the source override `defaults`. The endpoint comes from the source,
+        `defaults` or AWS_ENDPOINT_URL_S3 in `environment` (None: that of this process). With an endpoint, the bucket is
+        part of the path unless set otherwise, and an http URL allows http. `client`: settings of the HTTP client."""
         variables = os.environ if environment is None else environment
         named = next((variables[name] for name in _ENDPOINTS if variables.get(name)), None)
         found = {**(defaults or {}), **self._own()}
@@ -73,7 +74,7 @@ class BucketAccess:
         return {**found, "client_options": {**client, **plain}}
 
     def _own(self) -> dict[str, object]:
-        """The settings of the source; what is not set is left out."""
+        """The settings of the source, without those that are not set."""
         unsigned = False if self.keys is not None else self.unsigned
         given: dict[str, object] = {
             "endpoint": self.endpoint, "region": self.region, "skip_signature": unsigned,
@@ -89,32 +90,33 @@ class SourceAccess(Protocol):
     """The keys of every source. Thread-safe; picklable, without a secret in the pickle."""
 
     def request(self, url: str) -> AuthorizedRequest:
-        """How to ask for an http(s) URL; a redirect is asked for anew. Raises AccessFailed."""
+        """How to request an http(s) URL; call it again for the target of a redirect. Raises AccessFailed."""
 
     def refused(self, asked: AuthorizedRequest) -> bool:
-        """Its keys were refused: whether there are others now, so that another try may help. Raises AccessFailed."""
+        """Report that the keys of a request were refused. Returns whether other keys are available, so that another try
+        may help. Raises AccessFailed."""
 
     def bucket(self, url: str, *, own_keys: bool = False) -> BucketAccess:
-        """How the bucket of an s3 URL is opened. `own_keys`: by a request that brings its keys, for which a profile of
-        the machine does not count. Raises AccessFailed."""
+        """How to open the bucket of an s3 URL. `own_keys`: the user's request has keys of its own, so the machine's AWS
+        profile is ignored. Raises AccessFailed."""
 
     def bucket_refused(self, url: str, keys: Mapping[str, object]) -> bool:
-        """As `refused`, of what `keys` of a BucketAccess gave."""
+        """Like `refused`, for the keys that a BucketAccess's `keys` returned. Raises AccessFailed."""
 
     def connection_slot(self, url: str) -> AbstractContextManager[None]:
-        """Held while the source is asked: some allow few connections. Raises AccessFailed if none is free before the
-        thread's deadline passes."""
+        """A slot to hold during a request, because some sources allow few connections. Raises AccessFailed if none is
+        free before the thread's deadline passes."""
 
     def alternate(self, url: str) -> str | None:
-        """Which `alternate` of an asset with this href is to be read in its place."""
+        """Name of the `alternate` to read instead of this href of an asset; None to read the href."""
 
     def advice(self, url: str, answer: str) -> str:
-        """What to do about an answer: an HTTP status, a code of S3, or `login` for a page in place of an image. Empty:
-        nothing is known."""
+        """Advice on an answer: an HTTP status, an S3 error code, or `login` for an HTML page instead of an image. Empty
+        if there is none."""
 
 
 class OpenAccess:
-    """No sources: everything is asked for as it is."""
+    """SourceAccess without any sources: every URL is requested unchanged."""
 
     def request(self, url: str) -> AuthorizedRequest:
         return AuthorizedRequest(url=url)

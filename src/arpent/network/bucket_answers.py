@@ -1,5 +1,5 @@
-"""Bucket answers: what a store said, from the error of its client. That text is only looked at, never passed on: it may
-quote signed requests."""
+"""Bucket answers: what a bucket's server answered, read from the error of obstore. The error text is never passed on,
+because it may quote signed requests."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ _KEYS = frozenset({
     "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException",
     "TokenRefreshRequired", "InvalidToken", "AllAccessDisabled", "AuthFailure",
 })  # fmt: skip
-"""Codes of S3 for keys that do not open it."""
+"""S3 error codes for keys that are missing, invalid or not sufficient."""
 _WORDS = {
     "RequestTimeTooSkewed": "RequestTimeTooSkewed: the clocks of this machine and of the store differ",
     "RequestTimeout": "RequestTimeout: what was sent did not arrive in time",
 }
-"""Code → what a message says, if the code alone misleads."""
+"""S3 error code → text for messages, where the code alone is misleading."""
 _WHOLE = "non-partial response"
-"""What its client says of a whole file, or of another page, in place of a range."""
+"""In obstore's error if the answer is a whole file, or some other page, instead of a range."""
 _REPEATED = "max_retries"
-"""Word of an error for which its client has repeated the request. It goes on with an answer that broke off only where
-an ETag tells that the rest is of the same object."""
+"""In obstore's error if it has already retried the request. It resumes an interrupted answer only if an ETag shows that
+the rest belongs to the same object."""
 _REGION = frozenset(
     {"AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException"}
 )
-"""… and for a bucket that is elsewhere."""
+"""S3 error codes for a bucket that is in another region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketAnswer:
-    """What a store said."""
+    """What the server of a bucket answered."""
 
     status: int = 0
     """HTTP status; 0: unknown."""
     code: str = ""
-    """A code of S3, `region`, `keys` (this machine has none), `whole` (no range), or the status in its place; empty: no
-    answer."""
+    """An S3 error code, `region` (wrong region), `keys` (this machine has none), `whole` (the server does not serve
+    ranges), or else the HTTP status; empty if there was no answer."""
     broke_off: bool = False
-    """Whether an answer began and was not complete."""
+    """Whether an answer began but was not complete."""
 
     @property
     def words(self) -> str:
-        """What it said, in brackets of a message."""
+        """The answer as text for messages, where it stands in brackets."""
         if self.code in ("region", "keys", "whole", "", str(self.status)):
             return f"HTTP {self.status}" if self.status else "no answer"
         return _WORDS.get(self.code, self.code)
 
     @property
     def passing(self) -> bool:
-        """Whether it answered, and the same request may succeed later."""
+        """Whether there was an answer, and the same request may succeed later."""
         return self.code in CODES or (self.status > 0 and is_passing(self.status))
 
     @property
@@ -65,23 +65,23 @@ class BucketAnswer:
 
     @property
     def misplaced(self) -> bool:
-        """Whether it was asked at the wrong place."""
+        """Whether the request went to the wrong region or endpoint."""
         return self.code in ("region", "NoSuchBucket")
 
 
 class CutShort(OSError):
-    """An answer that is shorter than was said, or asked for."""
+    """An answer is shorter than announced or requested."""
 
 
 def complete(content: Bytes, length: int) -> Bytes:
-    """The content of an answer. Raises CutShort if it is shorter than this."""
+    """Return the content of an answer. Raises CutShort if it is shorter than `length` bytes."""
     if len(content) < length:
         raise CutShort("the answer is cut short")
     return content
 
 
 def answer_of(error: Exception) -> BucketAnswer:
-    """From an error of obstore; of other errors nothing is known."""
+    """The answer behind an error of obstore; for other errors, one with unknown status and no code."""
     text = str(error)
     found, named = _STATUS.search(text), _CODE.search(text)
     status, code = int(found[1]) if found else 0, named[1] if named else ""

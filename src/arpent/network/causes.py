@@ -1,4 +1,4 @@
-"""Causes: the errors behind an error of requests or urllib3, which do not link all of them by `__cause__`."""
+"""Causes: the errors behind an error of requests or urllib3, which do not link all of them through `__cause__`."""
 
 from __future__ import annotations
 

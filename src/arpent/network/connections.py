@@ -1,7 +1,7 @@
-"""Connections: urllib3 pools that connect only to addresses which the policy allows.
+"""Connections: urllib3 pools that connect only to addresses allowed by the policy.
 
-A name is resolved once, and the connection goes to the resolved address, so that a server whose name resolves
-differently the next time (DNS rebinding) gains nothing.
+A name is resolved once, and the connection uses the address that was checked, so that DNS rebinding (a name that
+resolves differently the next time) cannot get around the policy.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _QUERY = re.compile(r"\?[^\s'\"]+")
 
 
 class WithoutQueries(logging.Filter):
-    """Takes the queries of addresses from what the client library logs: they may be keys or signatures."""
+    """Removes the queries of URLs from urllib3's log messages, since they may contain keys or signatures."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = _QUERY.sub("?…", record.getMessage()), ()
@@ -45,15 +45,15 @@ for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.poolmanag
 
 
 def checked_pools(policy: EgressPolicy | None, **options: Any) -> PoolManager:
-    """Pools by host. `policy` None: everything may be reached."""
+    """Connection pools by host. `policy`: what may be reached; None: everything."""
     manager = PoolManager(**options)
     manager.pool_classes_by_scheme = pool_classes(policy)
     return manager
 
 
 def proxy_of(url: str, policy: EgressPolicy | None) -> str | None:
-    """The proxy that the environment names for this URL. The proxy resolves names itself, so names that can be resolved
-    here are checked beforehand. Raises EgressRefused."""
+    """The proxy that the environment sets for this URL; None if there is none. The proxy resolves names itself, so
+    names that can be resolved here are checked first. Raises EgressRefused."""
     scheme, host, port = check_url(url)
     proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
@@ -68,25 +68,25 @@ def proxy_of(url: str, policy: EgressPolicy | None) -> str | None:
 
 
 def proxy_pools(proxy: str, **options: Any) -> ProxyManager:
-    """Pools that go through the operator's proxy."""
+    """Connection pools that go through the operator's proxy."""
     manager = ProxyManager(proxy, **options)
     manager.pool_classes_by_scheme = pool_classes(None)
     return manager
 
 
 def guard_session(session: Session) -> None:
-    """Limit the redirects of a `requests` session, and forbid those from https to http. `requests` itself keeps keys
-    from other hosts, and the connections check where it may go."""
+    """Limit the redirects of a `requests` session, and forbid those from https to http. `requests` itself does not send
+    keys on to other hosts, and the connections check the targets."""
     session.max_redirects = MOST_HOPS
     session.hooks["response"].append(_check_redirect)
 
 
 def check_target(url: str, policy: EgressPolicy) -> None:
-    """Check a URL before each request, redirects included: it must name one of the operator's hosts, or have only one
-    reading. Raises EgressRefused."""
+    """Check a URL before each request, redirects included: it must name a host trusted by the operator, or be
+    unambiguous (see `check_url`). Raises EgressRefused."""
     parts = urlsplit(url)
     if not policy.is_trusted(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)):
-        proxy_of(url, policy)  # a URL of the operator may name a user, others may not
+        proxy_of(url, policy)  # checks the URL; only those of the operator may contain a user name
 
 
 def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
@@ -99,18 +99,18 @@ def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
 
 
 def linked_address(base: str, href: str) -> str:
-    """The address that a link or redirect of `base` leads to. Raises EgressRefused if it cannot be parsed."""
+    """The URL that a link or redirect from `base` leads to. Raises EgressRefused if it is malformed."""
     try:
         found = urljoin(base, href)
-        _ = urlsplit(found).port  # which is read only now
+        _ = urlsplit(found).port  # parsed only on access
     except ValueError:
         raise EgressRefused("it leads to an address that cannot be read") from None
     return found
 
 
 def pool_classes(policy: EgressPolicy | None) -> dict[str, type[HTTPConnectionPool]]:
-    """Pools by scheme whose connections end at their thread's deadline and, with a policy, go to addresses that it was
-    asked about."""
+    """Pool classes by scheme, whose connections end at their thread's deadline and go only to addresses that the
+    policy, if any, allows."""
 
     class Guarded(DeadlineConnection):
         def _open(self, addresses: list[str]) -> socket.socket:
@@ -132,8 +132,8 @@ def pool_classes(policy: EgressPolicy | None) -> dict[str, type[HTTPConnectionPo
 
 
 def connected(connection: Any, policy: EgressPolicy, addresses: Sequence[str]) -> socket.socket:
-    """A socket to one of `addresses`, the host's, after the policy has allowed them. Raises EgressRefused, and what
-    urllib3 expects."""
+    """A socket to one of the host's `addresses`, after the policy has allowed all of them. Raises EgressRefused, and
+    urllib3's errors for failed connections."""
     host, port = str(connection._dns_host), int(connection.port or 0)
     policy.check(host, port, addresses)
     last: OSError | None = None

@@ -1,4 +1,4 @@
-"""Cookies: what hosts set at the end of a login, for these hosts alone."""
+"""Cookies: those that hosts set at the end of a login, sent back to the same hosts only."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from urllib3 import HTTPHeaderDict
 from arpent.network.access import AuthorizedRequest
 
 MOST = 32
-"""Cookies of one host that are kept."""
+"""Maximum number of cookies kept for one host."""
 LONGEST = 8192
-"""Characters of one."""
+"""Maximum length of a cookie, in characters."""
 
 
 class Cookies:
-    """Thread-safe. Attributes are not looked at: a cookie goes back to the scheme, host and port that set it, and its
-    host says when it is no longer good."""
+    """Cookies by host. Thread-safe. Attributes such as expiry are ignored: a cookie goes back to the scheme, host and
+    port that set it, until that host replaces it."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], dict[str, str]] = {}
         self._lock = Lock()
 
     def of(self, asked: AuthorizedRequest) -> dict[str, str]:
-        """The header to send."""
+        """The `cookie` header for a request; empty if there are no cookies to send."""
         kept = self._kept.get(_site(asked)) if asked.keeps_cookies else None
         return {"cookie": "; ".join(f"{name}={value}" for name, value in kept.items())} if kept else {}
 
     def keep(self, asked: AuthorizedRequest, headers: HTTPHeaderDict | Mapping[str, str]) -> None:
-        """What the host set, if its source wants that."""
+        """Keep the cookies of an answer, if the source of the request uses cookies."""
         if not asked.keeps_cookies or "set-cookie" not in headers:
             return
         lines = headers.getlist("set-cookie") if isinstance(headers, HTTPHeaderDict) else [headers["set-cookie"]]

@@ -1,7 +1,7 @@
-"""Deadline: HTTP requests that end in time whatever the server does: it may trickle, stall, or send without end.
+"""Deadline: HTTP requests that end in time even if the server trickles, stalls or never stops sending.
 
-Timeouts of the usual clients apply to each read, so one byte every few seconds keeps them waiting for ever. Here
-another thread shuts the connection down while this one reads from it.
+The timeouts of HTTP clients apply to each read, so one byte every few seconds keeps them waiting for ever. Here another
+thread shuts the connection down while this one reads from it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from arpent.domain.boundary.wanted import Wanted, wanted_here
 RESOLVE_SECONDS = 5.0
 """Time limit for resolving a host name."""
 LOOK_SECONDS = 0.25
-"""Seconds between checks for deadlines that have passed."""
+"""Seconds between two checks for deadlines that have passed."""
 _HERE = local()
 
 
 class Deadline:
-    """The time limit of one thread's requests; see `within`. It passes early if they are no longer wanted."""
+    """The time limit of one thread's requests; see `within`. It passes early if their results are no longer wanted."""
 
     def __init__(self, seconds: float, wanted: Wanted) -> None:
         self.seconds = seconds
@@ -34,8 +34,8 @@ class Deadline:
         self._lock = Lock()
         self._connections: list[socket.socket] = []
         self._left: list[socket.socket] = []
-        """Those of connections that are closed while their answer is still being read: one that says where it ends by
-        hanging up."""
+        """Sockets of connections that urllib3 has closed although their answer is still being read: an answer without a
+        length ends when the server closes the connection."""
         _WATCH.add(self)
 
     @property
@@ -44,18 +44,19 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds until it passes; 0 afterwards."""
+        """Seconds until the deadline passes; 0 afterwards."""
         return 0.0 if self.passed else max(self.end - time.monotonic(), 0.0)
 
     def watch(self, connection: socket.socket) -> None:
-        """Shut this connection down when the time is over."""
+        """Shut this connection down when the deadline passes."""
         with self._lock:
             self._connections.append(connection)
         if self.passed:
             self.shut_down()
 
     def keep(self, connection: socket.socket) -> bool:
-        """Go on watching this connection, whose owner closes it, and close it in the end; False: it is not watched."""
+        """Keep watching a connection that its owner has closed, and close its socket with the deadline. Returns whether
+        the connection is watched."""
         with self._lock:
             watched = connection in self._connections
             if watched:
@@ -63,7 +64,7 @@ class Deadline:
         return watched
 
     def close(self) -> None:
-        """Forget the connections: the requests ended in time."""
+        """Stop watching all connections, because the requests have ended."""
         with self._lock:
             for connection in self._left:
                 connection.close()
@@ -75,7 +76,7 @@ class Deadline:
         """Shut down the connections that are watched."""
         with self._lock:
             for connection in self._connections:
-                with suppress(OSError):  # it was closed meanwhile
+                with suppress(OSError):  # closed in the meantime
                     connection.shutdown(socket.SHUT_RDWR)
 
 
@@ -92,7 +93,7 @@ def within(seconds: float) -> Iterator[Deadline]:
 
 
 def pause(seconds: float) -> None:
-    """Wait so long before another try, or until this thread's requests are no longer wanted."""
+    """Wait before another try; return early if this thread's requests are no longer wanted."""
     wanted, end = wanted_here(), time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0 and wanted():
         time.sleep(min(left, LOOK_SECONDS))
@@ -125,7 +126,7 @@ class _Watch:
                 while not self._open:
                     self._changed.wait()
                 due = [deadline for deadline in self._open if deadline.passed]
-            for deadline in due:  # repeated until it is closed: it may have opened another connection
+            for deadline in due:  # again and again until it is closed, as its thread may open further connections
                 deadline.shut_down()
             time.sleep(LOOK_SECONDS)
 
@@ -139,7 +140,7 @@ def current() -> Deadline | None:
 
 
 class DeadlineConnection:
-    """A connection that the thread's deadline can shut down, from the start of its handshake."""
+    """Mixin for urllib3 connections: the thread's deadline can shut them down, from the TLS handshake on."""
 
     _twin: socket.socket | None = None
 
@@ -148,13 +149,13 @@ class DeadlineConnection:
         if deadline is not None and deadline.passed:
             raise ConnectTimeoutError(self, "the deadline has passed")
         made = self._open(_resolved(self))
-        self._twin = made.dup()  # TLS takes the first one over
+        self._twin = made.dup()  # TLS takes over the first descriptor
         if deadline is not None:
             deadline.watch(self._twin)
         return made
 
     def _open(self, addresses: list[str]) -> socket.socket:
-        """A socket to the host, which has these addresses."""
+        """A socket to the host. `addresses`: the addresses of the host; unused here, for subclasses that check them."""
         made: socket.socket = super()._new_conn()  # type: ignore[misc]
         return made
 

@@ -1,4 +1,4 @@
-"""Memo: what is fetched once per key, by the thread that asks first; the others wait for it."""
+"""Memo: values that are fetched once per key, by the first thread that needs them, while other threads wait."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ Value = TypeVar("Value")
 
 
 class Memo(Generic[Key, Value]):
-    """Values by key. Thread-safe; a failure is not remembered, since it may pass."""
+    """Values by key. Thread-safe; failures are not remembered, since they may be temporary."""
 
     def __init__(self, most: int, seconds: float = math.inf) -> None:
-        """`most`: values kept, those used last; `seconds`: for how long each is kept."""
+        """`most`: maximum number of values kept (the least recently used are dropped); `seconds`: how long each is
+        kept."""
         self._most = most
         self._seconds = seconds
         self._kept: OrderedDict[Key, tuple[float, Future[Value]]] = OrderedDict()
         self._lock = Lock()
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """The value, made here unless another thread has begun to make it. Raises what `make` raises."""
+        """The value for a key; this thread calls `make` unless another one has begun to. Raises what `make` raises."""
         with self._lock:
             future = self._known(key)
             mine = future is None
@@ -35,7 +36,7 @@ class Memo(Generic[Key, Value]):
         if mine:
             try:
                 future.set_result(make())
-            except BaseException as error:  # raised to the threads that wait
+            except BaseException as error:  # raised in the waiting threads
                 future.set_exception(error)
         try:
             return future.result()
@@ -46,26 +47,26 @@ class Memo(Generic[Key, Value]):
             raise
 
     def begin(self, key: Key, start: Callable[[], Future[Value]]) -> None:
-        """Have the value made elsewhere, unless a thread has begun to make it; also if that failed and the value was
-        not asked for since. `start` must not wait."""
+        """Have `start` make the value elsewhere, unless it is known or already being made; a failed one is made again.
+        `start` must not block."""
         with self._lock:
             future = self._known(key)
             if future is None or (future.done() and (future.cancelled() or future.exception() is not None)):
                 self._keep(key, start())
 
     def known(self, key: Key) -> Value | None:
-        """The value, if it is there already."""
+        """The value if it has been made already, else None."""
         with self._lock:
             future = self._known(key)
         return future.result() if future is not None and future.done() and future.exception() is None else None
 
     def forget(self, key: Key) -> None:
-        """Have the value made again when it is next asked for."""
+        """Drop the value, so that the next `get` makes it again."""
         with self._lock:
             self._kept.pop(key, None)
 
     def clear(self) -> list[Future[Value]]:
-        """Forget all values, and return them."""
+        """Forget all values, and return their futures."""
         with self._lock:
             futures = [future for _, future in self._kept.values()]
             self._kept.clear()
@@ -85,10 +86,10 @@ class Memo(Generic[Key, Value]):
 
 
 class RecentKeys(Generic[Key]):
-    """Keys added lately. Thread-safe."""
+    """A set of recently added keys. Thread-safe."""
 
     def __init__(self, most: int, seconds: float, clock: Callable[[], float] | None = None) -> None:
-        """`most`: keys kept, those added last; `seconds`: for how long each is kept."""
+        """`most`: maximum number of keys kept (the oldest are dropped); `seconds`: how long each is kept."""
         self._most = most
         self._seconds = seconds
         self._clock = clock or time.monotonic
@@ -96,7 +97,7 @@ class RecentKeys(Generic[Key]):
         self._lock = Lock()
 
     def add(self, key: Key) -> None:
-        """Keep it, from now on."""
+        """Add the key, or renew it."""
         with self._lock:
             self._added[key] = self._clock()
             self._added.move_to_end(key)

@@ -1,27 +1,27 @@
-"""Passing answers: which refusals of a server are temporary, so that the same request may succeed later."""
+"""Passing answers: the errors of a server after which the same request may succeed later."""
 
 from __future__ import annotations
 
 CODES = frozenset({
-    # of S3, whatever status comes with them
+    # of S3, with any HTTP status
     "RequestTimeout", "SlowDown", "SlowDownRead", "SlowDownWrite", "InternalError", "ServiceUnavailable", "Busy",
     "ServerBusy", "TooManyRequests", "OperationAborted", "OperationTimedOut", "ConditionalRequestConflict",
-    # an upload that was cut or garbled on its way, or whose parts somebody has removed: it is begun anew
+    # an upload that was truncated or corrupted on the way, or whose parts were removed: it is started again
     "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "NoSuchUpload", "InvalidPart",
-    # a clock that was wrong, as after a sleep, or a request that waited for long
+    # a wrong clock, as after the machine slept, or a request that was delayed for long
     "RequestTimeTooSkewed", "RequestExpired",
-    # of the services beside it
+    # of other AWS services
     "Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "RequestThrottled",
     "RequestThrottledException", "BandwidthLimitExceeded", "PriorRequestNotComplete", "IDPCommunicationError",
 })  # fmt: skip
-"""Codes of errors that pass."""
+"""Codes of temporary errors."""
 STATUSES = frozenset({202, 408, 425, 429})
-"""HTTP statuses below 500 that pass (202: an archive is still fetching what was asked for) …"""
+"""HTTP statuses below 500 that are temporary (202: an archive is still fetching the requested file)."""
 LASTING = frozenset({501, 505})
-"""… and those from 500 on that do not: the server does not know the method, or the version of HTTP."""
+"""HTTP statuses from 500 on that are permanent: the server does not support the method, or the version of HTTP."""
 
 
 def is_passing(status: int, code: str = "") -> bool:
-    """Whether the same request may succeed later; `status` 0: there was no answer. `code`: of the error, if it says
-    one."""
+    """Whether the same request may succeed later. `status`: HTTP status, 0 if there was no answer; `code`: error code
+    in the answer, if any."""
     return code in CODES or status in STATUSES or status == 0 or (status >= 500 and status not in LASTING)

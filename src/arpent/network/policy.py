@@ -10,42 +10,42 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 SETTING = "ARPENT_REACHABLE"
-"""Setting with which an operator allows more."""
+"""Setting with which an operator allows further hosts and folders."""
 PORTS = {"http": 80, "https": 443}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _METADATA = frozenset(ipaddress.ip_address(text) for text in ("168.63.129.16", "192.0.0.192"))
-"""Cloud metadata services, which give a machine's secrets, at addresses that look public. Others are link-local
-(169.254.169.254), unique-local (fd00:ec2::254) or shared (100.100.100.200)."""
+"""Addresses that look public but belong to cloud metadata services, which disclose a machine's secrets. Other such
+services have link-local (169.254.169.254), unique-local (fd00:ec2::254) or shared (100.100.100.200) addresses."""
 _TRANSLATED = tuple(
     (ipaddress.ip_network(prefix), shift)
     for prefix, shift in (
         ("::ffff:0:0/96", 0), ("::ffff:0:0:0/96", 0), ("64:ff9b::/96", 0), ("2002::/16", 80), ("::/96", 0),
     )
 )  # fmt: skip
-"""Networks of IPv6 addresses that stand for an IPv4 address, and the number of bits behind it: mapped, translated
+"""Networks of IPv6 addresses that contain an IPv4 address, each with the number of bits after it: mapped, translated
 (SIIT), NAT64, 6to4, compatible."""
 _NEVER = tuple(ipaddress.ip_network(text) for text in ("64:ff9b:1::/48", "2001::/32", "fec0::/10", "5f00::/16"))
 """Networks refused as a whole: a site's NAT64, Teredo (which contains two addresses), site-local, segment routing."""
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
-"""Characters that URL parsers drop or change."""
+"""Characters that some URL parsers drop or change."""
 
 
 class EgressRefused(Exception):
-    """The host, address or file may not be reached; the text says why, and what the operator can set."""
+    """The host, address or file may not be reached; the text gives the reason and what the operator can set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EgressPolicy:
-    """What may be reached. Pure: names are resolved elsewhere, and each address is checked here."""
+    """What may be reached. Does no I/O for hosts: the caller resolves names and passes the addresses."""
 
     hosts: frozenset[tuple[str, int | None]] = frozenset()
-    """Hosts that the operator names (as `plain_host` writes them) with their port (None: any). They are trusted
-    whatever they resolve to."""
+    """Hosts named by the operator, in the form of `plain_host`, each with its port (None: any). They are trusted
+    whatever address they resolve to."""
     folders: tuple[str, ...] = ()
-    """Folders and files that items may lead to, with links resolved."""
+    """Folders and files that items may lead to, with symbolic links resolved."""
 
     def is_trusted(self, host: str, port: int) -> bool:
         """Whether the operator named this host."""
@@ -53,7 +53,7 @@ class EgressPolicy:
         return (name, port) in self.hosts or (name, None) in self.hosts
 
     def check(self, host: str, port: int, addresses: Iterable[str]) -> None:
-        """Refuse a host if one of the addresses that it resolves to is not public. Raises EgressRefused."""
+        """Check that the operator named this host, or that all its addresses are public. Raises EgressRefused."""
         if self.is_trusted(host, port):
             return
         if not all(is_public(address) for address in addresses):
@@ -63,7 +63,7 @@ class EgressPolicy:
             )
 
     def file(self, path: str) -> str:
-        """The path with its links resolved. Raises EgressRefused if it is in none of the folders."""
+        """The path with symbolic links resolved. Raises EgressRefused if it is in none of the folders."""
         real = os.path.realpath(path)
         if any(real == folder or real.startswith(folder.rstrip("/") + "/") for folder in self.folders):
             return real
@@ -73,8 +73,8 @@ class EgressPolicy:
 
 
 def policy_of(addresses: Iterable[str], folders: Iterable[str], further: Iterable[str] = ()) -> EgressPolicy:
-    """The policy from http(s) URLs and folders of settings, and from `further` entries: `host`, `host:port`, URLs and
-    folders."""
+    """The policy for the http(s) URLs (`addresses`) and folders in the settings. `further`: entries of
+    ARPENT_REACHABLE, each a `host`, `host:port`, URL or folder."""
     further = tuple(further)
     named = [*addresses, *(entry for entry in further if "://" in entry and not entry.startswith("file://"))]
     bare = [entry for entry in further if "://" not in entry and not is_folder(entry)]
@@ -86,12 +86,12 @@ def policy_of(addresses: Iterable[str], folders: Iterable[str], further: Iterabl
 
 
 def is_folder(entry: str) -> bool:
-    """Whether an entry of the setting is a folder: it begins like a path."""
+    """Whether an entry of ARPENT_REACHABLE is a folder, that is, begins like a path."""
     return entry.startswith(("/", "./", "../", "~", "file://")) or entry in (".", "..")
 
 
 def is_entry(entry: str) -> bool:
-    """Whether an entry of the setting has a valid form."""
+    """Whether an entry of ARPENT_REACHABLE has a valid form."""
     if is_folder(entry):
         return True
     try:
@@ -112,7 +112,7 @@ def is_web_address(text: str) -> bool:
 
 
 def check_url(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of a URL, if every parser reads it alike. Raises EgressRefused otherwise."""
+    """Scheme, host and port of a URL. Raises EgressRefused if URL parsers could read it in different ways."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -131,7 +131,7 @@ def check_url(url: str) -> tuple[str, str, int]:
 
 
 def plain_host(host: str) -> str:
-    """A host name in the form for comparisons: lower case, ASCII, without a final dot or brackets."""
+    """A host name in the form used for comparisons: lower case, ASCII, without a final dot or brackets."""
     bare = host.strip("[]").lower()
     try:
         return str(ipaddress.ip_address(bare))
@@ -145,8 +145,8 @@ def plain_host(host: str) -> str:
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is public: not of this machine, a private or local network, a carrier, a multicast group,
-    reserved, a cloud's metadata service, or an IPv6 address that stands for one of these."""
+    """Whether an address is public: not one of this machine, a private or local network, a carrier, a multicast group
+    or a cloud metadata service, not reserved, and not an IPv6 address that contains such an IPv4 address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -169,7 +169,7 @@ def _is_public(address: Address) -> bool:
 
 
 def _stands_for_public(address: ipaddress.IPv6Address) -> bool:
-    """Whether the IPv6 address stands for a public IPv4 address."""
+    """Whether the IPv6 address contains a public IPv4 address."""
     shift = next((shift for network, shift in _TRANSLATED if address in network), None)
     if shift is None:
         return False
@@ -182,7 +182,8 @@ def _of_url(url: str) -> tuple[str, int | None]:
 
 
 def _of_entry(entry: str) -> tuple[str, int | None]:
-    """(host, port or None) of `host` or `host:port`; an IPv6 address with a port is in brackets."""
+    """(host, port or None) from `host` or `host:port`, where an IPv6 address with a port is in brackets. Raises
+    ValueError."""
     try:
         return str(ipaddress.ip_address(entry)), None
     except ValueError:

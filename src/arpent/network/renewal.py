@@ -1,4 +1,4 @@
-"""Renewal: a key that expires, fetched once for all threads and renewed before it does."""
+"""Renewal: a key that expires, fetched once for all threads and renewed before it expires."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from typing import Generic, TypeVar
 from arpent.network.access import AccessFailed
 
 EARLY_SECONDS = 300.0
-"""A key is renewed so long before its end, or after three quarters of its time if that is later."""
+"""A key is renewed this long before it expires, or after three quarters of its lifetime if that is later."""
 PAUSE_SECONDS = 2.0
-"""Pause after a failure: threads that waited for the same key get the same error."""
+"""After a failure no thread asks again for this long; those that waited for the same key get the same error."""
 YOUNG_SECONDS = 2.0
-"""A key that is refused so short a time after it came, or within the first quarter of its time, is not the reason:
-others would be refused as well."""
+"""If a key is refused within this time, or within the first quarter of its lifetime if that is shorter, then its age is
+not the reason, and a new key would be refused as well."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedKey(Generic[T]):
-    """A key, and how long it is good."""
+    """A key and how long it is valid."""
 
     key: T = field(repr=False)
     seconds: float
-    """From now; infinite for one that does not end."""
+    """Seconds from now until it expires; infinite if it does not expire."""
 
 
 class Renewed(Generic[T]):
-    """Thread-safe. While one thread gets a new key, the others use the old one as long as it is good."""
+    """A key that renews itself. Thread-safe. While one thread fetches a new key, others use the old one if still
+    valid."""
 
     def __init__(self, fetch: Callable[[], TimedKey[T]], clock: Callable[[], float] = time.monotonic) -> None:
-        """`fetch` raises AccessFailed."""
+        """`fetch`: gets a new key; may raise AccessFailed."""
         self._fetch = fetch
         self._clock = clock
         self._held: T | None = None
@@ -44,7 +45,7 @@ class Renewed(Generic[T]):
         self._lock = Lock()
 
     def get(self) -> T:
-        """A key that is good now. Raises AccessFailed."""
+        """A key that is valid now. Raises AccessFailed."""
         held, now = self._held, self._clock()
         if held is not None and now < self._end:
             if now < self._renew or not self._lock.acquire(blocking=False):
@@ -57,7 +58,7 @@ class Renewed(Generic[T]):
             self._lock.release()
 
     def refuse(self, key: T) -> bool:
-        """This key was refused, whatever its time: whether another one can be had."""
+        """Report that this key was refused although it has not expired. Returns whether `get` may now give another."""
         with self._lock:
             if self._held is not None and self._held != key:
                 return True
@@ -84,7 +85,7 @@ class Renewed(Generic[T]):
         return lease.key
 
     def _old(self, failure: AccessFailed) -> T:
-        """The old key while it is good, if the service is only away."""
+        """The old key if it is still valid and the failure is temporary. Raises the failure otherwise."""
         if self._held is not None and self._clock() < self._end and failure.transient:
             return self._held
         raise failure

@@ -1,4 +1,4 @@
-"""Sessions whose requests obey the deadline (`deadline.within`) and a limit on the bytes of an answer."""
+"""Sessions of `requests` that obey the thread's deadline (`deadline.within`) and limit the size of an answer."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from arpent.network.deadline import current, pause
 from arpent.network.policy import EgressPolicy
 
 MOST_ANSWER_BYTES = 256 << 20
-"""Maximum size of one answer, unpacked."""
+"""Maximum size of one answer, after decompression."""
 MOST_KEY_BYTES = 1 << 20
-"""That of an answer that is a key, a token, or what an issuer publishes: hundreds of keys."""
+"""Maximum size of an answer that is a key, a token, or the published keys of an issuer, of which it holds hundreds."""
 LONGEST_RETRY_AFTER = 20.0
-"""Longest pause that a server can ask for, in seconds."""
+"""Longest pause that a server can impose through Retry-After, in seconds."""
 _CHUNK = 1 << 16
 _REFUSED = (401, 403)
 
 
 class AnswerTooLong(requests.exceptions.ContentDecodingError):
-    """An answer has more bytes than its session reads. Messages show the name of this class."""
+    """An answer is larger than its session allows. Messages show the name of this class."""
 
 
 def session(
@@ -35,8 +35,8 @@ def session(
     most_bytes: int | None = None,
 ) -> requests.Session:  # fmt: skip
     """A session whose requests obey the deadline. `timeout`: seconds to connect, and between two bytes. `policy`: where
-    requests and redirects may go; None: anywhere. `access`: the keys of each host; requests raise AccessFailed where
-    there are none. `most_bytes`: maximum size of one answer; None: MOST_ANSWER_BYTES."""
+    requests and redirects may go; None: anywhere. `access`: provides the keys of each host; requests raise AccessFailed
+    if it cannot. `most_bytes`: maximum size of one answer; None: MOST_ANSWER_BYTES."""
     made = _Session()
     if policy is not None:
         guard_session(made)
@@ -47,7 +47,7 @@ def session(
 
 
 class PatientRetry(Retry):
-    """Retries that stop at the deadline, and at once if a name does not resolve; pauses are bounded."""
+    """Retries that stop at the deadline, and at once if a name does not resolve. Pauses are limited."""
 
     def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None):  # type: ignore[no-untyped-def]
         deadline = current()
@@ -59,33 +59,33 @@ class PatientRetry(Retry):
         deadline = current()
         try:
             asked = super().get_retry_after(response)
-        except (HTTPError, ValueError, OverflowError):  # neither seconds nor a date that there is
+        except (HTTPError, ValueError, OverflowError):  # neither seconds nor a valid date
             return None
         most = LONGEST_RETRY_AFTER if deadline is None else min(LONGEST_RETRY_AFTER, deadline.left)
         return None if asked is None else min(asked, most)
 
     def sleep(self, response=None):  # type: ignore[no-untyped-def]
-        """As in the base class, but it ends when the answer is no longer wanted."""
+        """As in the base class, but return early if the answer is no longer wanted."""
         heeds = response and self.respect_retry_after_header
         asked = self.get_retry_after(response) if heeds else None  # type: ignore[no-untyped-call]
         pause(asked or self.get_backoff_time())
 
 
 class _Session(requests.Session):
-    """Takes proxies and certificates from the machine, but no login: its netrc file is for sources that say so."""
+    """Uses the machine's proxies and certificates, but not its netrc file, which only sources with `netrc` may use."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.auth = _login_of_url  # with any `auth`, requests does not look into the netrc file …
+        self.auth = _login_of_url  # if `auth` is set, requests does not read the netrc file
 
     def rebuild_auth(self, prepared_request, response):  # type: ignore[no-untyped-def]
-        """… except after a redirect: as in the base class, without that."""
+        """As in the base class, which runs after a redirect, but without reading the netrc file."""
         if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
             prepared_request.headers.pop("authorization", None)
 
 
 def _login_of_url(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """The request with the user and password that its URL names, if any."""
+    """The request with the user and password from its URL, if any."""
     user, password = get_auth_from_url(str(request.url))
     return HTTPBasicAuth(user, password)(request) if user or password else request
 
@@ -107,11 +107,11 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*arguments, **options)
-        manager.pool_classes_by_scheme = pool_classes(None)  # the operator's proxy; `send` asks about its targets
+        manager.pool_classes_by_scheme = pool_classes(None)  # the operator's proxy; `send` checks the targets
         return manager
 
     def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):  # type: ignore[no-untyped-def]
-        """As in the base class, with the keys of this host; the whole answer is read here."""
+        """As in the base class, with the keys of this host; reads the whole answer."""
         if self._policy is not None:
             check_target(str(request.url), self._policy)
         plain = str(request.url)
@@ -129,7 +129,7 @@ class _Adapter(HTTPAdapter):
 
 
 def _whole(answer: requests.Response, most_bytes: int | None) -> requests.Response:
-    """The answer with everything that it holds, up to so many bytes."""
+    """The answer, read completely. Raises AnswerTooLong if it is larger than `most_bytes`."""
     most, parts, size = most_bytes or MOST_ANSWER_BYTES, [], 0
     for part in answer.iter_content(_CHUNK):
         parts.append(part)

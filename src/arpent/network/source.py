@@ -1,5 +1,5 @@
-"""Source: an archive, by host or bucket, and how it is opened; and the table of them, in which the longest match wins
-(docs/adr/0015-sources.md)."""
+"""Source: an archive, identified by host or bucket, with its keys; and the table of sources, in which the longest match
+wins (docs/adr/0015-sources.md)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MATCH = re.compile(
     r"|s3://[A-Za-z0-9][A-Za-z0-9._-]*\*?(/[^?#\s]*)?"
 )
 _Place = tuple[str, str, int, tuple[str, ...]]
-"""Scheme, host or bucket, port (0: none), and the parts of the path."""
+"""Scheme, host or bucket, port (0: none), and the segments of the path."""
 
 
 def _match(text: str) -> str:
@@ -58,67 +58,67 @@ def _region(text: str) -> str:
 Word = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
 Matches = Annotated[tuple[Annotated[str, AfterValidator(_match)], ...], BeforeValidator(_listed), Field(min_length=1)]
 Secret = Annotated[str, AfterValidator(_secret)]
-"""Where a secret is; the table never holds one."""
+"""Where a secret is stored; the table itself never holds one."""
 Url = Annotated[str, AfterValidator(_web)]
 Host = Annotated[str, Field(max_length=256, pattern=r"^[a-z0-9.-]+(:[1-9]\d{0,4})?$")]
 Region = Annotated[str, AfterValidator(_region)]
 
 
 class ArchiveSource(BaseModel):
-    """One entry of the table. None: not set, so that a preset's value, or the machine's, counts."""
+    """One entry of the table. None means not set: then the value of the preset, or of the machine, is used."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field("", pattern=r"^$")
-    """The key of its table in the settings; set by us."""
+    """The entry's key in the settings, set by the code that reads them."""
     match: Matches | None = None
-    """What it is for: https://host[:port][/folder], https://*.host, s3://bucket[/prefix], s3://bucket-*."""
+    """URLs it applies to: https://host[:port][/folder], https://*.host, s3://bucket[/prefix], s3://bucket-*."""
     endpoint: Url | None = None
-    """S3: where the store is; else AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or AWS."""
+    """S3: URL of the store; default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or AWS."""
     region: Region | None = None
-    """S3: region of the bucket; else that of the request, or AWS_REGION."""
+    """S3: region of the bucket; default: that of the request, or AWS_REGION."""
     path_style: bool | None = None
-    """S3: the bucket is part of the path, not of the host's name; so it is wherever an endpoint is named."""
+    """S3: whether the bucket is part of the path instead of the host name; default: true if an endpoint is set."""
     unsigned: bool | None = None
-    """S3: an open bucket, asked without keys."""
+    """S3: whether the bucket is public, so that requests are sent without keys."""
     requester_pays: bool | None = None
-    """S3: the reader pays, and requests say that it agrees."""
+    """S3: whether the reader pays for requests; requests then state that it agrees to."""
     access_key: Secret | None = None
-    """S3: with `secret_key`."""
+    """S3: access key id, used with `secret_key`."""
     secret_key: Secret | None = None
-    """S3: with `access_key`."""
+    """S3: secret key, used with `access_key`."""
     session_token: Secret | None = None
-    """S3: of temporary keys that somebody else renews."""
+    """S3: token of temporary keys that are renewed outside arpent."""
     profile: Word | None = None
-    """S3: a profile of the AWS files."""
+    """S3: a profile in the AWS configuration files."""
     s3_credentials_url: Url | None = None
-    """S3: where Earthdata hands out keys for an hour, to whom `token`, `user` or `netrc` name."""
+    """S3: where Earthdata issues keys that are valid for an hour, to the user of `token`, `user` or `netrc`."""
     login_host: Host | None = None
-    """The host (and port) that `user` and `netrc` log in at, where others lead to it: Earthdata's way."""
+    """Host (and port) at which `user` and `netrc` log in if other hosts redirect to it, as Earthdata's do."""
     token: Secret | None = None
     """A bearer token."""
     token_url: Url | None = None
-    """Where OpenID Connect hands out bearer tokens for `client_id` and `client_secret`, or for `user` too."""
+    """OpenID Connect endpoint that issues bearer tokens for `client_id` and `client_secret`, or also for `user`."""
     client_id: Word | None = None
-    """With `token_url`; no secret."""
+    """Client at `token_url`; not a secret."""
     client_secret: Secret | None = None
     """The secret of `client_id` at `token_url`."""
     scope: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    """With `token_url`: what is asked for."""
+    """Scope to request at `token_url`."""
     user: Secret | None = None
-    """Basic authentication, with `password`."""
+    """User for basic authentication, with `password`."""
     password: Secret | None = None
     """The password of `user`."""
     netrc: bool | None = None
-    """Basic authentication by the machine's netrc file."""
+    """Whether to use basic authentication with the machine's netrc file."""
     sas_url: Url | None = None
-    """Where Planetary Computer signs: it gives a token for each container."""
+    """URL of Planetary Computer's signing service, which issues a token for each container."""
     account: Word | None = None
-    """With `sas_url`: the storage account, where the host's name does not say it."""
+    """With `sas_url`: the storage account, if the host name does not contain it."""
     alternate: Word | None = None
     """Which `alternate` of an asset to read instead of its `href`: s3, https."""
     connections: int | None = Field(None, ge=1, le=MOST_CONNECTIONS)
-    """Requests to it under way at once, of all processes of one user on this machine."""
+    """Maximum number of simultaneous requests, over all processes of one user on this machine."""
 
     @model_validator(mode="after")
     def _pairs(self) -> ArchiveSource:
@@ -130,8 +130,8 @@ class ArchiveSource(BaseModel):
         return self
 
     def over(self, other: ArchiveSource) -> ArchiveSource:
-        """This entry with what it does not set from the other. If it sets a key of its own, the other's are left out:
-        keys of two kinds are not mixed."""
+        """This entry, with the values that it does not set taken from the other. If it sets any key or login, the other
+        entry's keys or logins are left out, so that two kinds are never mixed."""
         own = self.model_dump(exclude_none=True, exclude={"name"})
         theirs = other.model_dump(exclude_none=True, exclude={"name"})
         for kind in (_KEYS, _LOGINS):
@@ -140,12 +140,12 @@ class ArchiveSource(BaseModel):
         return ArchiveSource.model_validate(theirs | own).named(self.name or other.name)
 
     def named(self, name: str) -> ArchiveSource:
-        """The same under this name."""
+        """A copy of the entry with this name."""
         return self.model_copy(update={"name": name})
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """URLs that it names in full: those that a policy of where one may go can trust."""
+        """The URLs that the entry names in full, which the egress policy can trust."""
         hosts = [one for one in self.match or () if not one.startswith("s3:") and "*" not in one]
         others = (self.endpoint, self.token_url, self.sas_url, self.s3_credentials_url)
         login = (f"https://{self.login_host}",) if self.login_host else ()
@@ -158,13 +158,13 @@ _LOGINS = frozenset({"token", "token_url", "client_id", "client_secret", "scope"
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """The entries of all archives, asked by URL."""
+    """The entries of all archives, looked up by URL."""
 
     sources: tuple[ArchiveSource, ...] = ()
-    """Each with a name and a match."""
+    """The entries; each has a name and a match."""
 
     def of(self, url: str) -> ArchiveSource | None:
-        """The entry whose match is the longest for this URL; a host or bucket in full beats one with `*`."""
+        """The entry with the longest match for this URL; a full host or bucket name beats one with `*`."""
         place = _place(url) if self.sources else None
         if place is None:
             return None
@@ -177,7 +177,7 @@ class SourceTable:
         return None if best is None else best[1]
 
     def login_at(self, url: str) -> ArchiveSource | None:
-        """The entry whose users log in at this host."""
+        """The entry whose `login_host` is the host of this URL; None if there is none."""
         if not any(source.login_host for source in self.sources) or _place(url) is None:
             return None
         parts = urlsplit(url)
@@ -188,7 +188,8 @@ class SourceTable:
 
 
 def _rank(match: str, place: _Place) -> tuple[bool, int, int] | None:
-    """How well it matches: in full, parts of the path, length of the host; None: not at all."""
+    """How well `match` fits, for comparison: (no wildcard, segments of the path, length of the host); None: not at
+    all."""
     scheme, host, port, parts = _of_match(match)
     if (scheme, port) != (place[0], place[2]) or parts != place[3][: len(parts)]:
         return None
@@ -208,7 +209,7 @@ def _of_match(match: str) -> _Place:
 
 
 def _place(url: str) -> _Place | None:
-    """None for what is neither http(s) nor s3, or cannot be read."""
+    """The place of a URL; None if it is neither http(s) nor s3, or malformed."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,6 +1,6 @@
-"""Web files: byte ranges of files behind http(s), under the egress policy.
+"""Web files: byte ranges of files over http(s), under the egress policy.
 
-Redirects are followed here, one checked hop at a time, because a client that follows them itself would not check them.
+Redirects are followed here, one checked hop at a time, because an HTTP client that follows them would not check them.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from arpent.network.passing import is_passing
 from arpent.network.policy import EgressPolicy, EgressRefused, check_url
 
 POOLS = 64
-"""Number of hosts whose connections are kept …"""
+"""Maximum number of hosts with open connections."""
 CONNECTIONS = 32
-"""… and number of connections to each."""
+"""Maximum number of open connections to each host."""
 CONNECT_SECONDS, SILENT_SECONDS, WHOLE_SECONDS = 5.0, 30.0, 120.0
-"""To connect, between two pieces, and for one answer."""
+"""Time limits: to connect, between two pieces of an answer, and for one whole answer."""
 TRIES = 11
 ODD_TRIES = 4
-"""Tries after an answer of a kind that the host does not give otherwise, as of a gateway whose service is away."""
+"""Tries after an answer that is unusual for the host, such as that of a gateway whose service is unavailable."""
 PAUSE, LONGEST_PAUSE = 0.1, 15.0
-"""Seconds before the second try; doubled for each further one, and varied."""
+"""Seconds before the second try, doubled for each further one up to the longest pause, with jitter."""
 MOST_ANSWERS = 64
-"""Answers of which a range may be put together: a server may give less of it than was asked for (RFC 9110, 14.2)."""
+"""Maximum number of answers to make up one range: a server may return less than requested (RFC 9110, 14.2)."""
 _PIECE = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSED = (401, 403)
 _GONE = (404, 410)
 _HIDDEN = (404, 409)
-"""What Azure says of the blobs of a container that is not open to everybody."""
+"""Statuses that Azure returns for blobs of a container that is not public."""
 LOGIN = "login"
-"""What stands for a page in place of a file, perhaps one to log in at."""
+"""Stands for the status if the answer is an HTML page instead of a file, perhaps a login page."""
 _NO_PART = (204, 416)
-"""Statuses of a host without such a part of the file."""
+"""Statuses that say that the file does not have the requested range."""
 _SPAN = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 _SAFE = "/%:@!$&'()*+,;=~-._"
 """Characters of a path that are sent unchanged; others are percent-encoded."""
@@ -58,15 +58,15 @@ _HEADERS = {"accept-encoding": "identity", "user-agent": "arpent"}
 
 
 class NoRanges(Exception):
-    """The server does not support requests for ranges, or something answers in its place."""
+    """The server does not support range requests, or something else answers in its place."""
 
     passing = False
     odd = True
-    """As of NoAnswer."""
+    """As `odd` of NoAnswer."""
 
 
 class Denied(PermissionError):
-    """The server gives this to others only; `answer`: its status, or LOGIN."""
+    """The server denies access to the file; `answer`: its HTTP status, or LOGIN."""
 
     def __init__(self, answer: str) -> None:
         super().__init__(answer)
@@ -76,17 +76,17 @@ class Denied(PermissionError):
 
     @property
     def odd(self) -> bool:
-        """As of NoAnswer: a gateway whose service is away may show a page, too."""
+        """As `odd` of NoAnswer: a gateway whose service is unavailable may also return an HTML page."""
         return self.answer == LOGIN
 
 
 class Hidden(FileNotFoundError):
-    """there is no such file for who has no signature; its service knows of none."""
+    """The file does not exist for clients without a signature, and the signing service has none for it."""
 
 
 class NoAnswer(Exception):
-    """The server refuses or fails; `status` 0: there was no answer. `ended`: it says that the file ends before.
-    `stranger`: its certificate is not accepted."""
+    """The server refuses or fails. `status`: HTTP status; 0: there was no answer. `ended`: the server says that the
+    file ends before the range. `stranger`: the server's certificate is not accepted."""
 
     def __init__(self, status: int = 0, *, ended: bool = False, stranger: bool = False) -> None:
         kind = "its certificate is not accepted" if stranger else "no answer"
@@ -102,7 +102,7 @@ class NoAnswer(Exception):
 
     @property
     def odd(self) -> bool:
-        """Whether it may be the answer of something in the server's place, and another some time later."""
+        """Whether something else, such as a gateway, may have answered for the server, so that a later try may help."""
         return self.status in _NO_PART and not self.ended
 
 
@@ -121,7 +121,7 @@ class Piece:
 
 
 def pause_seconds(tries: int) -> float:
-    """Seconds to wait after so many tries."""
+    """Seconds to wait after this many tries."""
     return varied(min(PAUSE * 2.0 ** (tries - 1), LONGEST_PAUSE))
 
 
@@ -129,14 +129,14 @@ class WebFiles:
     """Reads byte ranges over http(s). Thread-safe; keeps connections open."""
 
     def __init__(self, policy: EgressPolicy | None, retry_seconds: float, access: SourceAccess | None = None) -> None:
-        """`policy`: where files may lie; None: anywhere. `retry_seconds`: how long a failing server is retried.
-        `access`: the keys of each host."""
+        """`policy`: where files may be; None: anywhere. `retry_seconds`: how long to retry a failing server. `access`:
+        provides the keys of each host."""
         self._policy = policy
         self._access = access or OpenAccess()
         self._retry_seconds = retry_seconds
         self.outages = Outages()
         self._ranged: set[str] = set()
-        """Hosts that have given a range."""
+        """Hosts that have answered a range request."""
         self._cookies = Cookies()
         self._options = {
             "num_pools": POOLS, "maxsize": CONNECTIONS,
@@ -163,7 +163,7 @@ class WebFiles:
         return first if len(content) == 1 else replace(first, content=memoryview(b"".join(content)))
 
     def _part(self, url: str, start: int, end: int) -> Piece:
-        """The beginning of a range, or all of it. Raises as `piece`."""
+        """The range, or its beginning if the server returns less. Raises the same errors as `piece`."""
         until, tries, host = time.monotonic() + self._retry_seconds, 0, urlsplit(url).netloc
         while True:
             tries += 1
@@ -196,7 +196,7 @@ class WebFiles:
             pools.clear()
 
     def _once(self, url: str, start: int, end: int) -> Piece:
-        with within(WHOLE_SECONDS) as deadline:  # redirects and headers included, which may come byte by byte
+        with within(WHOLE_SECONDS) as deadline:  # includes redirects and headers, which may also arrive byte by byte
             try:
                 return self._followed(url, start, end)
             except (HTTPError, OSError, NoRanges, EgressRefused):
@@ -208,7 +208,7 @@ class WebFiles:
         headers = {**_HEADERS, "range": f"bytes={start}-{end - 1}"}
         hops, renewed = 0, False
         while hops <= MOST_HOPS:
-            asked = self._access.request(url)  # of this hop: no key goes on to another host
+            asked = self._access.request(url)  # for each hop, so that no key is sent on to another host
             response = self._ask(asked.url, {**headers, **asked.headers, **self._cookies.of(asked)})
             try:
                 self._cookies.keep(asked, response.headers)
@@ -241,7 +241,7 @@ class WebFiles:
             if len(self._sites) >= POOLS:
                 self._sites.clear()
             self._sites[site] = asked
-        if isinstance(asked, PoolManager):  # through a proxy, which wants the whole URL
+        if isinstance(asked, PoolManager):  # through a proxy, which needs the whole URL
             return asked.request(
                 "GET", url, headers=dict(headers), retries=False, redirect=False, preload_content=False
             )
@@ -292,14 +292,14 @@ def _is_page(response: BaseHTTPResponse) -> bool:
 
 
 def _is_packed(headers: Mapping[str, str], length: int) -> bool:
-    """Whether something on the way has compressed the part, though nobody asked for that. A file that is stored as it
-    is, and said to be compressed, has the length of the part."""
+    """Whether a proxy has compressed the range although that was not requested. If the length is that of the range, the
+    header only describes a file that is stored compressed."""
     coding = headers.get("content-encoding", "").strip().lower()
     return coding not in ("", "identity") and headers.get("content-length") != str(length)
 
 
 def _content(response: BaseHTTPResponse, length: int) -> memoryview:
-    """The body of the answer. Raises NoAnswer if it is incomplete."""
+    """The `length` bytes of the answer's body. Raises NoAnswer if it is incomplete."""
     pieces: list[bytes] = []
     missing = length
     while missing > 0:

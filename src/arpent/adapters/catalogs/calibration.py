@@ -1,5 +1,5 @@
-"""Calibration: how an item's stored numbers become physical values, from the item and the constants of the collection;
-or a sentence that says why that cannot be known."""
+"""Calibration: how an item's stored numbers become physical values, from its metadata and the constants of the
+collection; or a sentence that says why this is not known."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from arpent.domain.imagery.collection import Band, Collection
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 
 SUN = ("view:sun_elevation", "eo:sun_elevation")
-"""Properties with the sun's height over the horizon, in degrees."""
+"""Properties with the elevation of the sun above the horizon, in degrees."""
 PLATFORM = ("platform", "eo:platform")
 """Properties that name the satellite."""
 _LANDSAT_ID = re.compile(r"^L[A-Z]0(\d)_")
 _METADATA = ("_mtl.json", "_mtl.txt", "_mtl.xml")
-"""How the names of files end that tell calibrations, in lower case, those first that are read first."""
+"""Suffixes, in lower case, of the names of metadata files that contain calibrations, in order of preference."""
 _IN_FILE = frozenset({"toa-reflectance", "brightness-temperature"})
-"""Rules for which such a file helps."""
+"""Rules whose constants may be in a metadata file."""
 _Constants = Mapping[str, object]
 
 
 def calibrations(
     collection: Collection, band: Band, item: Document, asset: Document, instant: datetime
 ) -> dict[str, Calibration | str]:
-    """Rule → the calibration, or why there is none; for the rules that the band's units name."""
+    """Rule → the calibration, or a text that says why there is none, for each rule named by the band's units."""
     constants = collection.calibrations.get(band.name, {})
     rules = {unit.calibration for unit in band.units if unit.calibration}
     return {rule: _RULES[rule](constants, item, band_fields(asset, band.index), instant) for rule in sorted(rules)}
 
 
 def metadata_asset(item: Document) -> Document | None:
-    """The asset of the file beside the images that holds their calibration; None: there is none."""
+    """The asset of the metadata file that contains the images' calibration; None if there is none."""
     assets = item.get("assets")
     each = [asset for asset in assets.values() if isinstance(asset, Mapping)] if isinstance(assets, Mapping) else []
     return next((one for ending in _METADATA for one in each if _name(one.get("href")).endswith(ending)), None)
@@ -44,7 +44,8 @@ def metadata_asset(item: Document) -> Document | None:
 def with_file(
     found: Mapping[str, Calibration | str], image: str, file: str | None
 ) -> dict[str, Calibration | CalibrationFile | str]:
-    """The calibrations of the image with that href, those that the item does not state by the file with that href."""
+    """The calibrations of an image, where those that the item does not give refer to the metadata file. `found`: result
+    of `calibrations`; `image`: href of the image; `file`: href of the metadata file."""
     return {
         rule: CalibrationFile(rule=rule, href=file, image=urlsplit(image).path.rpartition("/")[2])
         if file is not None and isinstance(told, str) and rule in _IN_FILE
@@ -58,8 +59,8 @@ def _name(href: object) -> str:
 
 
 def declared_no_data(asset: Document, index: int) -> float | None:
-    """The number that the item calls no data in a band of an asset, NaN and infinities in any spelling; None: it does
-    not say."""
+    """The no-data value that the item gives for a band of an asset, which may be NaN or infinite in any spelling; None
+    if it gives none."""
     value = field_of(band_fields(asset, index), "nodata")
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -70,15 +71,15 @@ def declared_no_data(asset: Document, index: int) -> float | None:
 
 
 def declared_scale(asset: Document, index: int) -> float | None:
-    """The factor of a band of floats, 1 where the item states none; None for other types, whose factors some catalogues
-    tell wrongly, and where the item states no type."""
+    """The scale of a band of floats, 1 if the item gives none; None for other data types, for which some catalogues
+    give wrong scales, and if the item gives no data type."""
     fields = band_fields(asset, index)
     kind = field_of(fields, "data_type")
     return (number_of(field_of(fields, "scale")) or 1.0) if str(kind).startswith("float") else None
 
 
 def platform_of(item: Document) -> str:
-    """`landsat-9`, by property or by a Landsat id; empty if the item does not say."""
+    """The platform, such as `landsat-9`, from a property or a Landsat id; empty if the item does not give it."""
     own = properties(item)
     declared = next((own[name] for name in PLATFORM if isinstance(own.get(name), str) and own[name]), None)
     if isinstance(declared, str):
@@ -88,7 +89,7 @@ def platform_of(item: Document) -> str:
 
 
 def earth_sun_distance(instant: datetime) -> float:
-    """In astronomical units, to about 0.0003."""
+    """The distance between earth and sun in astronomical units, accurate to about 0.0003."""
     return 1.0 - 0.01672 * math.cos(math.radians(0.9856 * (instant.timetuple().tm_yday - 4)))
 
 
@@ -98,8 +99,8 @@ def _item_scale(_: _Constants, __: Document, fields: Document, ___: datetime) ->
 
 
 def _toa_reflectance(constants: _Constants, item: Document, fields: Document, instant: datetime) -> Calibration | str:
-    """USGS's numbers still lack the sun's height: reflectance is theirs over its sine. Of a radiance it is
-    pi L d^2 / (E sin)."""
+    """Reflectance at the top of the atmosphere. USGS's scaled numbers are not yet corrected for the elevation e of the
+    sun: they are divided by sin(e). From a radiance L, reflectance is pi L d^2 / (E sin(e)), E being the irradiance."""
     own = properties(item)
     elevation = next((number for name in SUN if (number := number_of(own.get(name))) is not None), None)
     if elevation is None or not 0 < elevation <= 90:
@@ -138,7 +139,7 @@ def _brightness_temperature(constants: _Constants, item: Document, fields: Docum
 
 
 def _linear(fields: Document) -> Calibration | None:
-    """The scale and offset that the item states; None: it does not state a scale."""
+    """The scale and offset that the item gives; None if it gives no scale."""
     scale, offset = number_of(field_of(fields, "scale")), number_of(field_of(fields, "offset"))
     return Calibration(scale=scale, offset=offset or 0.0) if scale else None
 

@@ -1,4 +1,4 @@
-"""Deduplicate: of several processings of the same tile and datatake, the newest counts where it lies."""
+"""Deduplicate: keeps the newest of several processings of the same tile and datatake, over the area that it covers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _GENERATED = ("s2:generation_time", "processing:datetime")
 
 
 def newest(items: Iterable[Item]) -> tuple[Item, ...]:
-    """The items, by sensing time, then id; older processings only if newer ones do not cover all of their ground, with
-    the ground of these as `superseded`. A search of a part of it, which may not meet the newer ones, then has the same
-    outcome for what lies there."""
+    """The items, sorted by sensing time, then id. Older processings are included only if newer ones do not cover all of
+    their footprint, and have the area of the newer ones as `superseded`, so that a search of a smaller area, which may
+    not meet the newer ones, has the same result there."""
     groups: dict[tuple[str, ...], list[Item]] = {}
     for item in _whole(items):
         groups.setdefault(_acquisition(item), []).append(item)
@@ -34,7 +34,7 @@ def newest(items: Iterable[Item]) -> tuple[Item, ...]:
 
 
 def _whole(items: Iterable[Item]) -> Iterable[Item]:
-    """Items of one id that tell different images of one acquisition become one (USGS: reflectance and temperature)."""
+    """Merge items of one id that hold different images of one acquisition (USGS: reflectance and temperature)."""
     found: dict[str, list[Item]] = {}
     for item in items:
         parts = found.setdefault(item.id, [])
@@ -49,16 +49,18 @@ def _whole(items: Iterable[Item]) -> Iterable[Item]:
 
 
 def _complete_each_other(first: Mapping[str, Asset], second: Mapping[str, Asset]) -> bool:
-    """Whether each has what the other lacks, and what both have is the same image, however it is signed."""
+    """Whether each has assets that the other lacks, and their common assets are the same images, ignoring
+    signatures."""
     shared = first.keys() & second.keys()
     alike = all(unsigned_name(first[name].href) == unsigned_name(second[name].href) for name in shared)
     return alike and shared != first.keys() and shared != second.keys()
 
 
 def _acquisition(item: Item) -> tuple[str, ...]:
-    """What two processings share: platform, datatake, tile; exact times differ by seconds between processings. Without
-    a datatake the sensing time is used; without a tile an item is its own acquisition. Its id alone does not say so:
-    STAC collections that are one here may have items of the same id, `orthophoto` of each flight."""
+    """A key that is equal for all processings of an acquisition: platform, datatake, tile. Exact times differ by
+    seconds between processings; the sensing time is used only if there is no datatake. An item without a tile is an
+    acquisition of its own, identified by id and time: the STAC collections of one collection may contain items with the
+    same id, such as `orthophoto` for each flight."""
     tile = tile_of(item)
     if not tile:
         return (item.id, item.instant.isoformat())
@@ -68,7 +70,7 @@ def _acquisition(item: Item) -> tuple[str, ...]:
 
 
 def _uncovered(group: list[Item]) -> list[Item]:
-    """The items to keep, newest first; an older one only if it covers ground that the newer ones do not."""
+    """The items to keep, newest first; an older one only if it covers an area that the newer ones do not."""
     if len(group) == 1:
         return group
     kept: list[Item] = []
@@ -83,12 +85,12 @@ def _uncovered(group: list[Item]) -> list[Item]:
 
 
 def tile_of(item: Item) -> str:
-    """The tile, the same however it is written: 6WVC for MGRS-6WVC, 06WVC, 6wvc; empty if the item does not say."""
+    """The tile in a uniform spelling, 6WVC for MGRS-6WVC, 06WVC and 6wvc; empty if the item does not give it."""
     return _text(item, _TILES).upper().removeprefix("MGRS-").lstrip("0")
 
 
 def _age(item: Item) -> tuple[tuple[int, ...], str, float, str, str]:
-    """Sort key, newest last: baseline, generation, sequence, ingestion, id. ISO text sorts by time."""
+    """Sort key, newest last: baseline, generation time, sequence, ingestion time, id. ISO text sorts by time."""
     sequence = item.properties.get("s2:sequence")
     number = float(whole_number(str(sequence)) or 0)
     created = item.created.isoformat() if item.created else ""
@@ -96,7 +98,7 @@ def _age(item: Item) -> tuple[tuple[int, ...], str, float, str, str]:
 
 
 def _baseline(item: Item) -> tuple[int, ...]:
-    """Its numbers, which text would sort by how they are written: 5.09 and N0509 come before 05.10."""
+    """The baseline as numbers, because its text can be spelled in several ways: 5.09 and N0509 come before 05.10."""
     told = next((item.properties[name] for name in _BASELINES if item.properties.get(name)), "")
     text = f"{told:.2f}" if isinstance(told, float) else str(told).upper()
     found = _BASELINE.fullmatch(text)

@@ -1,5 +1,6 @@
-"""Footprint: the GeoJSON of a STAC item → the area it covers. Where the GeoJSON covers no area, or can be read in two
-ways, the item's projection decides; or else, of two ways, the image itself."""
+"""Footprint: the GeoJSON of a STAC item → the area it covers. If the GeoJSON covers no area, or is ambiguous at
+longitude 180, the item's projection decides; if that is missing too, an ambiguity is resolved later by the image
+itself."""
 
 from __future__ import annotations
 
@@ -21,15 +22,14 @@ class Footprint:
     """The area of an item in EPSG:4326."""
 
     ground: shapely.Geometry
-    """The whole area that may be meant."""
+    """The area; if it is ambiguous, the union of both readings."""
     likely: shapely.Geometry | None = None
-    """The smaller of two readings, if the footprint may go either way round the globe; None: there is one reading
-    only."""
+    """The smaller of the two readings if the footprint may go either way round the globe; None if it is unambiguous."""
 
 
 def footprint_of(document: Document) -> Footprint:
-    """The footprint of a STAC item (JSON). Longitudes beyond 180 are brought back, and polygons divided there. Raises
-    ShapelyError for an invalid geometry, and ValueError for one that covers no area, if the projection states none."""
+    """The footprint of a STAC item (JSON). Longitudes beyond 180 are wrapped, and polygons split there. Raises
+    ShapelyError for an invalid geometry, and ValueError if neither the geometry nor the projection gives an area."""
     declared = shapely.from_geojson(orjson.dumps(document.get("geometry")))
     doubtful = is_doubtful(declared)
     flat = not doubtful and shapely.area(declared) == 0

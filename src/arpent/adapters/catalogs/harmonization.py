@@ -1,5 +1,5 @@
-"""Harmonization: the baseline offset to add to an asset's digital numbers so that DN = 10000 * reflectance
-(sentinelhub.md 6)."""
+"""Harmonization: the offset to add to an asset's digital numbers so that DN = 10000 * reflectance for all processing
+baselines (sentinelhub.md 6)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from arpent.domain.imagery.collection import Collection
 
 _BASELINE = re.compile(r"N?([0-9]{1,2})\.?([0-9]{2})")
-"""05.09, 5.09, N0509."""
+"""A baseline property: 05.09, 5.09, N0509."""
 _PRODUCT_BASELINE = re.compile(r"_N([0-9]{2})\.?([0-9]{2})(?:_|\.|$)")
-"""In the name of a product, S2A_MSIL2A_20230813T100031_N0509_R122_…, or of a datatake, GS2A_…_N05.09."""
+"""The baseline in the name of a product, S2A_MSIL2A_20230813T100031_N0509_R122_…, or datatake, GS2A_…_N05.09."""
 _PRODUCT_NAME = re.compile(r"S2[A-Z]_MSI(L\d[A-Z])_\d{8}T\d{6}_N([0-9]{2})([0-9]{2})_")
-"""The name of a product, with its level, in any other text: the address of an image, or a property."""
+"""A product name with its level and baseline within another text, such as the URL of an image or a property."""
 _PRODUCTS = ("s2:product_uri", "s2:datatake_id", "eopf:datatake_id", "s2:granule_id")
 Document = Mapping[str, object]
 """JSON of a STAC item, or of a part of it."""
 
 
 def offset(collection: Collection, item: Document, asset: Document, index: int = 0) -> float | None:
-    """The offset of band `index` of an asset by the first of the collection's rules that has an answer; if none has,
-    None where one of them asks for the baseline, else 0. For harmonized bands only."""
+    """The offset for band `index` of an asset, which must be a harmonized band, by the first of the collection's rules
+    that has an answer. If none has: None if `baseline` is one of the rules, else 0."""
     rule = collection.harmonize
     own = rule.get("by_collection")
     rules = own.get(item.get("collection"), rule.get("rules")) if isinstance(own, Mapping) else rule.get("rules")
@@ -41,8 +41,8 @@ def properties(item: Document) -> Document:
 
 
 def band_fields(asset: Document, index: int) -> Document:
-    """What an asset says of one band of its file: by `raster:bands` (STAC 1.0), else `bands` (STAC 1.1), else of all
-    bands at once."""
+    """The fields of an asset for one band of its file: from `raster:bands` (STAC 1.0), else `bands` (STAC 1.1), else
+    from the asset itself, which apply to all its bands."""
     found = dict(asset)
     for name in ("bands", "raster:bands"):
         bands = asset.get(name)
@@ -53,21 +53,21 @@ def band_fields(asset: Document, index: int) -> Document:
 
 
 def field_of(fields: Document, name: str) -> object:
-    """A field of the raster extension, with its prefix or without."""
+    """A field of the raster extension, with or without its prefix."""
     return fields.get(name, fields.get(f"raster:{name}"))
 
 
 def number_of(value: object) -> float | None:
-    """A finite number; None for anything else. NaN is how some files write that there is none."""
+    """The value as a float if it is a finite number; None otherwise. Some files write NaN for a missing number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
 
 
 def baseline(collection: Collection, item: Document, href: object = None) -> tuple[int, ...] | None:
-    """The processing baseline, `05.09` as (5, 9), by a property, else by the name of the product (…_N0509_…) in the
-    asset's href, one of these properties, the id or any other property; None if the item does not say. An item may also
-    name what it was made from: products of another level do not count."""
+    """The processing baseline, `05.09` as (5, 9); None if the item does not give it. It is read from a baseline
+    property, else from a product name (…_N0509_…) in the asset's href, a property of _PRODUCTS, the id or any other
+    property. Products of another level are ignored, since an item may also name the products that it was made from."""
     names = collection.harmonize.get("baseline")
     for name in names if isinstance(names, Sequence) else ():
         value = properties(item).get(str(name))
@@ -86,8 +86,8 @@ def baseline(collection: Collection, item: Document, href: object = None) -> tup
 
 
 def _of_products(texts: Iterable[object], levels: Set[str]) -> tuple[int, ...] | None:
-    """The baseline of the products of these levels (empty: of any) that the texts name; None if there are none, or of
-    several baselines."""
+    """The baseline of the products of these levels (empty: any level) that are named in the texts; None if there are
+    none, or if they differ in the baseline."""
     found = {
         (int(major), int(minor)) for text in texts if isinstance(text, str)
         for level, major, minor in _PRODUCT_NAME.findall(text) if not levels or level in levels
@@ -102,8 +102,8 @@ def _by_flag(collection: Collection, item: Document, _: Document) -> float | Non
 
 
 def _by_raster_offset(_: Collection, __: Document, fields: Document) -> float | None:
-    """The band's own scale and offset, as digital numbers: -0.1 at 0.0001 is -1000. An offset without a scale counts if
-    it can only be of digital numbers."""
+    """The band's own offset, converted to digital numbers by its scale: -0.1 at scale 0.0001 is -1000. An offset
+    without a scale counts only if its absolute value is at least 1, as it is then in digital numbers."""
     scale, shift = number_of(field_of(fields, "scale")), number_of(field_of(fields, "offset"))
     if shift is None or scale == 0:
         return None
@@ -113,7 +113,8 @@ def _by_raster_offset(_: Collection, __: Document, fields: Document) -> float | 
 
 
 def _by_baseline(collection: Collection, item: Document, fields: Document) -> float | None:
-    """An item that was made before the baseline that brought the offset, and was not changed since, has none."""
+    """The collection's offset if the baseline is new enough, else 0. Without a baseline: 0 if the item was created, and
+    last updated, before the day on which the offset was introduced, else None."""
     rule, found = collection.harmonize, baseline(collection, item, fields.get("href"))
     if found is None:
         own, began = properties(item), str(rule.get("introduced") or "")

@@ -1,4 +1,4 @@
-"""Instant: the times of items, as STAC (RFC 3339) and catalogues write them."""
+"""Instant: parses the times of items, as written by STAC (RFC 3339) and by catalogues."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ _LEAP_SECOND = re.compile(r"(?<=:\d\d):60(\.\d+)?(?=[Z+-]|$)")
 
 
 def instant_of(text: object) -> datetime:
-    """The instant, aware, UTC; one without a zone is taken for UTC. RFC 3339 allows small letters, and leap seconds:
-    these count as the last microsecond before them. Raises ValueError, OverflowError."""
+    """The instant, timezone-aware, in UTC; a time without a zone is taken as UTC. As RFC 3339 allows, letters may be
+    lower case, and seconds may be leap seconds, which become the last microsecond before them. Raises ValueError,
+    OverflowError."""
     if not isinstance(text, str):
         raise ValueError("`datetime` and `start_datetime` are missing")
     instant = datetime.fromisoformat(_LEAP_SECOND.sub(":59.999999", text.upper()))

@@ -1,4 +1,5 @@
-"""Item: JSON of a STAC item → Item, with bands, assets and property names as the collection defines them."""
+"""Item: converts the JSON of a STAC item to an Item, with bands, assets and properties as the collection defines
+them."""
 
 from __future__ import annotations
 
@@ -37,9 +38,9 @@ from arpent.network.access import OpenAccess, SourceAccess
 log = logging.getLogger(__name__)
 
 MOST_LOGGED = 10_000
-"""Maximum number of items to name in the log: a catalogue is searched again and again, with the same answers."""
+"""Maximum number of items to name in the log, each once, since repeated searches find the same invalid items."""
 NEAR_ID = timedelta(days=31)
-"""Longest time between the day in an item's id and the times that the item gives (MCD43A4: sixteen days)."""
+"""Longest time between the day in an item's id and the times in its properties (MCD43A4: sixteen days)."""
 _logged: set[str] = set()
 
 
@@ -50,8 +51,8 @@ def read_items(
     folder: bool = False,
     access: SourceAccess | None = None,
 ) -> Iterator[Item]:
-    """The collection's items among these (document, source). An item that breaks the STAC specification is left out and
-    named in the log. `folder`: as in `belongs`; `access`: which alternate of an asset is read."""
+    """Yield the collection's items among these (document, source). An item that violates the STAC specification is
+    skipped with a line in the log. `folder`: as in `belongs`; `access`: decides which alternate of an asset is read."""
     for document, source in documents:
         try:
             with panics_as_errors():
@@ -71,10 +72,10 @@ def read_items(
 
 
 def belongs(document: Document, collection: Collection, *, folder: bool) -> bool:
-    """Whether the item belongs to the collection. It must have an asset of some band. In a folder its constellation, or
-    the product that its id names, counts as well as its `collection`, because folders often have collection ids of
-    their own; then the item must also name its level (see `level`). Raises CatalogUnavailable if the item does not
-    say."""
+    """Whether the item belongs to the collection. It must have an asset for at least one band. In a folder it may match
+    by its constellation or the product in its id instead of its `collection`, because folders often use collection ids
+    of their own; then its level must also be known (see `level`). Raises CatalogUnavailable if information is
+    missing."""
     own = properties(document)
     named = not collection.stac_collections or document.get("collection") in collection.stac_collections
     related = folder and (
@@ -103,7 +104,7 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
 
 
 def declared_times(collection: Collection, interval: Interval) -> tuple[float, float]:
-    """First and last second since 1970 of the times that items of the interval may give."""
+    """First and last time, in seconds since 1970, that items of this interval may have in their properties."""
     if collection.timeless:
         return -1e13, 1e13
     slack = NEAR_ID.total_seconds() if "date_in_id" in collection.metadata else 0.0
@@ -111,8 +112,8 @@ def declared_times(collection: Collection, interval: Interval) -> tuple[float, f
 
 
 def read_item(document: Document, collection: Collection, source: str, access: SourceAccess | None = None) -> Item:
-    """The item. `source` is the file or URL it came from, for relative hrefs. Raises CatalogUnavailable, naming item
-    and field, if it breaks the STAC specification."""
+    """The Item for a document. `source`: the file or URL that it came from, for relative hrefs. Raises
+    CatalogUnavailable, which names item and field, if it violates the STAC specification."""
     own = cleaned(dict(properties(document)))
     name = re.sub(collection.metadata.get("part_in_id") or "$^", "", clean(str(document.get("id"))))
     cloud_cover = own.get(collection.cloud_cover) if collection.cloud_cover else None
@@ -146,9 +147,9 @@ def read_item(document: Document, collection: Collection, source: str, access: S
 def absolute(href: str, source: str) -> str:
     """An asset's href as an absolute path or URL.
 
-    A relative href is part of a URL, so that `%20` means a space if it leads to a file, unless a file of that very name
-    exists. A file named by an API's item is on the API's machine: it gets a host, so that it is not taken for a local
-    file.
+    A relative href is part of a URL, so `%20` in it stands for a space, even in a local path, unless a file with
+    exactly this name exists. A `file:` URL in an item of an API is on the API's machine: it gets the host
+    `api.invalid`, so that it is not taken for a local file.
     """
     if urlsplit(href).scheme == "file":
         path = urlsplit(href).path
@@ -159,7 +160,7 @@ def absolute(href: str, source: str) -> str:
         scheme, _, rest = source.partition("://")
         if scheme in ("http", "https"):
             return urljoin(source, href)
-        return f"{scheme}{urljoin(f'http://{rest}', href).removeprefix('http')}"  # urljoin knows nothing of s3
+        return f"{scheme}{urljoin(f'http://{rest}', href).removeprefix('http')}"  # urljoin does not support s3
     folder = os.path.dirname(os.path.abspath(source))
     plain = os.path.normpath(os.path.join(folder, href))
     return plain if "%" not in href or os.path.exists(plain) else os.path.normpath(os.path.join(folder, unquote(href)))
@@ -194,7 +195,7 @@ def _assets(
 
 
 def _href(asset: Document, source: str, access: SourceAccess) -> str:
-    """Where the asset is read: at its `href`, or at the alternate that the archive's source prefers."""
+    """The address at which to read the asset: its `href`, or the alternate that the archive's source prefers."""
     href = absolute(clean(str(asset["href"])), source)
     named, wanted = asset.get("alternate"), access.alternate(href)
     other = named.get(wanted) if isinstance(named, dict) and wanted else None
@@ -204,7 +205,8 @@ def _href(asset: Document, source: str, access: SourceAccess) -> str:
 
 
 def _asset(document: Document, band: Band, variant: str) -> Document | None:
-    """The band's asset, found by its key: `eo:bands` names differ between catalogues for the same key."""
+    """The band's asset, found by its key, since the names in `eo:bands` differ between catalogues for the same key;
+    None if there is none."""
     assets = document.get("assets")
     if not isinstance(assets, dict):
         return None
@@ -213,22 +215,23 @@ def _asset(document: Document, band: Band, variant: str) -> Document | None:
 
 
 def _agrees(collection: Collection, rule: str, value: object, *, absent: bool) -> bool:
-    """Whether a property has one of the values of a rule; `absent` if there is no rule or the item has no such
-    property."""
+    """Whether a property's value is one of those of a rule; `absent` if the rule has no values, or the item does not
+    have the property."""
     wanted = words(collection, rule)
     return plain_word(value) in wanted if wanted and isinstance(value, str) else absent
 
 
 def _day_in_id(name: str, collection: Collection) -> datetime | None:
-    """The day in the id, as year and day of the year, for a collection whose items give another time: those of MCD43A4
-    give the sixteen days that went into one."""
+    """The day in the id (year and day of the year), for collections whose properties give other times: those of MCD43A4
+    give the sixteen days from which the image was made. None for other collections."""
     pattern = collection.metadata.get("date_in_id")
     found = re.search(pattern, name) if pattern else None
     return datetime.strptime(found[1], "%Y%j").replace(tzinfo=UTC) if found else None
 
 
 def _time(own: Document, day: datetime | None) -> tuple[datetime, datetime | None]:
-    """Sensing time; without one, the start and end of the time range. `day`, from the id, goes first."""
+    """(Sensing time, None), or the start and end of the time range if there is no sensing time. `day`: the day in the
+    id, which takes precedence. Raises ValueError and OverflowError."""
     if day is not None:
         return day, None
     if own.get("datetime"):
@@ -241,7 +244,7 @@ def _time(own: Document, day: datetime | None) -> tuple[datetime, datetime | Non
 
 
 def _created(text: object) -> datetime | None:
-    """Ingestion time; None if it is missing or invalid, since it only decides between otherwise equal items."""
+    """Ingestion time. None if it is missing, or even invalid, since it only decides between otherwise equal items."""
     try:
         return instant_of(text) if text else None
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Join: items of another catalogue, such as cloud masks, added to the items of the same acquisitions."""
+"""Join: adds the bands of items from another catalogue, such as cloud masks, to the items of the same acquisitions."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from arpent.raster.footprints.antimeridian import around
 
 
 def with_slack(interval: Interval, join: Join) -> Interval:
-    """The interval, and on both sides the time in which an item may be joined."""
+    """The interval, extended on both sides by the maximum time difference of joined items."""
     slack = timedelta(minutes=join.minutes)
     return Interval(start=interval.start - slack, end=interval.end + slack)
 
 
 def ground_of(items: Sequence[Item]) -> tuple[float, float, float, float]:
-    """West, south, east and north of all that the items cover, in degrees; west > east across 180. What is joined to
-    an item is looked for here, so that it does not depend on which part of the item a search met."""
+    """West, south, east and north of the whole area that the items cover, in degrees; west > east if it crosses 180.
+    Items to be joined are searched here, so that they do not depend on the box of the search."""
     bounds = shapely.bounds(shapely.get_parts([item.footprint for item in items]))
     west, east = around(bounds[:, [0, 2]].tolist())
     return west, float(bounds[:, 1].min()), east, float(bounds[:, 3].max())
 
 
 def with_bands(items: Sequence[Item], others: Sequence[Item], join: Join) -> tuple[Item, ...]:
-    """The items, each with the bands of the one among the others that is of its acquisition: same platform and tile, as
-    far as both name them, within `join.minutes`, and over the same ground; of several the one that covers most of it,
-    then the nearest in time. An item without one stays as it is, and lacks those bands."""
+    """The items, each with the bands of that one of `others` that belongs to the same acquisition: same platform and
+    tile (if both name them), at most `join.minutes` apart, and with intersecting footprints. If several do, prefer one
+    that is not superseded, then the largest intersection, then the nearest time. Items without a partner stay
+    unchanged, and lack those bands."""
     slack = timedelta(minutes=join.minutes)
     tree = shapely.STRtree([other.footprint for other in others])
 
@@ -53,7 +54,7 @@ def _same(first: Item, second: Item) -> bool:
 
 
 def _closeness(item: Item, other: Item) -> tuple[bool, float, float, str]:
-    """Later sorts higher: no newer processing, then shared ground, then time, then id."""
+    """Sort key, best last: not superseded by a newer processing, then shared area, then nearness in time, then id."""
     shared = shapely.area(shapely.intersection(item.footprint, other.footprint))
     return (
         other.superseded is None,

@@ -1,5 +1,5 @@
-"""Lenient JSON: as STAC catalogues write it: with a byte order mark, in UTF-16, with Python's NaN, with lone
-surrogates, with numbers beyond a double."""
+"""Lenient JSON: reads JSON as some STAC catalogues write it: with a byte order mark, in UTF-16, with Python's NaN, with
+lone surrogates, or with numbers too large for a double."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import orjson
 from arpent.domain.boundary.text import json_whole
 
 _CUT = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|-|\.|[eE][+-]?|t|tr|tru|f|fa|fal|fals|n|nu|nul)?', re.DOTALL)
-"""Nothing, or what may be left of a value whose end is missing."""
+"""Matches what may remain, after the position of an error, of a value whose end is missing."""
 
 
 def loads(payload: bytes | str) -> object:
-    """The value of the JSON text, with NaN, infinities and numbers beyond a double as null. Raises ValueError if it is
-    not JSON, and RecursionError if it is nested too deep."""
+    """The value of the JSON text. NaN, infinities and numbers too large for a double become None. Raises ValueError if
+    it is not JSON, and RecursionError if it is nested too deeply."""
     try:
         return orjson.loads(payload)
     except orjson.JSONDecodeError:
@@ -31,7 +31,7 @@ def loads(payload: bytes | str) -> object:
 
 
 def is_unfinished(error: Exception) -> bool:
-    """Whether this is what `loads` raises for a text that ends in the middle."""
+    """Whether `loads` raised this error because the text is truncated."""
     if isinstance(error, UnicodeDecodeError):
         return error.end == len(error.object)
     return isinstance(error, json.JSONDecodeError) and _CUT.fullmatch(error.doc, error.pos) is not None

@@ -1,5 +1,5 @@
-"""Level: whether a STAC item has the collection's processing level and product, by its product type, level, id or names
-of assets, and of which variant it is. An item that says nothing has no level."""
+"""Level: determines whether a STAC item has the processing level and product of a collection, by its product type,
+level, id or asset names, and to which variant of the collection it belongs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from arpent.domain.imagery.collection import Collection
 PRODUCT_TYPES = ("s2:product_type", "product:type")
 """Properties that name the product type."""
 LEVEL = ("landsat:correction", "processing:level")
-"""Properties that name the level: L2SP; L2A, Level-2A, L2."""
+"""Properties that name the level, such as L2SP, L2A, Level-2A or L2."""
 INSTRUMENTS = ("instruments", "eo:instrument")
 """Properties that name the instruments."""
 _TOKEN = re.compile(r"(?:^|[_.-])(?:MSI)?(L\d[A-Z]+)(?=[_.-]|$)", re.IGNORECASE)
-"""A level in an item id: S2A_MSIL2A_2023…, S2B_33TWM_20230813_0_L2A, LC08_L2SP_…"""
+"""The level within an item id: S2A_MSIL2A_2023…, S2B_33TWM_20230813_0_L2A, LC08_L2SP_…"""
 
 
 def is_of_level(document: Document, collection: Collection) -> bool | None:
-    """What the first of four sources that says something decides; None if none does. True if the collection has no
-    rule."""
+    """Whether the item has the collection's level, by the first of four tests with a result: product type, level
+    property, id, asset names. None if none has a result; True if the collection has no rules for this."""
     if not any(collection.metadata.get(rule) for rule in ("product_types", "levels", "level_assets")):
         return True
     answers = (rule(document, collection) for rule in (_by_type, _by_property, _by_id, _by_assets))
@@ -29,8 +29,8 @@ def is_of_level(document: Document, collection: Collection) -> bool | None:
 
 
 def is_of_product(document: Document, collection: Collection) -> bool:
-    """Whether instrument and first word of the id are the collection's, as far as the item states them. A first word
-    counts if it looks like the collection's: letters and digits in the same places (LT05, LM05)."""
+    """Whether the item's instrument and the first word of its id, if given, are those of the collection. The first word
+    is compared only if it has the same pattern of letters and digits as one of the collection's (LT05, LM05)."""
     own, instruments = properties(document), words(collection, "instruments")
     instrument = next((own[name] for name in INSTRUMENTS if own.get(name)), None)
     found = {
@@ -45,8 +45,8 @@ def is_of_product(document: Document, collection: Collection) -> bool:
 
 
 def variant_of(document: Document, collection: Collection) -> str:
-    """Which part of a collection the item is of, where the parts name their assets differently: by its `collection`,
-    else by its id; empty if it is of none, or there are none."""
+    """Name of the collection's variant (a part with asset names of its own) to which the item belongs, by its
+    `collection`, else by its id; empty if there is none."""
     for name, variant in collection.variants.items():
         if document.get("collection") in variant.stac_collections:
             return name
@@ -59,7 +59,7 @@ def variant_of(document: Document, collection: Collection) -> str:
 
 
 def product_of(document: Document) -> str:
-    """The first word of the id: lc08 of LC08_L2SP_…"""
+    """The first word of the id, in lower case: lc08 for LC08_L2SP_…"""
     return plain_word(str(document.get("id")).split("_")[0])
 
 
@@ -68,7 +68,7 @@ def _form(word: str) -> str:
 
 
 def words(collection: Collection, rule: str) -> frozenset[str]:
-    """The values of a rule of `[match]`, each as `plain_word`."""
+    """The values of a rule in `[match]`, each converted by `plain_word`."""
     return frozenset(plain_word(word) for word in collection.metadata.get(rule, "").split(",") if word)
 
 
@@ -84,7 +84,7 @@ def _by_type(document: Document, collection: Collection) -> bool | None:
 
 
 def _by_property(document: Document, collection: Collection) -> bool | None:
-    """Whether the level property matches; `L2` only excludes L1C."""
+    """Whether the level property matches; None if it is too general, such as `L2`, which only rules out L1C."""
     own, wanted = properties(document), words(collection, "levels")
     text = next((own[name] for name in LEVEL if isinstance(own.get(name), str)), None)
     if not isinstance(text, str) or not wanted:
@@ -102,7 +102,8 @@ def _by_id(document: Document, collection: Collection) -> bool | None:
 
 
 def _by_assets(document: Document, collection: Collection) -> bool | None:
-    """Whether the item has assets that only this level has (True), or that it never has (False)."""
+    """True if the item has assets that only this level has, False if it has assets that this level never has, else
+    None."""
     assets = document.get("assets")
     names = {plain_word(str(name)) for name in assets} if isinstance(assets, Mapping) else set()
     if names & words(collection, "level_assets"):

@@ -1,4 +1,4 @@
-"""Origin: the address of an item, to which its relative hrefs are relative."""
+"""Origin: the address of an item, which is the base of its relative hrefs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SCHEMES = ("http://", "https://", "s3://")
 
 
 def own_address(document: Document, otherwise: str) -> str:
-    """The item's `self` link if it leads to the web or a bucket; else `otherwise`."""
+    """The item's `self` link if it is an http(s) or s3 URL; else `otherwise`."""
     links = document.get("links") if isinstance(document, dict) else None
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):

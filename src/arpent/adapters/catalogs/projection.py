@@ -1,4 +1,4 @@
-"""Projection: where a STAC item says that the pixels of an asset lie (the projection extension)."""
+"""Projection: the georeference of an asset's pixels according to the projection extension of STAC."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _CODES = ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson")
 
 
 def georeference_of(item: Document, asset: Document, ground: shapely.Geometry) -> Georeference | None:
-    """What the asset says, and where it says nothing what the item says of all its assets; None: nothing. A transform
-    of the item counts only with the shape that it is for: assets may have pixels of different sizes. `ground`: the
-    item's footprint."""
+    """The georeference from the fields of the asset, or of the item where the asset has none; None if both have none.
+    The item's transform counts only together with its shape, because assets may have pixels of different sizes.
+    `ground`: the item's footprint."""
     own = properties(item)
     crs = next((found for fields in (asset, own) if (found := _crs(fields)) is not None), None)
     transform, size, bounds = _transform(asset), _size(asset), _numbers(asset.get("proj:bbox"), 4)

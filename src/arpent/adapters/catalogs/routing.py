@@ -1,5 +1,5 @@
-"""Routing: which catalogue answers for which collection, and how its address is read. What is not named is not
-loaded."""
+"""Routing: opens catalogues by their addresses, and directs each search to the catalogue of its collection. Only the
+modules of the catalogue kinds in use are imported."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def open_catalog(
     policy: EgressPolicy | None = None,
     access: SourceAccess | None = None,
 ) -> Catalog:
-    """The catalogue at `address` (setting `catalog`), and others for some collections (setting `catalogs`: id →
-    address).
+    """The catalogue at `address` (setting `catalog`), together with those of single collections in `others` (setting
+    `catalogs`: id → address).
 
-    An address is an http(s) URL of a STAC API, a folder or file of items, or stac-geoparquet: a file, its URL, a folder
-    of files, or an s3 prefix. `policy`: where links and redirects may lead; None: anywhere. `access`: the keys of each
-    host and bucket, and which alternate of an asset is read. Nothing is read yet.
+    An address is the http(s) URL of a STAC API, a folder or file of items, or stac-geoparquet: a file, its URL, a
+    folder of files, or an s3 prefix. `policy`: where links and redirects may lead; None: anywhere. `access`: provides
+    the keys of each host and bucket, and decides which alternate of an asset is read. Does not read the catalogues yet.
     """
     return RoutedCatalog(
         default=_opened(address, policy, access) if address else None,
@@ -66,7 +66,8 @@ def _opened(address: str, policy: EgressPolicy | None, access: SourceAccess | No
 
 
 def _is_parquet(path: Path) -> bool:
-    """A Parquet file, or a folder of some (right in it, or in parts like `year=2024`) in which no JSON files lie."""
+    """Whether the path is a Parquet file, or a folder without JSON files that contains Parquet files or partitions
+    (sub-folders such as `year=2024`)."""
     if not path.is_dir():
         return path.name.endswith(SUFFIXES)
     found = False

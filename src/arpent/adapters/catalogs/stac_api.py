@@ -1,4 +1,4 @@
-"""STAC API: the Catalog port over an API. A search is a few pages, and its time is bounded."""
+"""STAC API: the Catalog port for STAC APIs. A search fetches a few pages, within a time limit."""
 
 from __future__ import annotations
 
@@ -49,38 +49,39 @@ from arpent.network.sessions import PatientRetry, session
 from arpent.raster.footprints.antimeridian import boxes_of
 
 PAGE = 200
-"""Items per page, until the server fails on so many."""
+"""Number of items per page, unless the server fails on pages of this size."""
 KEPT_SECONDS = 600.0
-"""How long pages stay small after that, and how long is remembered which collections the API has, and what it does not
+"""How long to remember that the server needs smaller pages, which collections it has, and which narrowings it does not
 serve well."""
 TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and between two bytes."""
 SECONDS = 100.0
 """Time limit of one search with all its pages, retries and pauses."""
 BRIEF_SECONDS = 10.0
-"""The same while the API has failed for minutes."""
+"""Time limit of one search while the API has been failing for minutes."""
 MOST_ITEMS = 100_000
 """Maximum number of items of one search."""
 RETRIES = 6
-"""Retries of a request, with backoff, jitter and the server's Retry-After."""
+"""Number of retries of a request, with backoff, jitter and the server's Retry-After."""
 MOST_WIDE = 256
-"""Number of narrowings kept that the API does not serve well: clients choose their values."""
+"""Maximum number of remembered narrowings that the API does not serve well; limited because clients choose the
+values."""
 _LOGIN = (401, 403)
 _ALL = ("", "")
-"""Stands for every collection and narrowing."""
+"""Stands for all narrowings of all collections."""
 Answer = TypeVar("Answer")
 _WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """What a search asks for."""
+    """The parameters of a search."""
 
     collection: Collection
     interval: Interval | None
-    """None: items count whatever their time."""
+    """Interval for the items' times; None: items of any time."""
     boxes: tuple[tuple[float, float, float, float], ...]
-    """(west, south, east, north) in EPSG:4326; none passes 180 degrees."""
+    """Boxes (west, south, east, north) in EPSG:4326; none of them crosses 180 degrees."""
 
     def counts(self, item: Item) -> bool:
         """Whether the item belongs to the interval."""
@@ -88,7 +89,7 @@ class _Question:
 
 
 class ApiCatalog:
-    """Item search of a STAC API. Thread-safe. Picklable: a copy opens its own connections."""
+    """A Catalog that uses the item search of a STAC API. Thread-safe. Picklable: a copy opens its own connections."""
 
     def __init__(
         self, url: str, *, retries: int = RETRIES, backoff: float = 0.5, seconds: float = SECONDS,
@@ -96,7 +97,7 @@ class ApiCatalog:
         access: SourceAccess | None = None,
     ) -> None:  # fmt: skip
         """`seconds`: time limit of a search. `timeout`: seconds to connect, and between two bytes. `policy`: where
-        links and redirects may lead; None: anywhere. `access`: the keys of each host."""
+        links and redirects may lead; None: anywhere. `access`: provides the keys of each host."""
         self._url = url
         self._policy = policy
         self._access = access or OpenAccess()
@@ -106,16 +107,16 @@ class ApiCatalog:
         self._outages = Outages()
         self._timeout = timeout
         self._threads = local()
-        """One session per thread: a session is not thread-safe, and no thread waits for another's search."""
+        """One session per thread, because sessions are not thread-safe, and threads should not wait for each other."""
         self._landing: Landing | None = None
         self._served: dict[str, tuple[list[str], float]] = {}
-        """Collection ids of the API by collection, and until when they are believed (monotonic seconds)."""
+        """Collection → its ids in the API, and until when they are valid (monotonic seconds)."""
         self._wide: RecentKeys[tuple[str, str]] = RecentKeys(MOST_WIDE, KEPT_SECONDS)
-        """Collection and narrowing, "" for all of them, that the API does not serve well."""
+        """(collection, narrowing) that the API does not serve well; "" stands for all narrowings, or collections."""
         self._links = False
-        """Whether the API has ever linked from a page to the next."""
+        """Whether the API has ever linked from one page to the next."""
         self._shrunk = (PAGE, 0.0)
-        """Page size, and until when it holds (monotonic seconds)."""
+        """Page size, and until when it is used (monotonic seconds)."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (partial(ApiCatalog, policy=self._policy, access=self._access), (self._url,))
@@ -127,13 +128,13 @@ class ApiCatalog:
         question = _Question(
             collection=collection,
             interval=None if collection.timeless else interval,
-            boxes=tuple(boxes_of(box)),  # not every API knows a box that passes 180
+            boxes=tuple(boxes_of(box)),  # not every API supports boxes that cross 180
         )
         with within(seconds) as deadline:
             return self._answered(question, deadline)
 
     def _answered(self, question: _Question, deadline: Deadline) -> tuple[Item, ...]:
-        """The items. Raises CatalogUnavailable, and remembers an outage."""
+        """Search for items. Raises CatalogUnavailable. Records outages of the API."""
         try:
             try:
                 found = self._items(question, deadline)
@@ -150,8 +151,8 @@ class ApiCatalog:
         return found
 
     def _was_guessed(self, deadline: Deadline) -> bool:
-        """Whether the address of the search was guessed, and the landing page has it now: a gateway may have answered
-        in its place for a moment."""
+        """Whether the URL of the search was a guess, and the landing page, read again, now has it: a gateway may have
+        answered for the API the first time."""
         if self._landing is None or not self._landing.guessed:
             return False
         self._landing = self._read_landing(self._server(deadline))
@@ -162,7 +163,7 @@ class ApiCatalog:
         return read_landing(server, self._url, f"The catalogue {self._name}", advice)
 
     def _items(self, question: _Question, deadline: Deadline) -> tuple[Item, ...]:
-        """The items, of those that the collection's choice refuses perhaps without assets."""
+        """The items found; those that the collection's choice rejects may lack their assets."""
         server = self._server(deadline)
         if self._landing is None:
             self._landing = self._read_landing(server)
@@ -189,7 +190,7 @@ class ApiCatalog:
         return newest(item for item in found if question.counts(item))
 
     def _chosen(self, chosen: ChosenSearch, options: Sequence[Mapping[str, object]]) -> tuple[Item, ...] | None:
-        """The items by the first narrowing that the API serves well; None: it serves none."""
+        """The items found with the first narrowing that the API serves well; None if there is none."""
         name = chosen.collection.id
         bare = self._tried((name, ""), chosen.bare)
         if bare is None:
@@ -201,9 +202,9 @@ class ApiCatalog:
         return None
 
     def _tried(self, key: tuple[str, str], ask: Callable[[], Answer]) -> Answer | None:
-        """What `ask` returns; None: the API does not serve this well, which is remembered for `key`. After an error
-        that may come from the narrowing, as a filter that takes too long, the next search of the collection has
-        none."""
+        """What `ask` returns; None if the API does not serve this well, which is remembered for `key`. After an error
+        that the narrowing may have caused, such as a filter that takes too long, the next search of the collection uses
+        no narrowing."""
         try:
             return ask()
         except FieldsIgnored:
@@ -220,7 +221,7 @@ class ApiCatalog:
         return None
 
     def _documents(self, server: Server, question: _Question, parameters: Mapping[str, object]) -> Iterator[Document]:
-        """JSON of the items that the API finds, each once."""
+        """Yield the JSON of the items that the API finds, each once."""
         interval, collection = question.interval, question.collection
         query = {"datetime": _range(interval) if interval else _WHOLE_TIME, **parameters}
         found: set[object] = set()
@@ -236,7 +237,7 @@ class ApiCatalog:
                     )
 
     def _pages(self, server: Server, query: dict[str, object]) -> Iterator[Document]:
-        """Search by POST, or by GET if the API knows nothing else."""
+        """Yield the documents of all pages. Searches by POST, or by GET if the API supports only that."""
         assert self._landing is not None
         size, until = self._shrunk
         size = size if time.monotonic() < until else PAGE
@@ -259,7 +260,7 @@ class ApiCatalog:
         if not hasattr(self._threads, "session"):
             retry = PatientRetry(
                 total=self._retries,
-                read=False,  # such requests are repeated with a smaller page, see `Pages`
+                read=False,  # these are retried with smaller pages, see `Pages`
                 backoff_factor=self._backoff,
                 backoff_jitter=self._backoff,
                 status_forcelist=BUSY,
@@ -275,7 +276,7 @@ class ApiCatalog:
         return Server(self._url, self._threads.session, limits)
 
     def _collections(self, server: Server, collection: Collection) -> list[str]:
-        """The API's ids of the collection; empty: do not ask by collection."""
+        """The collection's ids in the API; empty if searches are not limited by collection."""
         if not collection.stac_collections:
             return []
         names, until = self._served.get(collection.id, ([], 0.0))
@@ -288,12 +289,12 @@ class ApiCatalog:
 
     @property
     def _name(self) -> str:
-        """The API's URL, for messages."""
+        """The API's URL in messages."""
         return bare_address(self._url)
 
     def _explained(self, error: Exception, deadline: Deadline) -> CatalogUnavailable:
-        """The error for a person. A refusal is final; without an answer, or after a server error, another try may
-        help."""
+        """The error as CatalogUnavailable, with a text for users. It is transient if there was no answer, or after a
+        server error; refusals are permanent."""
         refused = _refusal(error)
         if isinstance(refused, AccessFailed):
             return CatalogUnavailable(
@@ -325,7 +326,7 @@ class ApiCatalog:
 
 
 def _why(error: Exception) -> str:
-    """The reason, without the client's own text, which repeats addresses."""
+    """The reason as text for messages, without the HTTP client's own text, which quotes URLs."""
     if isinstance(error, NotItems):
         return f"what it sends is not an item collection{f': {error}' if str(error) else ''}"
     if isinstance(error, NotJson):
@@ -343,7 +344,7 @@ def _why(error: Exception) -> str:
 
 
 def _range(interval: Interval) -> str:
-    """The interval as RFC 3339 in whole seconds, which every API reads; at most one second longer."""
+    """The interval as RFC 3339 in whole seconds, which every API accepts; less than a second longer at each end."""
     end = interval.end if not interval.end.microsecond else interval.end + timedelta(seconds=1)
     return f"{_second(interval.start)}/{_second(end)}"
 
@@ -353,5 +354,5 @@ def _second(instant: datetime) -> str:
 
 
 def _refusal(error: BaseException) -> EgressRefused | AccessFailed | None:
-    """The policy's refusal, or the lack of keys, behind an error of the client library; None if there is neither."""
+    """The EgressRefused or AccessFailed that caused an error of the HTTP client; None if there is none."""
     return next((one for one in causes_of(error) if isinstance(one, EgressRefused | AccessFailed)), None)

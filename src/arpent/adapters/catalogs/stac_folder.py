@@ -1,4 +1,4 @@
-"""STAC folder: the Catalog port over a folder or file of STAC items, with an index that is kept up to date."""
+"""STAC folder: the Catalog port for a folder or file of STAC items, with an index that is kept up to date."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from arpent.network.access import SourceAccess
 from arpent.raster.footprints.antimeridian import boxes_of
 
 RECHECK_SECONDS = 2.0
-"""Minimum pause between two checks of the folder …"""
+"""Minimum pause between two checks of the folder."""
 RECHECK_SHARE = 20
-"""… and, if a check takes longer than LONG_SECONDS, this many times its duration."""
+"""If a check takes longer than LONG_SECONDS, the pause is at least this many times its duration."""
 LONG_SECONDS = 0.5
 MOMENT_SECONDS, PATIENCE_SECONDS = 0.3, 3.0
-"""Pause before a folder is looked at again in which a file is just being written, and for how long that is done."""
+"""Pause between checks while a file in the folder is just being written, and for how long to repeat them."""
 MOST_KEPT = 5_000
 """Maximum number of items kept in memory."""
 
@@ -42,7 +42,8 @@ class FolderCatalog:
     def __init__(
         self, path: Path, *, recheck_seconds: float = RECHECK_SECONDS, access: SourceAccess | None = None
     ) -> None:
-        """`access`: which alternate of an asset is read."""
+        """`recheck_seconds`: minimum pause between two checks; `access`: decides which alternate of an asset is
+        read."""
         self._path = path
         self._name = public_name(str(path))
         self._access = access
@@ -51,7 +52,7 @@ class FolderCatalog:
         self._kept: OrderedDict[tuple[int, str], Item | None] = OrderedDict()
         self._checked = -float("inf")
         self._held = False
-        """Whether there were items at any time: if there are none now, that may pass."""
+        """Whether there have been items before; then it may be temporary that there are none."""
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -97,10 +98,10 @@ class FolderCatalog:
             if not gone:
                 return
             entries = gone
-        check_there(self._path)  # if it is, they were deleted, which the next look will see
+        check_there(self._path)  # otherwise the files were deleted, which the next check will notice
 
     def _item(self, entry: Entry, collection: Collection) -> Item | None:
-        """As `_read_entry`, from what is kept if it is there."""
+        """As `_read_entry`, but cached."""
         key = (entry.id, collection.id)
         if key not in self._kept:
             self._kept[key] = _read_entry(entry, collection, self._access)
@@ -120,7 +121,7 @@ class FolderCatalog:
                 self._index, found = open_index(self._path, found)
             try:
                 self._index.refresh(found)
-            except CatalogUnavailable as error:  # mostly, a file is just being written
+            except CatalogUnavailable as error:  # usually because a file is just being written
                 if not error.transient or time.monotonic() - now > PATIENCE_SECONDS:
                     raise
                 time.sleep(MOMENT_SECONDS)
@@ -146,12 +147,12 @@ class FolderCatalog:
 
 
 def _read_entry(entry: Entry, collection: Collection, access: SourceAccess | None) -> Item | None:
-    """The item; None if it is not of the collection or no valid item. Raises CatalogUnavailable, transient, if its file
-    has changed since it was found or may not be read any more: without it, the search would lack it;
-    FileNotFoundError if the file is gone."""
+    """The item of an entry; None if it is invalid, or does not belong to the collection. Raises CatalogUnavailable,
+    transient, if its file has changed since it was indexed, or may no longer be read, because the item would then be
+    missing from the search; and FileNotFoundError if the file is missing."""
     try:
         own = documents(entry.path) if entry.document is None else ()
-    except (ValueError, RecursionError):  # it is just being written again
+    except (ValueError, RecursionError):  # the file is just being rewritten
         raise being_written(entry.path) from None
     except PermissionError as error:
         name = public_name(entry.path)

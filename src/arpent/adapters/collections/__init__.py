@@ -1,1 +1,1 @@
-"""Collections: the data collections that arpent knows, one TOML file each."""
+"""Collections: definitions of the data collections that arpent knows, one TOML file each."""

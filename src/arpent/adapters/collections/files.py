@@ -1,4 +1,5 @@
-"""Files of collections: the built-in TOML files beside this module, and the operator's, which take precedence."""
+"""Collection files: reads the built-in TOML files next to this module, and those of the operator, which take
+precedence."""
 
 from __future__ import annotations
 
@@ -26,12 +27,12 @@ from arpent.domain.imagery.item_filter import ItemFilter
 
 
 class CollectionFileError(ArpentError):
-    """A collection's TOML file is invalid; the message names file, field and fix."""
+    """A collection's TOML file is invalid; the message names the file, the field and the fix."""
 
 
 _Table = Mapping[str, Any]
 _Read = tuple[dict[str, _Table], dict[str, Collection]]
-"""Of the files read so far: id → table of the file, with what it extends; id → collection."""
+"""The files read so far, as two mappings: id → TOML table, merged with the one that it extends; id → collection."""
 
 
 def load_collections(extra: Path | None = None) -> Mapping[str, Collection]:
@@ -54,7 +55,7 @@ def load_collections(extra: Path | None = None) -> Mapping[str, Collection]:
 
 @cache
 def _built_in() -> _Read:
-    """What the files of the package hold. They are parsed once: each client's services have collections."""
+    """The built-in collections. Cached, since they are loaded for each client's services."""
     folder = resources.files("arpent.adapters.collections")
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
     return _added(((file.name, file.read_text(encoding="utf-8")) for file in files), {}, {})
@@ -63,7 +64,7 @@ def _built_in() -> _Read:
 def _added(
     files: Iterable[tuple[str, str]], tables: Mapping[str, _Table], collections: Mapping[str, Collection]
 ) -> _Read:
-    """What is known with these files, (name, text), after what was known before."""
+    """The given tables and collections together with those of these files, each (name, text)."""
     all_tables, all_collections = dict(tables), dict(collections)
     for name, text in files:
         table = _extended(name, _table(name, text), all_tables)
@@ -95,8 +96,8 @@ def _table(name: str, text: str) -> _Table:
 
 
 def _extended(name: str, table: _Table, known: Mapping[str, _Table]) -> _Table:
-    """The table, with what it does not have itself from the collection that it extends; bands, units and other tables
-    are joined entry by entry."""
+    """The table, completed from the collection that it extends; bands, units and other tables are merged entry by
+    entry."""
     base = table.get("extends")
     if base is None:
         return table
@@ -149,7 +150,7 @@ def _parsed(name: str, table: _Table) -> Collection:
 
 
 def _check(name: str, file: CollectionFile) -> None:
-    """Check what pydantic cannot: that names refer to something."""
+    """Check what pydantic cannot, mainly that names refer to something that exists. Raises CollectionFileError."""
     for band, entry in file.bands.items():
         if not file.units.get(entry.units):
             known = ", ".join(file.units) or "none"
@@ -214,8 +215,8 @@ def _band(name: str, entry: BandEntry, units: Mapping[str, tuple[UnitEntry, ...]
 
 
 def _no_data(entry: BandEntry) -> NoData:
-    """One of four: nothing given (the file's own, else 0), `fallback_no_data` (the file's own, else this), `no_data`
-    (this), or `no_data = "none"` (every number is data)."""
+    """The no-data rule of a band, one of four: neither field (the image's own value, else 0), `fallback_no_data` (the
+    image's own value, else this), `no_data` (always this), or `no_data = "none"` (every number is data)."""
     always = entry.no_data is not None
     wish = entry.no_data if always else entry.fallback_no_data
     number = 0.0 if wish is None else wish
@@ -223,7 +224,7 @@ def _no_data(entry: BandEntry) -> NoData:
 
 
 def _metadata(file: CollectionFile) -> Mapping[str, str]:
-    """What only the catalogue adapter reads, as comma-separated words; absent where the file does not say."""
+    """Settings that only the catalogue adapters read, as comma-separated words; those that are not set are left out."""
     words = {name: ",".join(found) for name, found in file.match.model_dump().items()} | {
         "open_range": "yes" if file.open_range else "",
         "date_in_id": file.date_in_id,

@@ -1,4 +1,4 @@
-"""Shape of a collection's TOML file; docs/collections.md explains the fields."""
+"""TOML schema: the structure of a collection's TOML file; docs/collections.md explains the fields."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def _compiles(text: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_compiles)]
-"""A regular expression."""
+"""A regular expression that compiles."""
 Pair = tuple[float, float]
 
 
 class TableModel(BaseModel):
-    """What is not known is refused."""
+    """Base of all tables; refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class UnitEntry(TableModel):
-    """One unit of a list of `[units]`."""
+    """One unit in a list of the table `[units]`."""
 
     name: str = Field(min_length=1)
     scale: float = 1.0
@@ -39,7 +39,7 @@ class UnitEntry(TableModel):
 
 
 class CalibrationEntry(TableModel):
-    """Constants of a band for what its items do not state; by platform where they differ."""
+    """Calibration constants of a band that its items do not give, by platform where they differ."""
 
     reflectance: Pair | None = None
     radiance: dict[str, Pair] = Field(default_factory=dict)
@@ -87,7 +87,7 @@ class HarmonizeEntry(TableModel):
 
 
 class OffersEntry(TableModel):
-    """What the pixels are, in the words of a request."""
+    """Table `[offers]` of a collection file: how its pixels were processed, in the terms of a request."""
 
     backCoeff: Literal["BETA0", "SIGMA0_ELLIPSOID", "GAMMA0_ELLIPSOID", "GAMMA0_TERRAIN"] | None = None  # noqa: N815
     orthorectify: bool | None = None
@@ -118,7 +118,7 @@ class FilterEntry(TableModel):
 
 
 class CollectionFile(TableModel):
-    """The whole file."""
+    """A whole collection file."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     extends: str = ""

@@ -1,1 +1,1 @@
-"""Sources: the table of archives, the keys that open them, and presets for those that people use. Start at `table`."""
+"""Sources: the table of archives, the keys for them, and presets for well-known archives. Start at `table`."""

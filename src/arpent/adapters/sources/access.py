@@ -1,4 +1,5 @@
-"""TableAccess: the keys of every source, each got once for all threads of a process and renewed before it ends."""
+"""TableAccess: the keys of every source, each fetched once for all threads of a process and renewed before it
+expires."""
 
 from __future__ import annotations
 
@@ -20,21 +21,21 @@ from arpent.network.renewal import Renewed, TimedKey
 from arpent.network.source import ArchiveSource, SourceTable
 
 _EVERY_BUCKET = ("s3://every-bucket",)
-"""Match of the source that AWS_PROFILE stands for; no bucket is asked whether it matches."""
+"""Placeholder `match` of the source made from AWS_PROFILE, which applies to every bucket; it is never compared."""
 MOST_KEYS = 1024
-"""Tokens and keys that are kept: one for each source, and for each container of those that sign."""
+"""Maximum number of tokens and keys kept: one per source, or per container for sources with a signing service."""
 
 
 class TableAccess:
-    """SourceAccess by a table. Thread-safe; picklable: the table says where secrets are, and holds none."""
+    """SourceAccess for a source table. Thread-safe; picklable, since the table only says where secrets are stored."""
 
     def __init__(self, table: SourceTable, policy: EgressPolicy | None = None) -> None:
-        """`policy`: where services that give keys may lead, None: anywhere."""
+        """`policy`: where requests to services that issue keys may go; None: anywhere."""
         self.table = table
         self._policy = policy
         self._kept: dict[tuple[str, ...], Renewed[Any]] = {}
         self._signs: dict[tuple[str, str, str], bool] = {}
-        """Whether its service gave a token for a container when it was last asked."""
+        """(source, account, container) → whether the signing service gave a token for it at the last request."""
         self._connection_slots: dict[str, ConnectionSlots] = {}
         self._lock = Lock()
 
@@ -102,12 +103,12 @@ class TableAccess:
         return advice_on(self.table.of(url), url, answer)
 
     def _bucket_source(self, url: str) -> ArchiveSource | None:
-        """The source of a bucket: of the table, or else the profile that AWS_PROFILE names, if no variable has keys."""
+        """The source of a bucket: from the table, else the profile in AWS_PROFILE unless AWS_ACCESS_KEY_ID is set."""
         profile = os.environ.get("AWS_PROFILE")
         found = self.table.of(url)
         if found is not None or not profile or os.environ.get("AWS_ACCESS_KEY_ID") or not url.startswith("s3://"):
             return found
-        # Nobody asks for its match: it is no entry of the table.
+        # Its `match` is never compared, because it is not an entry of the table.
         return ArchiveSource(match=_EVERY_BUCKET, profile=profile).model_copy(update={"name": "AWS_PROFILE"})
 
     def _options(self, source: ArchiveSource) -> ProfileOptions:
@@ -136,7 +137,7 @@ class TableAccess:
     def _keys(self, source: ArchiveSource) -> Renewed[dict[str, Any]] | None:
         get = keys_of(source, self._policy)
         if source.match == _EVERY_BUCKET and not self._options(source).signs:
-            return None  # nobody chose it for its keys: the machine's own chain signs
+            return None  # AWS_PROFILE names a profile without keys: the machine's default chain signs
         return None if get is None else self._of((source.name, "s3"), get)
 
     def _of(self, name: tuple[str, ...], fetch: Callable[[], Any]) -> Renewed[Any]:

@@ -1,4 +1,4 @@
-"""Advice: says what is missing when a source refuses a request."""
+"""Advice: text for messages that says what is missing or wrong when a source refuses a request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Rows = tuple[tuple[bool, str], ...]
 
 
 def advice_on(source: ArchiveSource | None, url: str, answer: str) -> str:
-    """`answer`: an HTTP status, a code of S3, `login`, `region` or `keys`; empty if nothing is known."""
+    """The advice; empty if there is none. `answer`: an HTTP status, an S3 error code, `login`, `region` or `keys`."""
     if url.startswith("s3:"):
         rows = _of_bucket(source, urlsplit(url).netloc, answer)
     else:

@@ -1,4 +1,5 @@
-"""AWS chain: keys of profiles that hold none: single sign-on, processes, roles and web identities, by botocore."""
+"""AWS chain: keys for AWS profiles that get them from single sign-on, a process, a role or a web identity, by
+botocore."""
 
 from __future__ import annotations
 
@@ -10,14 +11,14 @@ from arpent.network.access import AccessFailed
 from arpent.network.source import ArchiveSource
 
 CHAINS = ("sso_session", "sso_start_url", "role_arn", "credential_process", "web_identity_token_file")
-"""Keys of a profile that say where else its keys come from."""
+"""Settings of a profile that say where its keys come from."""
 LOGGED_OUT = ("SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError")
-"""Errors of botocore after which a person has to log in."""
+"""Errors of botocore after which the user has to log in."""
 
 
 def chain_keys(source: ArchiveSource) -> tuple[str, str, str | None]:
-    """Access key, secret key and session token, which botocore renews before they end. Raises AccessFailed, whose text
-    repeats nothing of what a process or a service said: it may be a secret."""
+    """Access key, secret key and session token, which botocore renews before they expire. Raises AccessFailed, whose
+    text never quotes the output of a process or service, because that may contain a secret."""
     what = f"its source {source.name} names profile {source.profile}"
     try:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -42,7 +43,8 @@ def chain_keys(source: ArchiveSource) -> tuple[str, str, str | None]:
 
 @lru_cache(maxsize=64)
 def _credentials(profile: str, _files: tuple[str | None, ...]) -> Any:
-    """botocore's credentials of a profile, which know when they end. `_files`: what names the files of AWS."""
+    """botocore's credentials of a profile, which know when they expire. `_files`: the variables that name the AWS
+    files, here only as part of the cache key."""
     from botocore.session import Session
 
     return Session(profile=profile).get_credentials()

@@ -1,4 +1,5 @@
-"""Bucket keys: what signs requests to S3: keys of the table, of a profile, or Earthdata's, which last an hour."""
+"""Bucket keys: keys that sign S3 requests, from the source table, an AWS profile, or Earthdata, where they last an
+hour."""
 
 from __future__ import annotations
 
@@ -25,15 +26,15 @@ from arpent.network.renewal import TimedKey
 from arpent.network.source import ArchiveSource
 
 EARTHDATA = "urs.earthdata.nasa.gov"
-"""Where users of Earthdata log in."""
+"""Host where users of Earthdata log in."""
 REREAD_SECONDS = 30.0
-"""Keys that somebody else renews are read again so often."""
+"""How often to read keys again that are renewed outside arpent."""
 Keys = dict[str, Any]
-"""As obstore wants them."""
+"""Credentials in the form that obstore expects."""
 
 
 def keys_of(source: ArchiveSource, policy: EgressPolicy | None) -> Callable[[], TimedKey[Keys]] | None:
-    """Who gets the keys; None: the machine's own chain signs."""
+    """A function that fetches the source's keys; None if it has none, so that the machine's default chain signs."""
     if source.access_key or source.secret_key:
         return partial(_of_table, source)
     if source.profile:
@@ -45,16 +46,16 @@ def keys_of(source: ArchiveSource, policy: EgressPolicy | None) -> Callable[[], 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileOptions:
-    """What a profile says besides its keys."""
+    """The settings of a profile other than its keys."""
 
     region: str | None = None
     endpoint: str | None = None
     signs: bool = True
-    """Whether it has keys, or says where they come from."""
+    """Whether the profile has keys, or says where they come from."""
 
 
 def profile_options(source: ArchiveSource) -> TimedKey[ProfileOptions]:
-    """The options of its profile. Raises AccessFailed."""
+    """The options of the source's profile. Raises AccessFailed."""
     found = _profile(source)
     pair = found.get("aws_access_key_id") and found.get("aws_secret_access_key")
     options = ProfileOptions(
@@ -85,7 +86,7 @@ def _of_profile(source: ArchiveSource) -> TimedKey[Keys]:
 
 
 def _profile(source: ArchiveSource) -> dict[str, str]:
-    """What both files of AWS say of a profile. Raises AccessFailed."""
+    """The settings of a profile from both AWS files. Raises AccessFailed."""
     files = (
         ("AWS_CONFIG_FILE", "~/.aws/config", f"profile {source.profile}"),
         ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials", str(source.profile)),
@@ -132,7 +133,7 @@ def _of_earthdata(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKe
 
 def _checked(source: ArchiveSource, access: str, secret: str, token: str | None) -> Keys:
     if not (ACCESS_KEY.fits(access) and SECRET_KEY.fits(secret) and (token is None or token.isascii())):
-        raise AccessFailed(f"its source {source.name} has keys with spaces, line breaks or other unusual characters")
-    # The store's client asks again only for keys that end.
+        raise AccessFailed(f"its source {source.name} has keys with spaces, line ends or other odd characters")
+    # obstore asks for keys again only if they expire.
     again = datetime.now(UTC) + timedelta(seconds=REREAD_SECONDS)
     return {"access_key_id": access, "secret_access_key": secret, "token": token, "expires_at": again}

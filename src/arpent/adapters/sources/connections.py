@@ -1,4 +1,4 @@
-"""Connections: how many requests one source gets at once, from all processes of one user on this machine."""
+"""Connections: a limit on simultaneous requests to a source, over all processes of one user on this machine."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from arpent.network.access import AccessFailed
 from arpent.network.deadline import LOOK_SECONDS, Deadline, current
 
 PAUSE = 0.02
-"""Seconds between two looks for a slot."""
+"""Mean seconds between two attempts to get a slot."""
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class ConnectionSlots:
-    """So many slots; each is a lock on a file of its own, which ends with its process."""
+    """The slots of a source. Each is a lock on a file of its own, which the system releases if the process ends."""
 
     def __init__(self, name: str, count: int) -> None:
         self._source = name
@@ -34,7 +34,7 @@ class ConnectionSlots:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Waits for a slot, and holds it. Raises AccessFailed if none is free before the thread's deadline passes."""
+        """Wait for a slot, and hold it. Raises AccessFailed if none is free before the thread's deadline passes."""
         deadline = current()
         while not self._here.acquire(timeout=LOOK_SECONDS if deadline is None else min(LOOK_SECONDS, deadline.left)):
             self._check(deadline)
@@ -43,7 +43,7 @@ class ConnectionSlots:
             try:
                 yield
             finally:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a child that has a copy of it
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # needed if a child process has a copy of the descriptor
                 os.close(descriptor)
         finally:
             self._here.release()
@@ -63,7 +63,7 @@ class ConnectionSlots:
             time.sleep(varied(PAUSE))
 
     def _check(self, deadline: Deadline | None) -> None:
-        """Raises AccessFailed if the wait is over: the deadline has passed, or the answer is no longer wanted."""
+        """Raise AccessFailed if the deadline has passed, or the answer is no longer wanted."""
         if wanted_here()() and not (deadline is not None and deadline.passed):
             return
         waited = "" if deadline is None else f" within {deadline.seconds:g} s"
@@ -73,7 +73,8 @@ class ConnectionSlots:
         )  # fmt: skip
 
     def _folder(self) -> Path:
-        """Where the locks of this user lie. Raises AccessFailed if others may write there, who could hold them all."""
+        """The folder of this user's lock files. Raises AccessFailed if other users may write there, and so take
+        locks."""
         folder = Path(tempfile.gettempdir()) / f"arpent-slots-{os.getuid()}"
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""Issuer documents: what an OpenID Connect issuer publishes: its description and its keys."""
+"""Issuer documents: the metadata and public keys that an OpenID Connect issuer publishes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from arpent.network.deadline import within
 from arpent.network.sessions import MOST_KEY_BYTES, session
 
 PATIENCE_SECONDS = 10.0
-"""Longest that a document may take."""
+"""Time limit for one document, in seconds."""
 
 
 def issuer_document(url: str) -> Mapping[str, Any]:
-    """The JSON object at this URL. Redirects are not followed: they would choose another issuer. Raises WorldError
-    (transient)."""
+    """The JSON object at this URL. Redirects are not followed, since they could lead to another issuer. Raises
+    WorldError (transient)."""
     made = session(Retry(total=1, redirect=0), (3.0, 5.0), most_bytes=MOST_KEY_BYTES)
     try:
         with made, within(PATIENCE_SECONDS):

@@ -1,4 +1,4 @@
-"""Logins: how a request over http(s) authenticates: by a bearer token, or by user and password."""
+"""Logins: the Authorization header of requests over http(s), with a bearer token or user and password."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from arpent.network.renewal import TimedKey
 from arpent.network.source import ArchiveSource
 
 REREAD_SECONDS = 30.0
-"""A token that somebody else renews is read again so often."""
+"""How often to read a token again that is renewed outside arpent."""
 SHORTEST, DEFAULT = 1.0, 300.0
-"""Seconds of a token of OpenID Connect: at least, and if its service does not say."""
+"""Lifetime of an OpenID Connect token in seconds: the minimum, and the default if the service does not state one."""
 
 
 def login_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> TimedKey[str]:
-    """The Authorization header for the host of this URL, by the first kind of login that is set and there; empty:
-    there is no login. Raises AccessFailed if one is set and nothing is there."""
+    """The Authorization header for the host of this URL, from the first kind of login that is set and whose secrets
+    exist; empty if no login is set. Raises AccessFailed if logins are set but none of them has its secrets."""
     get = _kind_of(source, policy, url)
     return TimedKey(key="", seconds=REREAD_SECONDS) if get is None else get()
 
 
 def _kind_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> Callable[[], TimedKey[str]] | None:
-    """The host that gets the header; None: no host."""
+    """A function that fetches the header; None if there is no login for this host. Raises AccessFailed."""
     if source.login_host is not None and source.s3_credentials_url is None:
         here = url.split("/", 3)[2] == source.login_host
         if here or not is_there(source, "token"):
@@ -50,7 +50,8 @@ def _kind_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> Ca
 
 
 def _over_login_host(source: ArchiveSource, *, here: bool) -> Callable[[], TimedKey[str]] | None:
-    """User and password go to the host to log in at (`here`), and to no other; it gets nothing else."""
+    """Login for a source with a `login_host`: user and password are sent to that host (`here`) only, which never gets a
+    token. Raises AccessFailed if they are missing for another host, which would redirect there."""
     host = str(source.login_host)
     pair = pair_of(source, host)
     if pair is None and here:
@@ -63,7 +64,7 @@ def _over_login_host(source: ArchiveSource, *, here: bool) -> Callable[[], Timed
 
 
 def missing(source: ArchiveSource) -> str:
-    """What a login could be set by, in words."""
+    """The settings that would enable a login, as text for messages."""
     ways = [places(source, "token"), places(source, *_secrets(source)) if source.token_url else ""]
     ways.append(places(source, "user", "password") if not source.token_url else "")
     ways.append("a line of the netrc file" if source.netrc else "")
@@ -71,7 +72,7 @@ def missing(source: ArchiveSource) -> str:
 
 
 def pair_of(source: ArchiveSource, host: str) -> tuple[str, str] | None:
-    """User and password for a host, by the table or the netrc file."""
+    """User and password for a host, from the source table or the netrc file; None if there are none."""
     if source.user is not None and is_there(source, "user", "password"):
         return (str(secret_of(source.user)), str(secret_of(source.password)))
     return _netrc_pair(f"https://{host}") if source.netrc else None
@@ -90,7 +91,7 @@ def _bearer(source: ArchiveSource) -> TimedKey[str]:
 
 
 def _openid(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKey[str]:
-    """OpenID Connect's client credentials; with a user, its password grant."""
+    """A token by OpenID Connect's client credentials grant, or by its password grant if a user is set."""
     from requests import TooManyRedirects  # takes long to load, and few processes ask for keys
 
     found = dict(zip(_secrets(source), needed(source, *_secrets(source)), strict=True))
@@ -112,8 +113,8 @@ def _openid(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKey[str]
 
 
 def _seconds(told: object) -> float:
-    """How long a token is good, by its `expires_in`; DEFAULT if that is no number: who refuses it earlier gets
-    another."""
+    """Lifetime of a token according to `expires_in`; DEFAULT if that is not a number. If the token is refused earlier,
+    a new one is fetched."""
     try:
         seconds = float(told)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Secrets: read from where the table says they are, each time they are needed, so that a file may be renewed."""
+"""Secrets: read from the places named in the source table each time they are needed, so that files may be replaced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ MOST_SECRET_BYTES = 65_536
 
 
 def secret_of(reference: str | None) -> str | None:
-    """What `env:NAME` or `file:/path` holds; None: nothing. Raises AccessFailed if the file cannot be read."""
+    """The secret at `env:NAME` or `file:/path`; None if there is none. Raises AccessFailed if the file is
+    unreadable."""
     if reference is None:
         return None
     kind, _, where = reference.partition(":")
@@ -29,7 +30,7 @@ def secret_of(reference: str | None) -> str | None:
 
 
 def needed(source: ArchiveSource, *fields: str) -> tuple[str, ...]:
-    """The secrets of these fields. Raises AccessFailed, naming what is not there."""
+    """The secrets of these fields. Raises AccessFailed, which names those that are missing."""
     references = {name: getattr(source, name) for name in fields}
     found = {name: secret_of(reference) for name, reference in references.items()}
     if missing := [_place(reference) for name, reference in references.items() if found[name] is None]:
@@ -38,12 +39,12 @@ def needed(source: ArchiveSource, *fields: str) -> tuple[str, ...]:
 
 
 def is_there(source: ArchiveSource, *fields: str) -> bool:
-    """Whether all of these fields are set, and lead to something."""
+    """Whether all of these fields are set, and their secrets exist."""
     return all(secret_of(getattr(source, name)) is not None for name in fields)
 
 
 def places(source: ArchiveSource, *fields: str) -> str:
-    """Where the secrets of these fields are looked for, in words."""
+    """The places in which the secrets of these fields are looked for, as text for messages."""
     return " and ".join(_place(getattr(source, name)) for name in fields if getattr(source, name) is not None)
 
 

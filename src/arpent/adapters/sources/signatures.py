@@ -1,4 +1,4 @@
-"""Signatures: tokens of Planetary Computer, one for each container, that become part of the URL of a blob."""
+"""Signatures: Planetary Computer's SAS tokens, one for each container, which are added to the URLs of blobs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from obstore.store import AzureSASToken
 
 UNMANAGED_SECONDS = 300.0
-"""A container that the service does not know is asked without a token for so long."""
+"""How long blobs of a container that the service does not know are requested without a token."""
 UNKNOWN_PAUSES = (0.3, 0.6, 1.2)
-"""Seconds between the answers by which a service says that it does not know a container: one alone may be of a gateway
-in its place, and without a signature its blobs are not there."""
+"""Pauses in seconds before asking again about a container that the service does not know. A single such answer may come
+from a gateway, and without a signature the blobs would seem to be missing."""
 
 
 def container_of(source: ArchiveSource, url: str) -> tuple[str, str]:
-    """Account and container of a blob. Raises AccessFailed."""
+    """Account and container from the URL of a blob. Raises AccessFailed."""
     parts = urlsplit(url)
     host, steps = parts.hostname or "", [unquote(step) for step in parts.path.split("/") if step]
     if source.account:
@@ -35,7 +35,7 @@ def container_of(source: ArchiveSource, url: str) -> tuple[str, str]:
     elif any("*" in match for match in source.match or ()) or host.endswith(".blob.core.windows.net"):
         account = host.partition(".")[0]
     else:
-        account, steps = (steps[0] if steps else ""), steps[1:]  # as Azurite does it
+        account, steps = (steps[0] if steps else ""), steps[1:]  # as in the URLs of Azurite
     container = steps[0] if steps else ""
     if not (BUCKET.fits(account) and BUCKET.fits(container)):
         raise AccessFailed(f"its source {source.name} finds no container in the address")
@@ -45,8 +45,8 @@ def container_of(source: ArchiveSource, url: str) -> tuple[str, str]:
 def token_for(
     source: ArchiveSource, account: str, container: str, policy: EgressPolicy | None, *, signs: bool | None = None
 ) -> TimedKey[str]:
-    """A token for a container; empty for one that the service does not know: it is open. `signs`: whether it gave one
-    the last time; None: it was never asked. Raises AccessFailed."""
+    """A token for a container; empty if the service does not know the container, which is then taken to be public.
+    `signs`: whether the service gave a token the last time; None: it was never asked. Raises AccessFailed."""
     url = str(source.sas_url).rstrip("/")
     with asking(f"the signature of container {account}/{container}", url, policy) as session:
         provider = PlanetaryComputerCredentialProvider(
@@ -63,7 +63,8 @@ def token_for(
 
 
 def _answered(provider: PlanetaryComputerCredentialProvider, *, signs: bool | None) -> AzureSASToken | None:
-    """What the service gives; None if it goes on saying that it does not know the container, and always did."""
+    """The answer of the service; None if it keeps answering that it does not know the container, and never gave a token
+    for it. Raises the errors of `provider`."""
     import requests  # takes long to load, and few processes ask for keys
 
     for seconds in (*(() if signs is False else UNKNOWN_PAUSES), None):
@@ -79,7 +80,7 @@ def _answered(provider: PlanetaryComputerCredentialProvider, *, signs: bool | No
 
 
 def signed(url: str, token: str) -> str:
-    """The URL with this token in place of any that it has."""
+    """The URL with this token, which replaces any token that it has."""
     parts = urlsplit(url)
     kept = [
         piece for piece in parts.query.split("&")

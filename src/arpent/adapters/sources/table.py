@@ -1,4 +1,4 @@
-"""Table: the sources of the settings, with those of the presets that the settings name."""
+"""Table: the source table, made from the settings and from the presets that they name."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from arpent.network.source import ArchiveSource, SourceTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """An archive that people use."""
+    """A well-known archive, in `presets.toml`."""
 
     catalog: str
     """URL of its STAC API."""
     sources: Mapping[str, ArchiveSource]
-    """Its entries by name."""
+    """Its entries for the source table, by name."""
     at: tuple[float, float] | None = None
-    """Longitude and latitude of a place where it has images, if that is not everywhere."""
+    """Longitude and latitude of a place for which it has images; None: it covers the whole world."""
 
 
 @cache
 def presets() -> Mapping[str, Preset]:
-    """The archives that have a name, by that name."""
+    """All presets by name."""
     presets = tomllib.loads(files("arpent.adapters.sources").joinpath("presets.toml").read_text("utf-8"))
     return {
         name: Preset(
@@ -39,13 +39,14 @@ def presets() -> Mapping[str, Preset]:
 
 
 def catalog_address(address: str) -> str:
-    """The URL of a preset's catalogue; any other address as it is."""
+    """The URL of the catalogue if `address` is the name of a preset; any other address unchanged."""
     return presets()[address].catalog if address in presets() else address
 
 
 def source_table(given: Mapping[str, ArchiveSource], catalogs: Iterable[str]) -> SourceTable:
-    """`given`: entries of the settings by name; `catalogs`: addresses of catalogues, of which names of presets count.
-    An entry with the name of one of a preset's changes that one, and turns its preset on. Raises InvalidSetting."""
+    """The source table. `given`: entries of the settings by name; `catalogs`: addresses of catalogues, where the name
+    of a preset enables its entries. A given entry with the name of a preset's entry overrides that entry, and enables
+    the preset. Raises InvalidSetting."""
     homes = {key: name for name, preset in presets().items() for key in preset.sources}
     named = {address for address in catalogs if address in presets()}
     named |= {homes[key] for key in given if key in homes}

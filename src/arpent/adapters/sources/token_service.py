@@ -1,5 +1,5 @@
-"""Token service: how a service that issues keys is asked. The request ends in time, obeys Retry-After, and is not sent
-to another host."""
+"""Token service: requests to a service that issues keys. They have a time limit, obey Retry-After and the egress
+policy."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     import requests
 
 SECONDS = 60.0
-"""Longest that keys may take to come, with all tries and pauses."""
+"""Time limit for getting a key, with all tries and pauses."""
 TIMEOUT = (5.0, 20.0)
 RETRIES = 6
 BACKOFF = 0.5
 HOPS = 5
-"""Redirects of a login."""
+"""Maximum number of redirects of a login."""
 _ODD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-"""Errors of whoever reads an answer that is no key. As of a gateway whose service is away, another may come."""
+"""Errors raised when code reads an answer that is not a key. It may come from a gateway, so another try may help."""
 _KEY = re.compile(r"[!-~]+")
 
 
 def key_in(answer: Mapping[str, Any], name: str) -> str:
-    """A key of an answer that can be sent in a header or an address. Raises KeyError and ValueError."""
+    """A key from an answer, checked to be valid in a header or URL. Raises KeyError and ValueError."""
     found = answer[name]
     if not (isinstance(found, str) and _KEY.fullmatch(found)):
         raise ValueError("this is no key")
@@ -39,8 +39,8 @@ def key_in(answer: Mapping[str, Any], name: str) -> str:
 
 @contextmanager
 def asking(what: str, url: str, policy: EgressPolicy | None, *, redirects: bool = False) -> Iterator[requests.Session]:
-    """A session to ask the service at `url` for `what` (words for messages). Whatever is raised inside becomes
-    AccessFailed; its text is ours, for that of a client repeats URLs and headers."""
+    """A session for requests to the service at `url` for `what` (text for messages). Errors raised inside become
+    AccessFailed with a text of its own, because the original text may contain URLs and headers."""
     import requests  # takes long to load, and few processes ask for keys
 
     from arpent.network.sessions import MOST_KEY_BYTES, PatientRetry, session

@@ -1,2 +1,2 @@
-"""Parts of the API catalogue: requests and answers, landing page, pages, collection names. The catalogue is
-`stac_api`."""
+"""Parts of the catalogue for STAC APIs: requests and answers, landing page, pages, collection names. The catalogue
+itself is in `stac_api`."""

@@ -1,4 +1,4 @@
-"""Answers: requests to a STAC API with retries, and the server's own reason if one fails."""
+"""Answers: sends requests to a STAC API with retries, and finds the server's reason for an error."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from arpent.network.deadline import pause
 from arpent.network.policy import EgressRefused, is_web_address
 
 MOST_VALUES = 4_000_000
-"""Maximum number of values in the JSON of one answer: each takes up to a hundred bytes here, whatever it took on the
-way. A page of 200 items has a twentieth of it."""
+"""Maximum number of values in the JSON of one answer, because each takes up to a hundred bytes of memory even if it is
+short in the JSON. A page of 200 items has a twentieth of this number."""
 LONGEST_REASON = 240
 """Maximum length of a server's reason in a message, in characters."""
 DEEPEST_REASON = 4
-"""Levels of an error body in which a reason is looked for."""
+"""Levels of an error body in which to look for a reason."""
 CHOKED = frozenset({413, 500, 502, 504})
-"""Statuses after which a smaller page may help …"""
+"""Statuses after which a smaller page may help."""
 BUSY = frozenset({202, 408, 425, 429, 503})
-"""… and after which waiting may help. The session retries these itself, with the server's Retry-After."""
+"""Statuses after which waiting may help. The session retries these itself, and obeys the server's Retry-After."""
 STALLS = 3
-"""Timeouts of one request after which it is given up."""
+"""Number of timeouts after which a request is given up."""
 LONGEST_WAIT = 8.0
 """Longest pause between two tries, in seconds."""
 _WHOLE = frozenset({200, 201, 203})
-"""Statuses of a whole answer: one of 202 is still being made, one of 206 is a part."""
+"""Statuses of a complete answer: with 202 it is still being prepared, with 206 it is only a part."""
 _LIMIT = re.compile(r"\blimit\b|\bpage.?size\b|too (large|many)", re.IGNORECASE)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REASONS = ("description", "detail", "message", "errorMessage", "error", "errors", "title", "msg", "code")
-"""Members of an error body that may hold the reason, best first."""
+"""Members of an error body that may hold the reason, most useful first."""
 _QUERY = re.compile(r"(https?://)([^/\s@]*@)?([^\s?#\"']*)[^\s\"']*")
 _PAGE = re.compile(r"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
 
 
 class Refused(Exception):
-    """The server answers with an error status."""
+    """The server answered with an error status."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"HTTP {status}: {reason}" if reason else f"HTTP {status}")
@@ -53,29 +53,29 @@ class Refused(Exception):
 
 
 class NotJson(Exception):
-    """The answer is not a JSON object; the text is its beginning, or its title."""
+    """The answer is not a JSON object; the error text is the reason found in it, its title, or its beginning."""
 
     def __init__(self, text: str = "", *, page: bool = False) -> None:
         super().__init__(text)
         self.page = page
-        """Whether it is an HTML page; a retry would not help."""
+        """Whether the answer is an HTML page, so that a retry would not help."""
 
 
 class NotItems(NotJson):
-    """The answer to a search is JSON, but no item collection, as that of a gateway whose service failed: taken for a
-    page without items, it would be imagery lost in silence. The text is the server's own reason, if it tells one."""
+    """The answer to a search is JSON but not an item collection, for example from a gateway whose service failed. If it
+    were taken for an empty page, imagery would be silently missing. The error text is the server's reason, if any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """One request: `GET` sends `query` behind the address, `POST` sends it as JSON."""
+    """One request: `GET` sends `query` in the URL, `POST` sends it as JSON."""
 
     method: str
     url: str
     query: Mapping[str, object] = field(default_factory=dict)
 
     def with_values(self, **values: object) -> PageRequest:
-        """The same request with these parameters changed, in the body or the URL."""
+        """A copy of the request with these parameters changed, in the body or the URL."""
         if self.method == "POST":
             return PageRequest(method="POST", url=self.url, query={**self.query, **values})
         split = urlsplit(self.url)
@@ -85,7 +85,7 @@ class PageRequest:
         return PageRequest(method=self.method, url=url, query={**self.query, **outside})
 
     def value(self, name: str) -> object:
-        """A parameter, from the body or the URL; None if it is missing."""
+        """The value of a parameter, from the body or the URL; None if it is missing."""
         if name in self.query:
             return self.query[name]
         return None if self.method == "POST" else dict(parse_qsl(urlsplit(self.url).query)).get(name)
@@ -100,11 +100,11 @@ class RetryLimits:
     backoff: float
     """Seconds before the second try, doubled for each further one, with jitter."""
     ended: Callable[[float], bool]
-    """Whether the time limit is reached after a pause of this many seconds."""
+    """Function that says whether a pause of this many seconds would exceed the time limit."""
 
 
 class Server:
-    """Sends requests with one session; not thread-safe. The address's user and password go to its own host only."""
+    """Sends requests through one session; not thread-safe. User and password in `address` are sent to its host only."""
 
     def __init__(self, address: str, session: requests.Session, limits: RetryLimits) -> None:
         split = urlsplit(address)
@@ -114,14 +114,15 @@ class Server:
         self._limits = limits
 
     def rest(self, number: int) -> None:
-        """Wait as before try number + 1 of a request."""
+        """Pause as long as before try `number` + 1 of a request."""
         pause(self._pause(number))
 
     def _pause(self, number: int) -> float:
         return varied(min(self._limits.backoff * 2.0 ** (number - 1), LONGEST_WAIT))
 
     def answer(self, request: PageRequest) -> dict[str, object]:
-        """The answer's JSON object. Raises Refused, NotJson, EgressRefused, requests.RequestException."""
+        """Send a request and return the answer's JSON object. Raises Refused, NotJson, EgressRefused,
+        requests.RequestException."""
         return self.answered(request, lambda same, _: same)[1]
 
     def answered(
@@ -130,8 +131,9 @@ class Server:
         again: Callable[[PageRequest, Exception], PageRequest | None],
         check: Callable[[dict[str, object]], None] = lambda _: None,
     ) -> tuple[PageRequest, dict[str, object]]:
-        """The request that succeeded, and its answer. `again`: the request to send after an error; None: give up.
-        `check`: raises NotItems for an answer without items. Raises as `answer`, and NotItems."""
+        """Return the request that succeeded, and its answer. `again`: returns the request to send after an error, or
+        None to give up. `check`: raises NotItems for an answer that is not a page of items. Raises NotItems, and the
+        same errors as `answer`."""
         stalls, number, limits = 0, 0, self._limits
         while True:
             try:
@@ -164,7 +166,7 @@ class Server:
         return found
 
     def _followed(self, request: PageRequest) -> requests.Response:
-        """The response after redirects. They keep the method: a POST that becomes GET would lose its body."""
+        """The response after redirects, which keep the method: a POST that became a GET would lose its body."""
         url = request.url
         for _ in range(MOST_HOPS + 1):
             response = self._once(request, url)
@@ -195,14 +197,15 @@ class Server:
                 headers=headers,
                 **query,  # type: ignore[arg-type]
             )
-        except requests.RequestException:  # some of which are ValueErrors, too
+        except requests.RequestException:  # some of these are also ValueErrors
             raise
-        except ValueError:  # the library parses the address of a redirect, though it does not follow it
+        except ValueError:  # requests parses the target of a redirect even if it does not follow it
             raise EgressRefused("it redirects to an address that cannot be read") from None
 
 
 def _values(content: bytes) -> int:
-    """As many values and names as the JSON can have, at most: each follows one of these, but for the first."""
+    """Upper limit for the number of values and names in the JSON: each but the first follows one of these
+    characters."""
     return sum(content.count(sign) for sign in (b",", b"[", b"{", b":"))
 
 
@@ -214,7 +217,7 @@ def smaller_page_may_help(error: Exception) -> bool:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether another try may help. The session itself retries to connect."""
+    """Whether another try may help. Failed connections are excluded, since the session has retried them itself."""
     if isinstance(error, Refused):
         return error.status in CHOKED
     if isinstance(error, NotJson):
@@ -224,7 +227,7 @@ def is_transient(error: Exception) -> bool:
 
 
 def reason_of(content: bytes) -> str:
-    """The reason in an error body, as `reason_in` a JSON value, or else its title or text."""
+    """The reason in an error body: by `reason_in` if it is JSON, else the title of an HTML page, or the text."""
     try:
         return reason_in(orjson.loads(content))
     except orjson.JSONDecodeError:
@@ -234,8 +237,8 @@ def reason_of(content: bytes) -> str:
 
 
 def reason_in(body: object) -> str:
-    """The reason in the JSON of an error body, on one line, without users and queries of URLs (they may be secret);
-    empty if there is none."""
+    """The reason in the JSON of an error body, on one line; empty if there is none. User names and queries of URLs are
+    removed, since they may be secret."""
     return _on_one_line(_reason_in(body))
 
 

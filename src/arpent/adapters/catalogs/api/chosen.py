@@ -1,8 +1,8 @@
-"""Chosen: a search that leaves to the API which items a request uses, with the same outcome as one that does not.
+"""Chosen: a search in which the API filters the items that a request uses, with the same result as without filtering.
 
-All items are asked for without their assets, which are most of their bytes; then, whole, those that the API lets
-through. The first answer decides which processing of an acquisition is the newest, since a filter may hide it, and
-whether the second holds all that was chosen, since APIs compare in ways of their own.
+The first search asks for all items without their assets, which make up most of the bytes; the second asks for complete
+items, with the filter. The first determines which processing of an acquisition is the newest, since the filter may hide
+it, and whether the second has all chosen items, since APIs differ in how they compare values.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from arpent.domain.imagery.item_choice import is_clear, refusing_field
 from arpent.network.access import SourceAccess
 
 BARE: Mapping[str, object] = {"fields": {"exclude": ["assets", "links"]}}
-"""Parameters of a search for items without assets and links."""
+"""Search parameters that leave out assets and links."""
 
 Search = Callable[[Mapping[str, object]], Iterable[Document]]
-"""Parameters that are added to the question → the documents found, each once."""
+"""Function: additional search parameters → the documents found, each once."""
 
 
 class Unfaithful(Exception):
-    """The API does not let the chosen items through, leaves out more of them than their assets, or its items cannot be
-    told apart without these."""
+    """The API filters out items that were chosen, leaves out more of an item than its assets and links, or returns
+    items that cannot be told apart without their assets."""
 
 
 class FieldsIgnored(Exception):
-    """The API returns assets that it was asked to leave out."""
+    """The API returns assets although it was asked to leave them out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenSearch:
-    """One question to an API about a collection of which a choice of items is used."""
+    """One search of an API for a collection of which only chosen items are used."""
 
     search: Search
     collection: Collection
     source: str
-    """The address of items that state none of their own."""
+    """The address for items that have no `self` link."""
     access: SourceAccess
     counts: Callable[[Item], bool]
-    """Whether an item belongs to the search."""
+    """Function that says whether an item belongs to the search."""
 
     def bare(self) -> dict[object, Item]:
-        """The items that count, without assets, by `key_of` of their documents. Raises FieldsIgnored; Unfaithful if
-        they cannot be told apart; and what `search` raises."""
+        """The items that belong to the search, without assets, by `key_of` of their documents. Raises FieldsIgnored,
+        Unfaithful if they cannot be told apart, and the errors of `search`."""
         documents = {key_of(document): document for document in self.search(BARE)}
         if any(map(_assets_of, documents.values())):
             raise FieldsIgnored
@@ -60,29 +60,30 @@ class ChosenSearch:
         if len({item.id for item in found.values()}) < len(found) or any(
             item.likely is not None for item in found.values()
         ):
-            raise Unfaithful  # parts of one item are joined, and places decided, by assets
+            raise Unfaithful  # assets are needed to join the parts of an item, or to decide between two footprints
         return found
 
     def narrowed(self, bare: Mapping[object, Item], narrowing: Mapping[str, object]) -> tuple[Item, ...]:
-        """The newest of the items `bare`, those that the collection's choice refuses without assets. `narrowing`:
-        parameters that leave out refused items. Raises Unfaithful if they leave out more, and what `search` raises."""
+        """The newest of the items `bare`, complete except for those that the collection's choice rejects. `narrowing`:
+        search parameters that filter out rejected items. Raises Unfaithful if they filter out others too, and the
+        errors of `search`."""
         if bare and not any(_tells(item, self.collection) for item in bare.values()):
-            raise Unfaithful  # what the choice goes by may have been left out, too
+            raise Unfaithful  # the properties that the choice depends on may have been left out too
         kept = {item.id for item in newest(bare.values()) if _is_chosen(item, self.collection)}
         if not kept:
             return newest(bare.values())
         whole = {key_of(document): document for document in self.search(narrowing)}
         if any(item.id in kept and not _assets_of(whole.get(key)) for key, item in bare.items()):
-            raise Unfaithful  # also if they are the first answer once more, out of somebody's cache
+            raise Unfaithful  # or a cache returned the first answer again
         if any(properties(whole[key]).keys() - item.properties.keys() for key, item in bare.items() if key in whole):
-            raise Unfaithful  # more was left out than assets and links: which of them are newest is not known
+            raise Unfaithful  # properties were left out too, so it is unknown which items are newest
         sources = ((document, own_address(document, self.source)) for document in whole.values())
         found = [item for item in read_items(sources, self.collection, access=self.access) if self.counts(item)]
         return newest([*found, *(item for key, item in bare.items() if key not in whole)])
 
     def _without_assets(self, documents: Mapping[object, Document]) -> Iterable[tuple[object, Item]]:
-        """The documents' items of the collection. One may be no item because its place or time was left out
-        with its assets."""
+        """Yield the items of the collection with the keys of their documents. Raises Unfaithful for an invalid item:
+        its geometry or time may have been left out together with the assets."""
         for key, document in documents.items():
             if not isinstance(document, dict) or is_of_level(document, self.collection) is None:
                 raise Unfaithful
@@ -105,7 +106,7 @@ def _assets_of(document: object) -> object:
 
 
 def _some_band(document: Document, collection: Collection) -> Iterable[str]:
-    """The name of an asset that makes the document an item of the collection."""
+    """The name of an asset with which the document counts as an item of the collection; empty if there is none."""
     variant = variant_of(document, collection)
     for band in collection.bands.values():
         names = band.variant_assets.get(variant, ()) if band.variant_assets else band.assets
@@ -115,7 +116,7 @@ def _some_band(document: Document, collection: Collection) -> Iterable[str]:
 
 
 def _tells(item: Item, collection: Collection) -> bool:
-    """Whether it tells all that the choice goes by."""
+    """Whether the item has all properties that the choice depends on."""
     choice = collection.choice
     refused = refusing_field(item, choice.fields, collection.filters)
     by_clouds = choice.clouds < 100 and collection.cloud_cover is not None

@@ -1,4 +1,4 @@
-"""Collection names: which of a collection's STAC ids an API has; if none, which ones it has instead."""
+"""Collection names: which of a collection's STAC ids an API has; if it has none, which other ids it has."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_NAMED = 12
 """Maximum number of collections in a message."""
 _ABSENT = (404, 410)
 _UNKNOWN = (400, 405, 422, 501)
-"""Statuses that leave open whether the collection exists."""
+"""Statuses that do not show whether the collection exists."""
 _UNLISTED = (*_ABSENT, *_UNKNOWN, 401, 403)
 """Statuses of an API that does not list its collections."""
 
@@ -25,11 +25,13 @@ _UNLISTED = (*_ABSENT, *_UNKNOWN, 401, 403)
 def served_names(
     server: Server, address: str, groups: Sequence[Sequence[str]], collection: Collection, name: str
 ) -> list[str]:
-    """The first id of each group that the API has: the others would return the same acquisitions. If the API does not
-    tell, the first one. Raises CatalogUnavailable if it has none at all, and what `Server.answer` raises."""
+    """The first id of each group that the API has; other ids of the group would return the same acquisitions. If the
+    API does not show which it has, the first one. Raises CatalogUnavailable if it has none at all, and the errors of
+    `Server.answer`."""
     base = address.rstrip("/")
     found = {each: _first(server, base, each) for each in map(tuple, groups)}
-    # A gateway may deny for a moment what there is: unless the list is asked, items are missing, or others are read.
+    # A gateway may briefly answer 404 for a collection that exists. Without a look at the list of collections, items
+    # would then be missing, or those of another id be read.
     doubtful = [group for group, answer in found.items() if answer != group[0]]
     listed = _listed(server, base) if doubtful else None
     for group in doubtful:
@@ -52,7 +54,7 @@ def served_names(
 
 
 def _first(server: Server, base: str, wanted: Sequence[str]) -> str | None:
-    """The first id that the API has; empty if it has none, None if it does not say."""
+    """The first id that the API has; empty if it has none; None if its answers do not show that."""
     unknown = False
     for each in wanted:
         answer = _has(server, base, each)
@@ -77,8 +79,8 @@ def _has(server: Server, base: str, wanted: str) -> bool | None:
 
 
 def _listed(server: Server, base: str) -> list[str] | None:
-    """Ids of all collections; None if the API has no list. Raises what `Server.answer` raises if it fails for a moment,
-    or after the beginning of a list, which would deny the rest."""
+    """The ids of all collections; None if the API has no list. Raises the errors of `Server.answer` if the API fails
+    temporarily, or within the list, because an incomplete list would suggest that the rest does not exist."""
     names: list[str] = []
     request: PageRequest | None = PageRequest(method="GET", url=f"{base}/collections")
     for _ in range(MOST_LISTS):

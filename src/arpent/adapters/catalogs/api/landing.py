@@ -1,4 +1,4 @@
-"""Landing page: the search URL of a STAC API, its methods and conformance."""
+"""Landing page: reads the search URL of a STAC API, its HTTP methods and its conformance classes."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.network.connections import linked_address
 
 MISSING = (404, 405, 410, 501)
-"""Statuses of an address that serves no such request."""
+"""Statuses of a URL that does not exist, or does not support the method."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landing:
-    """What the landing page says, with defaults for what is missing."""
+    """The content of the landing page, with defaults for what is missing."""
 
     search: str
     """URL of the search."""
     posts: bool
-    """Whether to search by POST; else by GET."""
+    """Whether to search by POST; otherwise by GET."""
     guessed: bool
-    """Whether the page did not say where to search."""
+    """Whether `search` is a guess, because the page has no search link."""
     filters: bool = False
-    """Whether a search may have a `filter` in CQL2 as JSON …"""
+    """Whether searches support `filter` in CQL2 as JSON."""
     queries: bool = False
-    """… or a `query` …"""
+    """Whether searches support `query`."""
     fields: bool = False
-    """… and may say which `fields` of items it returns."""
+    """Whether searches support `fields`, which selects the members of the returned items."""
 
 
 def read_landing(server: Server, address: str, name: str, advice: str) -> Landing:
-    """The landing page at `address`; messages call the API `name` and give
-    `advice` on pages to log in at. An API without one is searched at `/search`. Raises
-    CatalogUnavailable if it is not an API, and what `Server.answer` raises."""
+    """Read the landing page at `address`. `name`: the API's name in messages; `advice`: advice in case the answer is a
+    login page. An API without a landing page is searched at `/search`. Raises CatalogUnavailable if there is no STAC
+    API at this address, and the errors of `Server.answer`."""
     base = address.rstrip("/")
     try:
         page = server.answer(PageRequest(method="GET", url=address))
@@ -69,7 +69,7 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
 
 
 def _refuse_static(page: Mapping[str, object], links: list[Mapping[str, object]], name: str) -> None:
-    """Raise CatalogUnavailable for a static catalogue or a file of items, which cannot be searched."""
+    """Raise CatalogUnavailable if the page is a static catalogue or a file of items, which cannot be searched."""
     kind = page.get("type")
     linked = any(link.get("rel") in ("child", "item", "items") for link in links)
     advice = (

@@ -1,5 +1,5 @@
-"""Narrowing: a collection's choice of items as `filter` (CQL2 as JSON) or `query` of a search, for an API that offers
-them."""
+"""Narrowing: a collection's choice of items written as the `filter` (CQL2 as JSON) or `query` of a search, for APIs
+that support these."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _Operation = dict[str, object]
 
 
 def narrowings(collection: Collection, landing: Landing) -> list[Parameters]:
-    """Parameters that have the API leave out items that the collection's choice refuses, best first: the next is for an
-    API that refuses the one before. Each may let through more than the choice does. Empty: nothing is chosen, or the
-    API offers nothing."""
+    """Search parameters with which the API filters out items that the collection's choice rejects, best first: if the
+    API refuses one of them, try the next. Each may let through more items than the choice does. Empty if all items are
+    chosen, or the API supports no filters."""
     if not (landing.posts and landing.fields):
         return []
     asked = list(_asked(collection))
@@ -33,7 +33,7 @@ def narrowings(collection: Collection, landing: Landing) -> list[Parameters]:
 
 
 def _asked(collection: Collection) -> Iterator[tuple[ItemFilter, str]]:
-    """The filters that the choice uses and that properties answer to, with their values."""
+    """The filters, with their values, that the choice uses and that can be checked by properties of items."""
     for name, value in collection.choice.fields:
         known = collection.filters.get(name)
         if known is not None and known.asks(value) and known.properties and known.properties != (VARIANT,):
@@ -41,7 +41,7 @@ def _asked(collection: Collection) -> Iterator[tuple[ItemFilter, str]]:
 
 
 def _limit(collection: Collection) -> float | None:
-    """The most cloud cover; None: no limit."""
+    """The maximum cloud cover in percent; None if there is no limit."""
     return collection.choice.clouds if collection.cloud_cover and collection.choice.clouds < 100 else None
 
 
@@ -51,8 +51,8 @@ def _clouds(collection: Collection) -> list[_Operation]:
 
 
 def _field(known: ItemFilter, value: str, lists: bool) -> list[_Operation]:
-    """One `or` over all ways to write the value; none where it is of a list and `lists` says no. Items that lack the
-    property pass where their id may tell."""
+    """One `or` over all spellings of the value; empty if the property is a list and `lists` is false. Items without the
+    property pass if the value may be in their id."""
     names = [name for name in known.properties if name != VARIANT]
     if _is_list(known):
         if not lists:
@@ -66,7 +66,7 @@ def _field(known: ItemFilter, value: str, lists: bool) -> list[_Operation]:
 
 
 def _queried(collection: Collection, asked: Sequence[tuple[ItemFilter, str]]) -> Iterator[tuple[str, object]]:
-    """(property, test) of the `query` extension, which knows one property at a time and no lists."""
+    """Yield (property, test) for the `query` extension, which tests single properties and does not support lists."""
     limit = _limit(collection)
     if limit is not None:
         yield str(collection.cloud_cover), {"lte": limit}
@@ -76,7 +76,7 @@ def _queried(collection: Collection, asked: Sequence[tuple[ItemFilter, str]]) ->
 
 
 def _is_list(known: ItemFilter) -> bool:
-    """Whether its first property is a list, as `sar:polarizations` is."""
+    """Whether the filter's first property is a list, such as `sar:polarizations`."""
     return any(TOGETHER in each for words in known.values.values() for each in words)
 
 

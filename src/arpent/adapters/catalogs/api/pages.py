@@ -1,4 +1,5 @@
-"""Pages: the pages of a search. If the server fails on a page, a smaller one is asked for, from the same place on."""
+"""Pages: fetches the pages of a search. If the server fails on a page, a smaller one is requested at the same
+position."""
 
 from __future__ import annotations
 
@@ -23,18 +24,18 @@ from arpent.network.connections import linked_address
 log = logging.getLogger(__name__)
 
 IDLE_PAGES = 3
-"""Pages in a row without a new item after which the search fails …"""
+"""Number of consecutive pages without a new item after which a search fails."""
 EMPTY_PAGES = 100
-"""… and if they are empty, as of a server that looks at so many items and then leaves out those that do not match."""
+"""The same number for empty pages, as some servers fetch a page of items and then drop those that do not match."""
 DOUBTS = 2
-"""Times that a search asks again for a page that contradicts itself."""
+"""How often a search may request a page again because it contradicts itself."""
 BARE = 5
-"""Items without assets that may be a whole page, and are left out one by one. The API is to blame if they are more, or
-several and all that a search finds."""
+"""A page may consist of up to this many items without assets, which are then skipped one by one. If there are more, or
+if a search finds several items and none has assets, this is treated as an error of the API."""
 _PLACES = ("page", "pageNumber", "page_number")
 """Parameters that count pages, so that their meaning depends on `limit`."""
 _CHOICE = frozenset({"fields", "filter", "query"})
-"""Parameters of a search whose caller looks for itself what came of them."""
+"""Search parameters whose effect the caller checks itself."""
 _QUESTION = frozenset({"bbox", "collections", "datetime", "intersects", "ids"})
 
 
@@ -44,28 +45,28 @@ class Pages:
 
     server: Server
     size: int
-    """Items per page; shrinks if the server fails."""
+    """Number of items per page; reduced if the server fails."""
     name: str
     """Name of the catalogue in messages."""
     links: bool = False
-    """Whether the API is known to link from a page to the next."""
+    """Whether the API is known to link from one page to the next."""
     answered: int = field(default=0, init=False)
     """Number of pages received."""
     _first_page: int = field(default=1, init=False)
     """Number of the first page, if pages are counted."""
     _received: int = field(default=0, init=False)
-    """Features before the next page. A page may hold fewer than were asked for, since many servers have a maximum of
-    their own and do not say so: what was asked for does not say how far the pages have come."""
+    """Number of features before the next page. It is counted, not computed from page sizes, because pages may be
+    smaller than requested: many servers have a maximum size of their own."""
     _bare: int = field(default=0, init=False)
-    """How many of them have no assets."""
+    """Number of received features that have no assets."""
     _largest: int = field(default=0, init=False)
-    """Features of the largest page."""
+    """Number of features in the largest page."""
     _doubts: int = field(default=DOUBTS, init=False)
-    """Times that a page may still be doubted: an API whose counts are always wrong is believed."""
+    """How often a page may still be requested again. At 0, pages are accepted: the API's counts may always be wrong."""
 
     def documents(self, first: PageRequest) -> Iterator[Document]:
-        """The features, each once. Raises CatalogUnavailable if pages repeat for ever, and what `Server.answer`
-        raises."""
+        """Yield the features, each once. Raises CatalogUnavailable if pages repeat or are missing, NotItems, and the
+        errors of `Server.answer`."""
         request: PageRequest | None = first.with_values(limit=self.size)
         seen: set[object] = set()
         idle = 0
@@ -75,7 +76,7 @@ class Pages:
             self._received += len(found)
             self._largest = max(self._largest, len(found))
             fresh = [each for each in found if key_of(each) not in seen]
-            for each in fresh:  # one after the other: a page may name an item twice
+            for each in fresh:  # checked again, since a page may contain an item twice
                 if key_of(each) not in seen:
                     seen.add(key_of(each))
                     yield each
@@ -100,8 +101,9 @@ class Pages:
             request = following
 
     def _check_end(self, first: PageRequest, count: int, matched: int) -> None:
-        """Raises CatalogUnavailable if the API counts more items than the `count` that came, and never links to further
-        pages: then it does not link from half of them, either. Counts alone are no proof, since some are estimates."""
+        """Raise CatalogUnavailable if the API counts more items (`matched`) than it returned (`count`), and does not
+        link to further pages. Because some counts are only estimates, this is tested with a page of half the size,
+        which must have a link."""
         if not self.links and count > 1:
             half = self._page(first.with_values(limit=count // 2))[1]
             if next_link(half.get("links")) is None and len(_features(half)) < count:
@@ -116,8 +118,8 @@ class Pages:
             )  # fmt: skip
 
     def _check_last(self, request: PageRequest, page: Document, count: int) -> None:
-        """Raises CatalogUnavailable if the last of several pages is as large as those before, and half of it has no
-        link to the rest, either: the API links no longer."""
+        """Raise CatalogUnavailable if the last of several pages is as large as the others, and the same page at half
+        the size has no link either: then the API has stopped linking to further pages."""
         size = len(_features(page))
         if self.answered and size == self._largest > 1:
             _, half = self._page(self._shrunk(request, size // 2))
@@ -129,8 +131,8 @@ class Pages:
                 )
 
     def _settled(self, request: PageRequest, seen: set[object], *, whole: bool) -> tuple[PageRequest, Document]:
-        """As `_page`; a page that contradicts itself, as one that was cut or mixed up on its way, is asked for again.
-        `whole`: items have assets."""
+        """As `_page`, but a page that contradicts itself, because it was truncated or mixed up on the way, is requested
+        again. `whole`: whether items must have assets."""
         while True:
             asked, page = self._page(request)
             if not self._doubts or not self._contradicts_itself(asked, page, seen, whole=whole):
@@ -149,10 +151,10 @@ class Pages:
         return is_end and matched_by(page) > len(seen.union(map(key_of, found)))
 
     def _page(self, request: PageRequest) -> tuple[PageRequest, Document]:
-        """The request that succeeded, and its answer."""
-        if _place(request) is not None and request.value("limit") is None:  # another size would count other pages
+        """Fetch a page. Returns the request that succeeded, and its answer."""
+        if _place(request) is not None and request.value("limit") is None:  # page numbers depend on the page size
             request = request.with_values(limit=self.size)
-        if self._limit(request) > self.size:  # the server's own link may have forgotten that pages shrank
+        if self._limit(request) > self.size:  # the server's link may still have the former page size
             request = self._shrunk(request, self.size)
         return self.server.answered(request, self._again, check_items)
 
@@ -173,7 +175,7 @@ class Pages:
             return self.size
 
     def _shrunk(self, request: PageRequest, limit: int) -> PageRequest:
-        """The request with another page size, from the same place on; if pages are counted, at or before it."""
+        """The request with another page size, at the same position; or, if pages are numbered, at or before it."""
         changed, place = request.with_values(limit=limit), _place(request)
         if place is None:
             return changed
@@ -183,7 +185,7 @@ class Pages:
 
 
 def check_items(page: Document) -> None:
-    """Raises NotItems unless the answer is a page of items, whose links tell whether there is a further one. Some
+    """Raise NotItems unless the answer is a page of items whose links show whether there is a further page. Some
     servers write null for an empty list."""
     if not isinstance(page.get("features"), list) and not (
         page.get("type") == "FeatureCollection" and page.get("features") is None
@@ -198,15 +200,14 @@ def check_items(page: Document) -> None:
 
 
 def next_link(links: object) -> Document | None:
-    """The link to the next page, if there is one. Relation types are the same in small and capital letters
-    (RFC 8288)."""
+    """The link to the next page; None if there is none. Relation types are case-insensitive (RFC 8288)."""
     every = links if isinstance(links, list) else []
     return next((each for each in every if isinstance(each, dict) and str(each.get("rel")).lower() == "next"), None)
 
 
 def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
-    """The request of the page's `next` link; None after the last page. Links may be relative, lack their method, or
-    hold only the parameters that change. Raises EgressRefused."""
+    """The request described by the page's `next` link; None after the last page. Links may be relative, lack the
+    method, or contain only the parameters that change. Raises EgressRefused."""
     link = next_link(page.get("links"))
     if link is None or not isinstance(link.get("href") or asked.url, str):
         return None
@@ -216,7 +217,7 @@ def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
     behind: dict[str, object] = dict(parse_qsl(urlsplit(url).query))
     method = str(link.get("method") or ("POST" if body else "GET")).upper()
     if method == "GET" and asked.method == "POST" and not link.get("method") and not _QUESTION & behind.keys():
-        # Sent as it is, it would search for everything.
+        # A GET without the other parameters of the search would find everything.
         method, body, url = "POST", behind, urlsplit(url)._replace(query="").geturl()
     if method != "POST":
         return PageRequest(method="GET", url=url)
@@ -226,12 +227,12 @@ def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
 
 
 def matched_by(page: Document) -> int:
-    """The number of items that the page says there are on all pages; 0: it does not say."""
+    """The total number of items on all pages, as stated by this page; 0 if it does not state it."""
     return _count(page, "numberMatched", "matched")
 
 
 def _count(page: Document, name: str, within: str) -> int:
-    """A count of the page, as OGC or as the older extensions name it; 0: it has none."""
+    """A count in the page: `name` in OGC API, or `within` in the older STAC extensions; 0 if there is none."""
     told = page.get("context"), page.get("search:metadata")
     counts = [page.get(name), *(each.get(within) for each in told if isinstance(each, dict))]
     return next((each for each in counts if isinstance(each, int)), 0)
@@ -243,19 +244,19 @@ def _features(page: Document) -> list[Document]:
 
 
 def _place(request: PageRequest) -> str | None:
-    """The parameter that counts pages; None: there is none, as where `page` holds a token."""
+    """The parameter that holds the page number; None if there is none, for example because `page` is a token."""
     return next((name for name in _PLACES if whole_number(str(request.value(name))) is not None), None)
 
 
 def _counted(request: PageRequest, otherwise: int) -> int:
-    """Number of the requested page."""
+    """The number of the requested page; `otherwise` if pages are not numbered."""
     place = _place(request)
     number = None if place is None else whole_number(str(request.value(place)))
     return otherwise if number is None else number
 
 
 def key_of(document: object) -> object:
-    """What tells an item from others: its id and collection, or all of it without an id."""
+    """A key that identifies an item: its id and collection, or the whole document if it has no id."""
     if isinstance(document, dict) and isinstance(document.get("id"), str):
         return document.get("id"), repr(document.get("collection"))
     return repr(document)

@@ -1,1 +1,1 @@
-"""Parts of the folder catalogue: files of items and their index. The catalogue is `stac_folder`."""
+"""Parts of the folder catalogue: files of items and their index. The catalogue itself is in `stac_folder`."""

@@ -1,4 +1,4 @@
-"""Files: the files of a folder that may hold STAC items, and the items of each file."""
+"""Files: finds the files in a folder that may hold STAC items, and reads the items of each file."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from arpent.domain.errors import CatalogUnavailable
 log = logging.getLogger(__name__)
 
 NEW_SECONDS = 2.0
-"""A file changed this recently may still be being written, if it ends in the middle."""
+"""If an incomplete file was changed within this time, it may still be being written."""
 MOST_TOLD = 10_000
-"""How many files that are left out the log names once, not each time they are tried."""
+"""Maximum number of skipped files to remember, so that the log names each of them only once."""
 GONE_SECONDS = 0.3
-"""A file that is missing is looked for again after this: a writer may have deleted it before writing it again."""
+"""Pause before looking for a missing file again: the program that rewrites it may have deleted it first."""
 Stamp = tuple[int, int]
-"""Time of change in nanoseconds, and size in bytes."""
+"""Time of the last change in nanoseconds, and size in bytes."""
 
 
 def stamps(path: Path, *, known: bool = False) -> Iterator[tuple[str, Stamp]]:
-    """Files that may hold items, with their stamps. `known`: the catalogue was there before, so that what is wrong with
-    it may pass. Raises CatalogUnavailable."""
+    """Yield the files that may hold items, with their stamps. `known`: the catalogue was readable before, so that
+    errors may be temporary. Raises CatalogUnavailable."""
     try:
         if path.is_file():
             yield os.path.abspath(path), _stamp(path.stat())
@@ -50,8 +50,8 @@ def stamps(path: Path, *, known: bool = False) -> Iterator[tuple[str, Stamp]]:
 
 
 def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
-    """Files that may hold items. What cannot be read (a broken link, another user's sub-folder) is skipped, with a line
-    in the log; `whole`: the folder itself must exist."""
+    """Yield the files that may hold items. Entries that cannot be read (a broken link, another user's sub-folder) are
+    skipped with a line in the log. `whole`: raise an error if `folder` itself cannot be read."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -70,7 +70,7 @@ def _walk(folder: str, walked: WalkedFolders, *, whole: bool = True) -> Iterator
 
 
 def is_utf8(name: str) -> bool:
-    """Whether the name of a file is UTF-8. One that is not goes into no database, no JSON and no message."""
+    """Whether the name of a file is UTF-8. Other names cannot be used in databases, JSON and messages."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -79,7 +79,7 @@ def is_utf8(name: str) -> bool:
 
 
 def still_gone(paths: Sequence[str]) -> list[str]:
-    """Those of the files that are gone, now and in a moment."""
+    """Those of the files that are missing now, and still after a short pause."""
     gone = [path for path in paths if not os.path.isfile(path)]
     if gone:
         time.sleep(GONE_SECONDS)
@@ -87,7 +87,7 @@ def still_gone(paths: Sequence[str]) -> list[str]:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether the entry is a readable file; not a broken or circular link."""
+    """Whether the entry is a file or a link to one; false for a broken or circular link."""
     try:
         return entry.is_file()
     except OSError as error:
@@ -101,10 +101,10 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 
 def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...] | None]]:
-    """Yield each file with its items; None for one that is just being written: it was changed a moment ago, and ends in
-    the middle. What is not JSON otherwise is skipped with a line in the log. A file that is gone or may not be read is
-    not yielded: that may change without another time of its content. Raises CatalogUnavailable, transient, if a file
-    cannot be read."""
+    """Yield each file with its items, or with None if it is just being written (changed a moment ago, and incomplete).
+    Other files that are not JSON yield no items, and are logged. A missing file, or one without read permission, is not
+    yielded, since that may change without a change of its stamp. Raises CatalogUnavailable, transient, if a file cannot
+    be read for another reason."""
     for name in names:
         try:
             yield name, documents(name)
@@ -117,14 +117,14 @@ def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...] | Non
 
 
 def left_out(name: str, error: object) -> tuple[Document, ...]:
-    """No items, and a line in the log that says why."""
-    log.warning("%s is not JSON (%s) and is left out of the catalogue", name, error)
+    """Log that a file is skipped, and why. Returns no items."""
+    log.warning("%s is no JSON (%s) and is left out of the catalogue", name, error)
     return ()
 
 
 def being_written(name: str) -> CatalogUnavailable:
-    """The error of a search that needs a file which is incomplete now: another try may help."""
-    return CatalogUnavailable(f"{public_name(name)} of the catalogue is still being written.", transient=True)
+    """The transient error for a search that needs a file which is just being written."""
+    return CatalogUnavailable(f"{public_name(name)} of the catalogue is just being written.", transient=True)
 
 
 @lru_cache(MOST_TOLD)
@@ -140,8 +140,8 @@ def _is_new(name: str) -> bool:
 
 
 def check_there(path: Path) -> None:
-    """Raises CatalogUnavailable, transient, if the catalogue holds no file any more: more than the one that was missed
-    may be away for a moment, as where a disk is mounted again or one folder takes the place of another."""
+    """Raise CatalogUnavailable, transient, if the catalogue has no files any more: then the whole folder may be missing
+    for a moment, because its disk is being mounted again or another folder is taking its place."""
     try:
         with os.scandir(path) as entries:
             there = next(entries, None) is not None

@@ -1,7 +1,7 @@
-"""Index: where and when each item of a folder is, in SQLite: in memory for a small folder, in a file for a large one.
+"""Index: place and time of each item of a folder, in SQLite: in memory for a small folder, in a file for a large one.
 
-Neither building nor searching it holds all items in memory. Its answers may hold too much, never too little: the caller
-checks the items themselves.
+Neither building nor searching it keeps all items in memory. Its answers may contain items that do not match, but never
+lack one that does: the caller checks the items themselves.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ Box = tuple[float, float, float, float]
 MANY_FILES = 20_000
 """A folder with more files has its index in a file."""
 BATCH = 500
-"""Files per transaction."""
+"""Number of files per transaction."""
 WRITTEN_SECONDS = 60.0
-"""A file that is being written for longer is left out."""
+"""A file that is incomplete for longer than this is skipped."""
 STUCK_SECONDS, LOOK_SECONDS = 60.0, 0.05
-"""A process that builds an index and shows no sign of life for so long stands still; and between two looks at it."""
+"""A process that builds an index counts as stuck after so long without a sign of life; and the time between checks."""
 SIGNS = 50
-"""Files, listed or read, after which it shows one: on a slow disk in a network each may take a second."""
+"""Number of files, listed or read, per sign of life: on a slow network disk each file may take a second."""
 LAYOUT = 3
-"""Version of the tables and of what they hold; part of the index file's name."""
+"""Version of the tables and their content; part of the index file's name."""
 Found = TypeVar("Found")
 _EVER = 1e12
-"""Seconds since 1970, beyond the time of any item."""
+"""Seconds since 1970, later than any item."""
 _TIMES = ("datetime", "start_datetime", "end_datetime")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER) WITHOUT ROWID;
@@ -76,7 +76,7 @@ class Entry:
     """One item in the index."""
 
     id: int
-    """Number of the item; never used again for another one."""
+    """Number of the item; never reused for another one."""
     path: str
     """File that holds the item."""
     document: bytes | None
@@ -84,8 +84,8 @@ class Entry:
 
 
 class Index:
-    """Not thread-safe. Processes may share its file: one builds it while the others wait; later one updates it while
-    the others use what is there."""
+    """The index of a folder. Not thread-safe. Processes may share its file: while one first builds it, the others wait;
+    while one later updates it, the others use its present content."""
 
     def __init__(self, place: Path | None) -> None:
         """`place`: the index file; None: in memory."""
@@ -96,9 +96,9 @@ class Index:
             self._base.execute("PRAGMA synchronous = NORMAL")
         self._base.execute("PRAGMA temp_store = FILE")
         self._unfinished: dict[str, float] = {}
-        """Since when (monotonic seconds) each file has been found being written."""
+        """Since when (monotonic seconds) each incomplete file has been found incomplete."""
         self._sign = (0, -math.inf)
-        """The last sign of life of the process that has the lock, and when (monotonic seconds) it was new."""
+        """The last sign of life of the process that holds the lock, and when (monotonic seconds) it was first seen."""
         with self._alone(wait=True):
             self._base.executescript(_TABLES)
 
@@ -107,17 +107,17 @@ class Index:
         self._base.close()
 
     def age(self) -> float:
-        """Seconds since any process last compared the index with the files; infinite if none has, or if the clock was
-        set back since."""
+        """Seconds since any process last compared the index with the files; infinite if none has, or if the clock has
+        been set back since."""
         found = self._base.execute("SELECT seconds FROM checked").fetchone()
         age = math.inf if found is None else time.time() - found[0]
         return age if age >= 0 else math.inf
 
     def refresh(self, found: Iterable[tuple[str, Stamp]]) -> None:
-        """Read the new and changed files among `found`, all files that there are now, and forget deleted ones. Does
-        nothing while another process does this, unless that one stands still: then the index goes on in memory. Raises
-        CatalogUnavailable, transient, for a file that is just being written and that nobody has read before; of others
-        what was read before stays until they are whole."""
+        """Read new and changed files, and forget deleted ones. `found`: all files that exist now. Does nothing while
+        another process does this, unless that one is stuck: then the index is built again in memory. Raises
+        CatalogUnavailable, transient, for a file that is just being written and has never been read; other incomplete
+        files keep their former items until they are complete."""
         first = math.isinf(self.age())
         with self._alone(wait=first) as alone:
             if not alone or (first and not math.isinf(self.age())):
@@ -145,7 +145,7 @@ class Index:
                 self._base.execute("INSERT INTO checked VALUES (?)", (time.time(),))
 
     def find(self, boxes: Sequence[Box], time_range: tuple[float, float], names: _Names) -> list[Entry]:
-        """Items of `names` that may meet one of the boxes (EPSG:4326) and the time range (seconds since 1970)."""
+        """Items that fulfil `names` and may meet a box (EPSG:4326) and the time range (seconds since 1970)."""
         collections, arguments = names
         found: dict[int, Entry] = {}
         for west, south, east, north in boxes:
@@ -155,7 +155,7 @@ class Index:
         return list(found.values())
 
     def has(self, names: _Names) -> bool:
-        """Whether the index has any item of `names`."""
+        """Whether the index has any item that fulfils `names`."""
         condition, arguments = names
         return self._base.execute(f"SELECT 1 FROM items WHERE 1 {condition} LIMIT 1", arguments).fetchone() is not None
 
@@ -173,7 +173,7 @@ class Index:
         for path, found in self._alive(read(sorted(changed))):
             unread.discard(path)
             if found is None and self._is_waited_for(path):
-                del changed[path]  # what is known of it stays
+                del changed[path]  # its former items stay
                 unfinished.append(path)
                 continue
             self._unfinished.pop(path, None)
@@ -182,7 +182,7 @@ class Index:
             rows.extend((path, single, document) for document in documents)
         with self._transaction():
             self._forget(changed)
-            for path in unread:  # without a stamp, so that they are tried again
+            for path in unread:  # store no stamp, so that they are tried again
                 del changed[path]
             for path, single, document in rows:
                 packed = None if single else _packed(document)
@@ -201,7 +201,7 @@ class Index:
                 raise being_written(path)
 
     def _is_waited_for(self, path: str) -> bool:
-        """Whether a file that is being written has not been for too long."""
+        """Whether an incomplete file has not been incomplete for too long."""
         now = time.monotonic()
         return now - self._unfinished.setdefault(path, now) < WRITTEN_SECONDS
 
@@ -223,8 +223,8 @@ class Index:
 
     @contextmanager
     def _alone(self, *, wait: bool) -> Iterator[bool]:
-        """Yield whether this process may change the index; `wait`: not before another one that does has ended, or
-        stands still, as after Ctrl-Z."""
+        """Yield whether this process may change the index. `wait`: first wait until a process that is changing it has
+        finished or is stuck, as after Ctrl-Z."""
         if self._place is None:
             yield True
             return
@@ -237,23 +237,23 @@ class Index:
             yield held or stuck
 
     def _is_stuck(self, lock: int) -> bool:
-        """Whether the process that has the lock has shown no sign of life since this one began to look."""
+        """Whether the process that holds the lock has shown no new sign of life for STUCK_SECONDS."""
         sign, now = os.fstat(lock).st_mtime_ns, time.monotonic()
         if sign != self._sign[0]:
             self._sign = (sign, now)
         return now - self._sign[1] > STUCK_SECONDS
 
     def _alive(self, found: Iterable[Found]) -> Iterator[Found]:
-        """What was given, with signs of life for those that wait for the lock."""
+        """Yield what is given, and meanwhile show signs of life to processes that wait for the lock."""
         for number, each in enumerate(found):
             if number % SIGNS == 0 and self._place is not None:
                 os.utime(f"{self._place}.lock")
             yield each
 
     def _go_on_in_memory(self) -> None:
-        """An empty index, whose items have other numbers than those of the file."""
+        """Replace the index by an empty one in memory, which does not reuse the numbers of the file's items."""
         last: list[tuple[int]] = []
-        with suppress(sqlite3.Error):  # the file has no tables yet
+        with suppress(sqlite3.Error):  # the file may have no tables yet
             last = self._base.execute("SELECT seq FROM sqlite_sequence").fetchall()
         self._base.close()
         self._place, self._base = None, sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -262,7 +262,7 @@ class Index:
 
 
 def _is_locked(lock: int) -> bool:
-    """Whether this process has the lock now."""
+    """Try to take the lock; return whether this process holds it now."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -271,11 +271,11 @@ def _is_locked(lock: int) -> bool:
 
 
 _Names = tuple[str, tuple[str, ...]]
-"""SQL condition on `items`, and its arguments."""
+"""SQL condition on the table `items`, and its arguments."""
 
 
 def named(collection: Collection) -> _Names:
-    """Condition for items that `belongs` may accept: by their `collection`, constellation, or product in the id."""
+    """Condition for items that `belongs` may accept, by `collection`, constellation, or the product in the id."""
     if not collection.stac_collections:
         return "", ()
     wanted = {
@@ -288,7 +288,7 @@ def named(collection: Collection) -> _Names:
 
 
 def _names_of(document: Document) -> tuple[str | None, str | None, str | None]:
-    """Collection, constellation and product, as `named` asks for them."""
+    """Collection, constellation and product of an item, in the form in which `named` compares them."""
     constellation = _word(properties(document).get("constellation"), plain=True)
     return _word(document.get("collection")), constellation, _word(product_of(document))
 
@@ -298,15 +298,16 @@ def _marks(values: Sequence[str]) -> str:
 
 
 def _packed(document: Document) -> bytes:
-    """The item's JSON, compressed, as `document_of` reads it."""
+    """The item's JSON, compressed, for `document_of`."""
     try:
         return zlib.compress(orjson.dumps(document, default=str), 1)
-    except TypeError:  # lone surrogates, numbers of more than 64 bits, or more levels than it writes
+    except TypeError:  # lone surrogates, numbers of more than 64 bits, or too many levels for orjson
         return zlib.compress(json.dumps(document).encode(), 1)
 
 
 def document_of(entry: Entry, documents: Sequence[Document]) -> Document | None:
-    """The item of an entry. `documents`: items of its file, if the entry does not hold the item itself."""
+    """The item of an entry; None if it is not found. `documents`: the items of its file, needed if the entry does not
+    contain the item itself."""
     if entry.document is not None:
         found = loads(zlib.decompress(entry.document))
         return found if isinstance(found, dict) else None
@@ -314,7 +315,7 @@ def document_of(entry: Entry, documents: Sequence[Document]) -> Document | None:
 
 
 def open_index(folder: Path, found: Iterator[tuple[str, Stamp]]) -> tuple[Index, Iterator[tuple[str, Stamp]]]:
-    """The folder's index, in a file if many files are `found`; and `found` from its beginning."""
+    """Open the folder's index, in a file if there are many files. Returns it and an iterator over all of `found`."""
     first = list(islice(found, MANY_FILES + 1))
     place = index_file(folder) if len(first) > MANY_FILES else None
     try:
@@ -329,8 +330,8 @@ def open_index(folder: Path, found: Iterator[tuple[str, Stamp]]) -> tuple[Index,
 
 
 def index_file(folder: Path) -> Path | None:
-    """The index file of a folder: in the user's cache, else in a private temporary folder; None if neither can be
-    written."""
+    """Path of a folder's index file: in the user's cache, else in a private temporary folder; None if neither is
+    writable."""
     name = f"{hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:24]}-{LAYOUT}.sqlite3"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     for place in (cache / "arpent" / "catalogs", Path(tempfile.gettempdir()) / f"arpent-catalogs-{os.geteuid()}"):
@@ -344,7 +345,7 @@ def index_file(folder: Path) -> Path | None:
 
 
 def _word(value: object, *, plain: bool = False) -> str | None:
-    """The text as SQLite can hold it; None for anything else."""
+    """The text, if `value` is one, in a form that SQLite can store; None for any other value."""
     if not isinstance(value, str):
         return None
     text = value.encode("utf-8", "replace").decode()
@@ -352,8 +353,8 @@ def _word(value: object, *, plain: bool = False) -> str | None:
 
 
 def _extent(document: Document) -> Box:
-    """West, east, south and north of the footprint; the whole world if it cannot be read: a search then reads the item
-    and names it in the log."""
+    """West, east, south and north of the footprint; the whole world if it cannot be read, so that a search
+    then reads the item and logs the error."""
     try:
         with panics_as_errors():
             west, south, east, north = shapely.bounds(footprint_of(document).ground).tolist()
@@ -364,7 +365,7 @@ def _extent(document: Document) -> Box:
 
 
 def _times(own: Document) -> tuple[float, float]:
-    """First and last second of the item; all times if it does not say."""
+    """First and last time of the item, in seconds since 1970; all times if it gives none."""
     found = []
     for name in _TIMES:
         with suppress(ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Links: which entries of a folder are folders to walk through, links among them, each of these once."""
+"""Links: which entries of a folder are folders to walk through, including linked ones, without walking any twice."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import os
 
 
 class WalkedFolders:
-    """The folders that one walk has been led to: its own, and those that links lead to."""
+    """The root folder of a walk, and the folders outside it that links have led to."""
 
     def __init__(self, folder: str) -> None:
         self._walked = [os.path.realpath(folder)]
 
     def leads_on(self, entry: os.DirEntry[str]) -> bool:
-        """Whether the entry is a folder to walk through. A link to one is, unless it leads back up, or to what is
-        walked through in any case."""
+        """Whether the entry is a folder to walk through. A link to a folder is, unless that contains the root of the
+        walk, or is part of a folder that is walked anyway."""
         if entry.is_dir(follow_symlinks=False):
             return True
         try:
             if not (entry.is_symlink() and entry.is_dir()):
                 return False
-        except OSError:  # it leads in a circle, or where nobody may look
+        except OSError:  # the link is circular, or its target may not be read
             return False
         real = os.path.realpath(entry.path)
         if _holds(real, self._walked[0]) or any(_holds(one, real) for one in self._walked):

@@ -1,4 +1,4 @@
-"""The Catalog port over stac-geoparquet: files on this machine, behind https or in a bucket. Start at `catalog`."""
+"""The Catalog port for stac-geoparquet files on this machine, on a web server or in a bucket. Start at `catalog`."""
 
 SUFFIXES = (".parquet", ".geoparquet")
-"""Endings of its files. Known here, because what reads them takes long to load, and few catalogues are of this kind."""
+"""File name suffixes. Defined here, because the modules that read such files take long to import."""

@@ -1,4 +1,4 @@
-"""Catalog: the Catalog port over stac-geoparquet files, which may hold a continent; only what matches is read."""
+"""Catalog: the Catalog port for stac-geoparquet files, which may be very large; only matching parts are read."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ from arpent.network.web_files import Denied, NoAnswer, NoRanges
 from arpent.raster.footprints.antimeridian import boxes_of
 
 LOOK_SECONDS, LOOK_SECONDS_AWAY = 2.0, 60.0
-"""Minimum pause between two checks of the files: on this machine, and elsewhere."""
+"""Minimum pause between two checks of the files: on this machine, and on servers."""
 SECONDS = 100.0
-"""Time limit of one check of the files, and of one search of what they hold; they end before the next footer, row group
-or LOOK_ROWS rows are read."""
+"""Time limit of one check of the files, and of one search in them, tested before each footer, row group and LOOK_ROWS
+rows."""
 LOOK_ROWS = 1_000
 MOST_FILTER_BYTES = 64 << 20
 """Maximum size of the filter columns kept in memory."""
@@ -61,27 +61,27 @@ MOST_DOCUMENTS = 5_000
 MOST_OPEN = 4
 """Maximum number of files kept open, with their footers."""
 WRITTEN_SECONDS = 60.0
-"""Time after its last change for which an invalid file may still be being written, as in folders of items."""
+"""An invalid file that was changed within this time may still be being written, as in folders of items."""
 ROUNDED = 1e-5
-"""By how many degrees a single float may be rounded."""
+"""Maximum rounding error, in degrees, of a coordinate stored as a 32-bit float."""
 TRIES = 3
-"""Searches among files that are replaced under them, until the catalogue counts as unavailable for a while."""
+"""Number of attempts at a search if files are replaced meanwhile; then it fails with a transient error."""
 _FAULTS = (OSError, pa.ArrowException, BaseError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
 _NEVER = -math.inf
 _Place = tuple[FoundFile, int]
-"""A row group: file, and number in it."""
+"""A row group: its file, and its number in the file."""
 
 
 class GeoParquetCatalog:
-    """Serves the STAC items in the rows of stac-geoparquet files. Thread-safe. Picklable: a copy reads the files
-    itself."""
+    """Serves the STAC items in the rows of stac-geoparquet files. Thread-safe. Picklable: a copy reads the files again
+    by itself."""
 
     def __init__(
         self, address: str, policy: EgressPolicy | None = None, *, look_seconds: float | None = None,
         access: SourceAccess | None = None,
     ) -> None:  # fmt: skip
-        """`address`: a file or folder, the http(s) URL of a file, the s3 URL of a file or of a prefix of files.
-        `policy`: where requests and redirects may go; None: anywhere. `access`: the keys of each host and bucket."""
+        """`address`: a file or folder, the http(s) URL of a file, or the s3 URL of a file or a prefix. `policy`: where
+        requests and redirects may go; None: anywhere. `access`: provides the keys of each host and bucket."""
         self._address = address
         self._policy = policy
         self._access = access or OpenAccess()
@@ -90,16 +90,16 @@ class GeoParquetCatalog:
         self._look_seconds = away if look_seconds is None else look_seconds
         self._looked = _NEVER
         self._listed: frozenset[FoundFile] = frozenset()
-        """The files of the last check."""
+        """The files found by the last check."""
         self._open: OrderedDict[FoundFile, pq.ParquetFile] = OrderedDict()
         self._row_group_bounds: dict[FoundFile, tuple[RowGroupBounds, ...]] = {}
-        """Replaced, never changed: searches read it while another one checks the files."""
+        """Always replaced, never modified, because other threads may iterate over it."""
         self._filter_columns: OrderedDict[_Place, FilterColumns] = OrderedDict()
         self._documents: OrderedDict[tuple[_Place, int], Document] = OrderedDict()
         self._looking = Lock()
-        """Held by the one that checks the files."""
+        """Held by the thread that checks the files."""
         self._lock = Lock()
-        """Held by a search while it reads from files, and by whoever changes what is kept of them."""
+        """Held while a search reads from files, and while cached parts of them are changed."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (partial(GeoParquetCatalog, policy=self._policy, access=self._access), (self._address,))
@@ -131,7 +131,7 @@ class GeoParquetCatalog:
     def _matching(
         self, collection: Collection, boxes: Sequence[Box], first: float, last: float, read: set[FoundFile]
     ) -> Iterator[tuple[Document, str]]:
-        """The documents with the addresses of their files, which are added to `read`."""
+        """Yield the matching documents with their addresses, and add their files to `read`."""
         for file, groups in self._row_group_bounds.items():
             for number, group in enumerate(groups):
                 if not (_may_hold(group, collection) and group.may_meet(boxes, first, last)):
@@ -148,7 +148,7 @@ class GeoParquetCatalog:
                     yield document, own_address(document, file.href)
 
     def _of_products(self, place: _Place, rows: NDArray[np.intp], products: frozenset[str]) -> NDArray[np.intp]:
-        """Those of the rows whose id names one of the products."""
+        """Those of the rows whose item id begins with one of the products."""
         if not len(rows):
             return rows
         ids = self._opened(place[0]).read_row_group(place[1], columns=["id"]).column("id").take(pa.array(rows))
@@ -187,24 +187,24 @@ class GeoParquetCatalog:
         return self._filter_columns[place]
 
     def _look(self) -> None:
-        """Check the files if that is due. Another search that does so is waited for only until the files are known;
-        afterwards, what was known before it counts meanwhile."""
+        """Check the files if that is due. If another thread is doing so, wait for it only if the files have never been
+        checked; otherwise the result of the previous check is used."""
         if self._is_fresh() or not self._looking.acquire(blocking=self._looked == _NEVER):
             return
         try:
-            if not self._is_fresh():  # by whoever was waited for
+            if not self._is_fresh():  # another thread may have checked them in the meantime
                 with within(SECONDS):
                     self._read_footers()
         finally:
             self._looking.release()
 
     def _is_unchanged(self, read: Iterable[FoundFile]) -> bool:
-        """Whether these files are still what they were. Others than those of this machine tell with each answer."""
+        """Whether these files are unchanged. Files on servers need no check here: each answer shows their version."""
         return self._files.is_remote or all(self._files.is_still(file) for file in read)
 
     def _is_changing(self) -> bool:
-        """Whether a file was replaced since the last check of the files, or may still be being written: what is wrong
-        with it then passes. The next search checks all files anew."""
+        """Whether files have been replaced since the last check, or may still be being written, so that errors may be
+        temporary. Also makes the next search check all files again."""
         self._looked = _NEVER
         try:
             now = self._files.list()
@@ -228,7 +228,7 @@ class GeoParquetCatalog:
             raise CatalogUnavailable(told, transient=bool(self._listed))
         self._listed = frozenset(found)
         fresh = [file for file in found if file not in self._row_group_bounds]
-        for start in range(0, len(fresh), TOGETHER):  # kept bit by bit, for the next search if this one's time ends
+        for start in range(0, len(fresh), TOGETHER):  # in parts, which are kept for the next search if time runs out
             self._read_row_group_bounds(fresh[start : start + TOGETHER])
         with self._lock:
             self._row_group_bounds = {file: self._row_group_bounds[file] for file in found}
@@ -244,7 +244,8 @@ class GeoParquetCatalog:
         self._looked = now
 
     def _read_row_group_bounds(self, files: Sequence[FoundFile]) -> None:
-        """Read as many footers as there is time for, and keep what they say."""
+        """Read the footers of as many files as time allows, and keep their row group bounds. Raises CatalogUnavailable
+        if a file is invalid, or if time runs out."""
         footers: list[pq.FileMetaData] = []
         raw: list[bytes] = []
         for file in files:
@@ -262,7 +263,7 @@ class GeoParquetCatalog:
                     f"{public_name(file.href)} is not a stac-geoparquet file: it has no column {lacks}.",
                     transient=self._is_changing(),
                 )
-            if pa.types.is_list(opened.schema_arrow.field("geometry").type):  # coordinates, as GeoArrow has them
+            if pa.types.is_list(opened.schema_arrow.field("geometry").type):  # lists of coordinates, as in GeoArrow
                 raise CatalogUnavailable(
                     f"The geometry of {public_name(file.href)} is not WKB: write the file with rustac or "
                     "stac-geoparquet.", transient=self._is_changing(),
@@ -287,7 +288,7 @@ class GeoParquetCatalog:
         return self._open[file]
 
     def _parquet(self, file: FoundFile) -> tuple[pq.ParquetFile, bytes]:
-        """The open file, and its footer, which is read once."""
+        """Open a file. Returns it with its footer, which is read only once."""
         source = self._files.open(file)
         footer = footer_of(source, public_name(file.href))
         metadata = pq.read_metadata(io.BytesIO(alone(footer)))
@@ -299,7 +300,7 @@ class GeoParquetCatalog:
         self._open[file] = opened
 
     def _check_known(self, collection: Collection) -> None:
-        """Raise CatalogUnavailable if no file can hold an item of the collection."""
+        """Raise CatalogUnavailable if no file can contain items of the collection."""
         groups = [group for each in self._row_group_bounds.values() for group in each]
         if groups and not any(_may_hold(group, collection) for group in groups) and not _related(collection):
             held = sorted({name for group in groups for name in group.collections or ()})
@@ -311,7 +312,7 @@ class GeoParquetCatalog:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """Turn errors into CatalogUnavailable, without the clients' own texts, which repeat URLs."""
+        """Turn errors into CatalogUnavailable, without the texts of HTTP clients, which quote URLs."""
         name = self._name
         try:
             yield
@@ -321,7 +322,7 @@ class GeoParquetCatalog:
             self._looked = _NEVER
             raise CatalogUnavailable(f"{name} is being replaced while it is read.", transient=True) from error
         except FileNotFoundError as error:
-            there = bool(self._listed) or os.path.isdir(self._address)  # then a file is just being written anew
+            there = bool(self._listed) or os.path.isdir(self._address)  # then a file is probably being replaced
             told = f"{name} does not exist: set `catalog` to a stac-geoparquet file or a folder of them."
             raise CatalogUnavailable(told, transient=there) from error
         except AccessFailed as error:
@@ -345,11 +346,11 @@ class GeoParquetCatalog:
 
     @property
     def _name(self) -> str:
-        """The catalogue, for messages."""
+        """The catalogue's name in messages."""
         return f"The catalogue {public_name(self._address)}"
 
     def _check_time(self) -> None:
-        """Raise CatalogUnavailable if the time of this search is over."""
+        """Raise CatalogUnavailable if the time limit has passed."""
         deadline = current()
         if deadline is not None and deadline.passed:
             reason = f"no complete answer within {deadline.seconds:g} s"
@@ -362,13 +363,13 @@ class GeoParquetCatalog:
 
 
 def _wider(box: Box) -> Box:
-    """The box, and as much more as sides are rounded that a file holds as single floats."""
+    """The box, enlarged by the rounding error of coordinates stored as 32-bit floats."""
     west, south, east, north = box
     return west - ROUNDED, south - ROUNDED, east + ROUNDED, north + ROUNDED
 
 
 def _may_hold(group: RowGroupBounds, collection: Collection) -> bool:
-    """Whether a row group may hold items of the collection, by name, constellation or product."""
+    """Whether a row group may contain items of the collection, by name, constellation or product."""
     if group.collections is None or not collection.stac_collections or _related(collection):
         return True
     least, most = group.collections

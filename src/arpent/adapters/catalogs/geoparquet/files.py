@@ -1,4 +1,5 @@
-"""Files: the Parquet files of a catalogue on this machine, behind https or in s3, read by byte ranges."""
+"""Files: lists the Parquet files of a catalogue on this machine, on a web server or in s3, and reads byte ranges of
+them."""
 
 from __future__ import annotations
 
@@ -32,13 +33,13 @@ if TYPE_CHECKING:
     from obstore.store import RetryConfig
 
 RETRY_SECONDS = 60.0
-"""How long to retry a failing server."""
+"""How long to retry a failing server, in seconds."""
 MOST_FILES = 20_000
 """Maximum number of files of one catalogue."""
 _TAIL = 1 << 16
-"""Bytes at the end of a file that are fetched at once: most footers fit."""
+"""Number of bytes at the end of a file that are fetched in one request; most footers fit."""
 _TIMEOUTS: dict[str, object] = {"timeout": "120s", "connect_timeout": "5s"}
-"""Time limits of one request to a bucket, its whole answer included."""
+"""Time limits of one request to a bucket, including its whole answer."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 R = TypeVar("R")
 
@@ -54,46 +55,48 @@ class FoundFile:
     version: str
     """ETag or time of change."""
     changed: float | None = None
-    """When it was last changed, in seconds since 1970; None: it is not on this machine."""
+    """Time of the last change, in seconds since 1970; None if the file is not on this machine."""
     told: float = field(default=0.0, compare=False)
-    """What a web server says of that, seconds; 0: nothing."""
+    """Time of the last change according to a web server, in seconds since 1970; 0 if it does not say."""
 
     def is_same(self, other: FoundFile) -> bool:
-        """Whether both are one version. Servers of one name may differ in the ETag: then time and size decide."""
+        """Whether both are the same version. If ETags differ, as they may between servers of one host name, time and
+        size decide."""
         return self == other or (self.told > 0 and (self.told, self.size) == (other.told, other.size))
 
 
 class BeingReplaced(OSError):
-    """A file is not the version any more that was found."""
+    """A file is no longer the version that was listed."""
 
 
 def partition_of(href: str) -> dict[str, str]:
-    """What the folders of a file tell of all its rows, as `collection=sentinel-2-l2a` does: writers may leave such a
-    column out."""
+    """Column values given by the folders in a path, such as `collection=sentinel-2-l2a`. They hold for all rows of the
+    file, where writers may leave out such columns."""
     pairs = (part.partition("=") for part in href.split("?", maxsplit=1)[0].split("/")[:-1])
     return {unquote(name): unquote(value) for name, sign, value in pairs if name and sign and value != _NO_VALUE}
 
 
 class Files:
-    """Lists and opens the files. Thread-safe. Raises what the file system, obstore and `WebFiles` raise."""
+    """Lists and opens the files. Thread-safe. Raises the errors of the file system, obstore and `WebFiles`."""
 
     def __init__(self, address: str, policy: EgressPolicy | None, access: SourceAccess) -> None:
-        """`policy`: where requests and redirects may go; None: anywhere. `access`: the keys of each host and bucket."""
+        """`policy`: where requests and redirects may go; None: anywhere. `access`: provides the keys of each host and
+        bucket."""
         self._address = address
         self._access = access
         self._web = WebFiles(policy, RETRY_SECONDS, access)
         self._stores: dict[tuple[str, str], S3Store] = {}
-        """Open buckets by name and source: each keeps its connections and keys."""
+        """Open buckets by name and source, each with its connections and keys."""
         self._last: FoundFile | None = None
-        """What a web server had last."""
+        """The version that the web server returned last."""
 
     @property
     def is_remote(self) -> bool:
-        """Whether the files are not on this machine."""
+        """Whether the files are on a server, not on this machine."""
         return "://" in self._address
 
     def list(self) -> list[FoundFile]:
-        """All files, by name. Raises CatalogUnavailable if there are too many."""
+        """All files, sorted by name. Raises CatalogUnavailable if there are too many."""
         found = sorted(self._found(), key=lambda file: file.href)
         if len(found) > MOST_FILES:
             name = public_name(self._address)
@@ -103,7 +106,7 @@ class Files:
         return found
 
     def open(self, file: FoundFile) -> pa.NativeFile:
-        """The file, open for random access."""
+        """Open the file for random access."""
         scheme = urlsplit(file.href).scheme if "://" in file.href else ""
         if not scheme:
             return pa.OSFile(file.href)
@@ -111,7 +114,7 @@ class Files:
         return pa.PythonFile(Ranges(file.size, lambda start, end: fetch(file, start, end)), mode="r")
 
     def is_still(self, file: FoundFile) -> bool:
-        """Whether a file of this machine is still that version."""
+        """Whether a file on this machine is still the same version."""
         try:
             return _local(file.href) == file
         except OSError:
@@ -138,7 +141,7 @@ class Files:
                 return [obstore.head(store, key)]
             pages = obstore.list(store, key.rstrip("/") or None)
             listed = [entry for page in pages for entry in page]
-            # without bytes: the marker of a folder of that name, as Hadoop and Spark make them
+            # empty objects are folder markers, as created by Hadoop and Spark
             return [entry for entry in listed if entry["path"].endswith(SUFFIXES) and entry["size"]]
 
         for entry in self._asked(self._address, found):
@@ -152,14 +155,14 @@ class Files:
         return bytes(piece.content)
 
     def _fetch_object(self, file: FoundFile, start: int, end: int) -> bytes:
-        key, span = file.href.split("/", 3)[3], (start, end)  # as it was listed, `?` and `#` included
+        key, span = file.href.split("/", 3)[3], (start, end)  # the key as listed, which may contain `?` and `#`
         answer = self._asked(file.href, lambda store: obstore.get(store, key, options={"range": span}))
         if answer.meta["size"] != file.size or _version(answer.meta) != file.version:
             raise BeingReplaced
         return bytes(answer.bytes())
 
     def _asked(self, url: str, call: Callable[[S3Store], R]) -> R:
-        """The answer of the bucket; if its keys are refused and there are others by now, with these."""
+        """The result of `call` for the bucket of this URL; if its keys are refused, it is tried again with new ones."""
         for again in (False, True):
             way = self._access.bucket(url)
             keys = {} if way.keys is None else way.keys()
@@ -178,7 +181,7 @@ class Files:
 
 
 class Ranges(io.RawIOBase):
-    """A file of `size` bytes; each read is one request, except in the last bytes, which are kept."""
+    """A file of `size` bytes. Each read is one request, except within the last bytes, which are cached."""
 
     def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
         super().__init__()
@@ -244,5 +247,5 @@ def _bucket(name: str, way: BucketAccess) -> S3Store:
 
 
 def _version(meta: ObjectMeta) -> str:
-    """ETag, in which some listings leave out the quotes; else time of change, of which headers have whole seconds."""
+    """The ETag without quotes, which some listings omit; else the time of change in whole seconds, as in headers."""
     return (meta["e_tag"] or "").strip('"') or str(meta["last_modified"].replace(microsecond=0))

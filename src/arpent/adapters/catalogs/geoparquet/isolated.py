@@ -1,5 +1,5 @@
-"""Isolated: a Catalog that is searched in a separate process, because a few kilobytes of Parquet may unpack to more
-than the machine's memory."""
+"""Isolated: a Catalog that is searched in a separate process, because the size of Parquet data pages is only known
+after decompression, and a few kilobytes may become more than the machine's memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Search = tuple[Collection, Interval, Box]
 
 
 class IsolatedCatalog:
-    """Searches in another process. Thread-safe."""
+    """A Catalog that searches in another process. Thread-safe."""
 
     def __init__(
         self,
@@ -27,8 +27,8 @@ class IsolatedCatalog:
         search: Callable[[Search], tuple[Item, ...]],
         wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`submit` runs a picklable function with a picklable argument in another process; `search` is that
-        function. A search that is no longer `wanted` ends with its process, and raises NoLongerWanted."""
+        """`submit`: runs a picklable function with a picklable argument in another process; `search`: that function;
+        `wanted`: if it returns false, the process of the search is ended, and the search raises NoLongerWanted."""
         self._submit = submit
         self._search = search
         self._wanted = wanted

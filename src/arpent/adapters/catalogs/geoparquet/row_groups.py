@@ -1,7 +1,7 @@
-"""Row groups: the parts of a stac-geoparquet file that may match a search, and their rows that do.
+"""Row groups: finds the parts of a stac-geoparquet file that may match a search, and the rows in them that do.
 
 A file's footer holds the least and greatest value of each column per row group, so most row groups are skipped unread.
-Of the others a few filter columns are read first, and whole rows only if they match.
+From the others a few filter columns are read first, and then only the matching rows.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ SIDES = ("bbox.xmin", "bbox.ymin", "bbox.xmax", "bbox.ymax")
 TIMES = ("datetime", "start_datetime", "end_datetime")
 NAMES = ("collection", "constellation")
 _HALF_TURN = 180.0
-"""Degrees: a wider box may be that of a ring that jumps from 179 to -179, whose area lies outside the box."""
+"""Degrees. A wider bounding box may come from a ring that crosses 180, with an area that lies outside the box."""
 BATCH = 512
-"""Rows per batch."""
+"""Number of rows per batch."""
 _FAR = 90.0
-"""Degrees: a footprint across 180, less than half round the globe, begins east of it and ends west of minus it."""
+"""Degrees. A footprint across 180 is assumed to begin east of this and to end west of minus this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +48,14 @@ class RowGroupBounds:
     """Least and greatest `collection`; None if unknown, or if some rows have none."""
 
     def may_meet(self, boxes: Sequence[Box], first: float, last: float) -> bool:
-        """Whether a row may meet one of the boxes and the time from `first` to before `last`."""
+        """Whether a row may meet one of the boxes and the time from `first` (included) to `last` (excluded)."""
         return self.first < last and self.last >= first and any(self._meets(box) for box in boxes)
 
     def _meets(self, box: Box) -> bool:
         west, south, east, north = box
         if self.least[1] > north or self.most[3] < south:
             return False
-        if self.most[2] - self.least[0] > _HALF_TURN:  # a row may have a box that is as wide
+        if self.most[2] - self.least[0] > _HALF_TURN:  # a single row may have such a wide box
             return True
         if any(self.least[0] <= east + turn and self.most[2] >= west + turn for turn in (-360.0, 0.0, 360.0)):
             return True
@@ -64,7 +64,7 @@ class RowGroupBounds:
 
 
 def row_group_bounds(metadata: pq.FileMetaData) -> tuple[RowGroupBounds, ...]:
-    """The bounds of each row group, by the footer of a file."""
+    """The bounds of each row group, from the footer of a file."""
     columns = {metadata.schema.column(number).path: number for number in range(metadata.num_columns)}
     return tuple(_bounds_of_group(metadata.row_group(number), columns) for number in range(metadata.num_row_groups))
 
@@ -78,7 +78,7 @@ def _bounds_of_group(group: pq.RowGroupMetaData, columns: dict[str, int]) -> Row
         except (OverflowError, ValueError):  # a time after the year 9999
             return None
 
-    # Statistics tell nothing of rows without a box, whose place only their geometry tells.
+    # Statistics do not cover rows without a box, whose position is only in their geometry.
     sides = [_numbers(bounds(side) if _whole(group, columns.get(side)) else None) for side in SIDES]
     times = [limits for name in TIMES if (limits := _instants(bounds(name))) is not None]
     untimed = all(name not in columns for name in TIMES)
@@ -111,7 +111,7 @@ def _numbers(bounds: tuple[object, object] | None) -> tuple[float, float]:
     if bounds is None or not all(isinstance(each, int | float) for each in bounds):
         return -np.inf, np.inf
     least, most = float(bounds[0]), float(bounds[1])  # type: ignore[arg-type]
-    # Some writers let NaN, or the values in the wrong order, into them: then they tell nothing.
+    # Some writers store NaN, or the bounds in the wrong order: such statistics are ignored.
     return (least, most) if least <= most else (-np.inf, np.inf)
 
 
@@ -119,7 +119,7 @@ def _instants(bounds: tuple[object, object] | None) -> tuple[float, float] | Non
     if bounds is None or not all(isinstance(each, datetime) for each in bounds):
         return None
     first, last = (each.replace(tzinfo=each.tzinfo or UTC).timestamp() for each in bounds)  # type: ignore[attr-defined]
-    return (first, last + 1e-3) if first <= last else None  # statistics may be cut to milliseconds
+    return (first, last + 1e-3) if first <= last else None  # statistics may be truncated to milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class FilterColumns:
     """The filter columns of a row group of n rows."""
 
     bounds: NDArray[np.float64]
-    """(n, 4): west, south, east, north in degrees; west > east across 180; infinite if unknown."""
+    """(n, 4): west, south, east, north in degrees; west > east if across 180; infinite if unknown."""
     first: NDArray[np.float64]
     """(n,): first second since 1970; -inf if unknown."""
     last: NDArray[np.float64]
@@ -135,10 +135,11 @@ class FilterColumns:
     names: NDArray[np.int64]
     """(n,): index into `pairs`."""
     pairs: tuple[tuple[str | None, str | None], ...]
-    """All (collection, constellation) of the rows."""
+    """All distinct (collection, constellation) of the rows."""
 
     def rows(self, boxes: Sequence[Box], first: float, last: float, wanted: Sequence[bool]) -> NDArray[np.intp]:
-        """Numbers of the rows that meet one of the boxes and the time, and whose pair is wanted."""
+        """Numbers of the rows that meet one of the boxes and the time, and whose pair is wanted. `wanted`: for each of
+        `pairs`, whether it is."""
         west, south, east, north = self.bounds.T
         inside = np.zeros(len(west), bool)
         across = west > east
@@ -157,7 +158,7 @@ class FilterColumns:
 
 
 def read_filter_columns(file: pq.ParquetFile, group: int, told: Mapping[str, str]) -> FilterColumns:
-    """Read the filter columns of one row group. `told`: values of columns that the file lacks, the same in all rows."""
+    """Read the filter columns of one row group. `told`: values, valid for all rows, of columns that the file lacks."""
     present = set(file.schema_arrow.names)
     box = file.schema_arrow.field("bbox").type if "bbox" in present else None
     bounded = box is not None and pa.types.is_struct(box) and all(box.get_field_index(side[5:]) >= 0 for side in SIDES)
@@ -181,7 +182,7 @@ def read_filter_columns(file: pq.ParquetFile, group: int, told: Mapping[str, str
 
 
 def _texts(column: pa.ChunkedArray) -> list[str | None]:
-    """What is text in it."""
+    """The values of a column; None for those that are not text."""
     return [each if isinstance(each, str) else None for each in column.to_pylist()]
 
 
@@ -214,8 +215,8 @@ def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
 
 
 def whole_rows(file: pq.ParquetFile, group: int, rows: NDArray[np.intp]) -> Iterator[tuple[int, dict[str, object]]]:
-    """Yield (row, its columns), read in batches, so that memory does not depend on the row group's size. `rows`: in
-    ascending order."""
+    """Yield (row, its columns) for these `rows`, which must be in ascending order. Reads in batches, so that memory use
+    does not depend on the size of the row group."""
     start, wanted = 0, iter(rows.tolist())
     following = next(wanted, None)
     for batch in file.iter_batches(batch_size=BATCH, row_groups=[group]):
@@ -225,7 +226,7 @@ def whole_rows(file: pq.ParquetFile, group: int, rows: NDArray[np.intp]) -> Iter
             following = next(wanted, None)
         if inside:
             whole = _plain_times(batch)
-            for row in inside:  # a slice each: `take` knows no views, as some writers leave of text
+            for row in inside:  # slice them one by one: `take` does not support the string views of some writers
                 yield start + row, _python(whole.slice(row, 1))[0]
         if following is None:
             return
@@ -233,7 +234,7 @@ def whole_rows(file: pq.ParquetFile, group: int, rows: NDArray[np.intp]) -> Iter
 
 
 def _plain_times(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with nanoseconds cut to microseconds, as Python's datetime needs it."""
+    """The batch with nanoseconds truncated to microseconds, the resolution of Python's datetime."""
     columns = [
         column.cast(pa.timestamp("us", column.type.tz), safe=False)
         if pa.types.is_timestamp(column.type) and column.type.unit == "ns" else column
@@ -243,8 +244,8 @@ def _plain_times(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _python(batch: pa.RecordBatch) -> list[dict[str, object]]:
-    """The rows; a value that Python cannot hold, such as a time after the year 9999, becomes None, and nothing round
-    it."""
+    """The rows as Python objects. A value that Python cannot represent, such as a time after the year 9999, becomes
+    None without affecting the values around it."""
     try:
         found: list[dict[str, object]] = batch.to_pylist()
     except (OverflowError, ValueError):

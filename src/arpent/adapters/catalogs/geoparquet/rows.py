@@ -1,4 +1,4 @@
-"""Rows: a row of stac-geoparquet → JSON of a STAC item."""
+"""Rows: converts a row of stac-geoparquet into the JSON of a STAC item."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOP = frozenset({"type", "stac_version", "stac_extensions", "id", "geometry", "
 
 
 def item_of(row: Mapping[str, object]) -> Document:
-    """The item. Empty columns are left out."""
+    """The item of a row, without empty columns."""
     found = {name: plain for name, value in row.items() if (plain := _plain(value)) is not None}
     own = found.pop("properties", None)
     return {
@@ -36,10 +36,10 @@ def item_of(row: Mapping[str, object]) -> Document:
 
 
 def _plain(value: object) -> object:
-    """The value as in JSON; None if it is empty."""
+    """The value as in JSON; None if it is empty or has no form in JSON."""
     if isinstance(value, dict):
         return {name: plain for name, each in value.items() if (plain := _plain(each)) is not None}
-    if isinstance(value, list | tuple):  # a map comes as pairs
+    if isinstance(value, list | tuple):  # includes maps, which are lists of pairs
         return [_plain(each) for each in value]
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
@@ -51,7 +51,7 @@ def _plain(value: object) -> object:
 
 
 def _members(assets: object, name: object) -> object:
-    """The assets from a struct, a map (pairs) or JSON text, without empty ones."""
+    """The non-empty assets, from a struct, a map (list of pairs) or JSON text."""
     if isinstance(assets, str):
         assets = _json(assets, "assets", name)
     if isinstance(assets, list) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in assets):
@@ -60,7 +60,7 @@ def _members(assets: object, name: object) -> object:
 
 
 def _geometry(value: object, name: object) -> object:
-    """GeoJSON from WKB or text; None if it is missing or invalid."""
+    """GeoJSON from WKB or JSON text; None if it is missing or invalid."""
     if isinstance(value, bytes):
         shape = shapely.from_wkb(value, on_invalid="ignore")
         return None if shape is None else orjson.loads(shapely.to_geojson(shape))
@@ -68,7 +68,8 @@ def _geometry(value: object, name: object) -> object:
 
 
 def _json(text: str, column: str, name: object) -> object:
-    """What the text of one row says; None, which costs that item only, if it is not JSON."""
+    """The value of JSON text in one row; None, with a line in the log, if it is not JSON, so that only this item is
+    skipped."""
     try:
         return orjson.loads(text)
     except ValueError:
