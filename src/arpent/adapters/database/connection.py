@@ -75,7 +75,7 @@ def _postgresql(url: URL) -> Engine:
     unprepared = {"prepare_threshold": None}
     engine = create_engine(
         url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=unprepared,
-        isolation_level="READ COMMITTED",  # for which the stores are written, whatever the database's default
+        isolation_level="READ COMMITTED",  # as the stores expect, whatever the database's default
     )  # fmt: skip
     event.listen(engine, "handle_error", _leave_read_only)
     return engine
@@ -208,7 +208,7 @@ def _code_of(error: BaseException | None) -> int | str | None:
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, reader: bool) -> None:
     assert isinstance(connection, sqlite3.Connection)
-    connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
+    connection.isolation_level = None  # `_begin_sqlite` sends BEGIN
     # A damaged row may hold bytes that are not UTF-8; they must not prevent the other rows from being read.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")

@@ -152,7 +152,7 @@ def why(wkb: bytes) -> str:
         return NO_SURFACE.format(name=SURFACES[kind])
     try:
         shapely.from_wkb(wkb)
-    except Exception as error:  # shapely passes on GEOS's many errors
+    except Exception as error:  # shapely passes on many kinds of GEOS errors
         text = str(error)
         return BROKEN.format(reason=next((reason for part, reason in REASONS if part in text), OTHERWISE))
     return NO_CURVE.format(name="part of a collection")

@@ -166,7 +166,7 @@ class _Table:
 
     @cached_property
     def cut_off(self) -> Mapping[int, str]:
-        """Primary key → identifier, for rows of whose identifier GDAL returns only the beginning."""
+        """Primary key → identifier, for rows whose identifier GDAL truncates."""
         return self.rows.cut_off(self.identifier)
 
     def features(self, rows: pa.RecordBatch) -> Features:

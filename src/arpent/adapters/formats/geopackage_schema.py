@@ -1,5 +1,5 @@
-"""GeoPackage schema: checks tables before GDAL opens the file, so that reading them runs no computations of the
-file's."""
+"""GeoPackage schema: checks tables before GDAL opens the file, so that reading them runs no computations that the file
+defines."""
 
 from __future__ import annotations
 

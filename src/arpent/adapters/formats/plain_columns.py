@@ -1,5 +1,5 @@
 """Plain columns: converts users' columns of any type to types that CSV, JSON, pandas and GIS formats can hold, so that
-no such column keeps anyone from getting the computed numbers."""
+no such column prevents the results from being written."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ class FolderObjects:
     """Buckets as sub-folders of `root`; credentials are ignored.
 
     Plain files instead of obstore's LocalStore, which neither syncs to disk (a power cut could leave an object empty
-    that a job counts as done) nor stops at symbolic links. A write goes to a partial file beside its target, is synced,
-    and renamed (many at once: folder_batch); partial files of a crash are hidden from `list` and deleted later.
+    that a job counts as done) nor stops at symbolic links. A write goes to a partial file next to its target, is
+    synced, and renamed (many at once: folder_batch); partial files of a crash are hidden from `list` and deleted later.
     """
 
     def __init__(self, root: Path) -> None:

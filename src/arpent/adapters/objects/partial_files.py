@@ -1,5 +1,5 @@
-"""Partial files: names of unfinished files, which show what process writes them and whether it still runs; and files
-that appear under their own name only once they are complete."""
+"""Partial files: names of unfinished files, which identify the process that writes them, so that it can be checked
+whether it still runs; and files that appear under their own name only once they are complete."""
 
 from __future__ import annotations
 

@@ -139,8 +139,8 @@ def fail_job(connection: Connection, job_id: str, error: str, now: datetime) -> 
 
 
 def _free(table: Table, now: datetime, until: datetime) -> ColumnElement[bool]:
-    """Whether work may be leased until then: no lease or pause is in effect; one that ends implausibly late is
-    ignored."""
+    """Whether work may be leased until then: no lease or pause is in effect; one that ends implausibly late, because
+    the clock was set back, is ignored."""
     believed = believed_until(now, (until - now).total_seconds())
     lease, pause = table.c.leased_until, table.c.not_before
     return and_(

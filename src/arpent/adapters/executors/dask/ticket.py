@@ -42,7 +42,7 @@ class DaskTicket:
             raise EnvironmentFault(f"A worker of the cluster cannot run arpent: {error}") from error
 
     def cancel(self) -> None:
-        """Give up the work. If it has begun it goes on in its worker, but its outcome is dropped."""
+        """Give up the work. If it has begun it continues in its worker, but its outcome is dropped."""
         self._waiting.cancel()
         self._future.client.loop.add_callback(_forget, self._future)
 

@@ -32,7 +32,7 @@ class ProcessExecutor:
     ) -> None:
         """`prepare`: picklable, runs first in every worker (logging). `spare`: additional workers that `slots` does not
         count, for a runner that submits one more ticket when one client occupies all slots. `load`: picklable, runs
-        once before the first worker starts, in the process from which they are forked. `limits`: those of each
+        once before the first worker starts, in the process from which they are forked. `limits`: limits of each
         ticket."""
         self._lock = Lock()
         self._closed = False

@@ -22,13 +22,13 @@ from typing import Any, NoReturn
 from arpent.adapters.executors.processes.worker_life import serve_parent, started
 
 PATIENCE_SECONDS, LOADING_SECONDS = 60.0, 600.0
-"""Seconds to wait for a server's answer before giving it up: normally, and if it has to load something first."""
+"""Seconds to wait for a server's answer before giving up: normally, and if it has to load something first."""
 END_SECONDS = 5.0
 """Seconds that a server may take to end."""
 GONE = "the process that workers are forks of was killed; the kernel's log may tell by whom"
 SLOW = "the process that workers are forks of did not answer within %g s: this machine or its disk is overloaded"
 UNKNOWN = 256
-"""Stands for an exit code that only a server knew that is gone."""
+"""Stands for an exit code that is unknown because the server that knew it is gone."""
 Load = Callable[[], None]
 Surroundings = tuple[dict[str, str], str | None, list[str]]
 """What a program inherits from its parent: environment variables, working directory, module search path."""
@@ -150,7 +150,7 @@ def forked(load: Load | None) -> tuple[Connection, ForkedProcess]:
     its process. Raises OSError if that fails."""
     try:
         return _current().start(load)
-    except ConnectionError:  # that server is gone; try a new one
+    except ConnectionError:  # the server is gone; a new one has not seen the request
         return _current().start(load)
 
 
@@ -177,7 +177,7 @@ def _live_here(ours: Connection, theirs: Connection) -> NoReturn:
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the program may handle it
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the program's own handler must not run here
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
         ours.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 MEBIBYTE = 1 << 20
 KEPT_MIB = 512
-"""Most mebibytes of freed memory that a process keeps."""
+"""Maximum of freed memory that a process keeps, in mebibytes."""
 KEPT_PART = 8
 """A process with a limit keeps at most the limit divided by this, since what is kept counts as used."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3

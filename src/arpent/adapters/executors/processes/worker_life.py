@@ -22,7 +22,7 @@ from arpent.domain.errors import ArpentError
 READY = b"ready"
 """A worker's message before its first work."""
 PULSE = b"pulse"
-"""A worker's message that its work goes on; any number may come before an answer, and one after it."""
+"""A worker's message that its work makes progress; any number may come before an answer, and one after it."""
 PULSE_SECONDS = 1.0
 """Minimum pause between two of these messages."""
 LAST_SECONDS = 0.5

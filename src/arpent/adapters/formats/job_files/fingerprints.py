@@ -48,7 +48,7 @@ def packed(rows: pa.Table, request: str, table: str) -> bytes:
 
 
 def table_digest(table: bytes | memoryview) -> str:
-    """Digest of a table's bytes, by which the table is recognised to which fingerprints belong."""
+    """Digest of a table's bytes, which identifies the table that fingerprints belong to."""
     return sha256(table).hexdigest()
 
 

@@ -18,8 +18,8 @@ WORLD = 20_037_508.342789244
 PIXELS = 512
 """Pixels of a tile's side on the screen."""
 SMALL = 4
-"""Features smaller than this many pixels are drawn as squares of this size, one for all features in it, so that a tile
-has room for only so many, however many features there are."""
+"""Features smaller than this many pixels are drawn as squares of this size, one for all features in it, which limits
+their number in a tile however many features there are."""
 FINE = 0.5
 """Tolerance in pixels when outlines are simplified, so that invisible points are not sent. Tiles cut the outline only
 after that, so that it matches across their edges."""

@@ -1,7 +1,7 @@
 """Features files of all formats, by the endings of their names: reads features in batches, or one feature, and writes
 the copy that goes with results.
 
-Modules that read them with GDAL are imported when a file is read: they load pandas, which a process that computes
+Modules that read them with GDAL are imported when a file is read: they may load pandas, which a process that computes
 partitions never needs.
 """
 

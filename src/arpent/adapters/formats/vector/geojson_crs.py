@@ -22,7 +22,7 @@ from arpent.domain.errors import FeaturesUnreadable
 WINDOW = 1 << 14
 """Bytes within which one `crs` must end."""
 _KEY = re.compile(rb"""(?i)["'](?:c|\\u00[46]3)(?:r|\\u00[57]2)(?:s|\\u00[57]3)["']""")
-"""The key in all spellings that GDAL takes: any case, escapes, quotes of both kinds."""
+"""The key in all spellings that GDAL accepts: any case, escapes, quotes of both kinds."""
 _TOKEN = re.compile(
     rb"""(?s)"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|/\*(?:[^*]|\*(?!/))*+"""
     rb"""|(?<=":)\s*\[[\[\]\d\s.,eE+-]*+(?=[}"])|[][{}:]"""

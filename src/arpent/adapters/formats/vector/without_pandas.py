@@ -1,5 +1,5 @@
-"""Without pandas: prevents pandas from being loaded where arpent reads and writes features and tables, which does not
-need it."""
+"""Without pandas: keeps pyogrio and pyarrow from loading pandas, which arpent does not need to read and write features
+and tables."""
 
 from __future__ import annotations
 
