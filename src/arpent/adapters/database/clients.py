@@ -62,7 +62,7 @@ class SqlClientStore:
     def rotate(self, client_id: str, overlap: timedelta) -> str:
         secret, salt, now = randomness.token_urlsafe(32), randomness.token_bytes(16), self._now()
         kept = overlap > timedelta(0)
-        # The right-hand sides are the values before the statement.
+        # In an UPDATE, the right-hand sides are the values before the statement.
         former = (clients.c.salt, clients.c.hash, now + overlap) if kept else (None, None, None)
         changes = dict(zip(("former_salt", "former_hash", "former_until"), former, strict=True))
         fresh = {"salt": salt, "hash": _hash(secret, salt), "rotated": now}
@@ -98,7 +98,7 @@ def _client(row: Row[tuple[object, ...]]) -> Client:
     return Client(
         id=row.id,
         name=row.name,
-        # A role that only a newer version knows allows here what the least one does.
+        # A role that only a newer version knows gets the rights of the least powerful one here.
         role=Role(row.role) if row.role in set(Role) else Role.METRICS,
         created=row.created,
         disabled=row.disabled,
@@ -114,5 +114,5 @@ def _is_secret(secret: str, stored: tuple[bytes, bytes] | None) -> bool:
 
 
 def _hash(secret: str, salt: bytes) -> bytes:
-    # Secrets are 256 random bits, which no one guesses: scrypt may be cheap (about 20 ms, 8 MiB).
+    # Secrets are 256 random bits, which cannot be guessed: scrypt may be cheap (about 20 ms, 8 MiB).
     return scrypt(secret.encode(), salt=salt, n=2**13, r=8, p=1, dklen=32)

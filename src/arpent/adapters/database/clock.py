@@ -1,4 +1,4 @@
-"""Clock: the time by which leases, lists and quotas are kept: PostgreSQL's own, one for all machines."""
+"""Clock: the time used for leases, lists and quotas: that of the PostgreSQL server, so that all machines agree."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ log = logging.getLogger(__name__)
 COMPARE_SECONDS = 10.0
 """Pause between two comparisons with the database's clock."""
 SLOW_SECONDS = 2.0
-"""A comparison that takes longer tells too little."""
+"""A comparison that takes longer is too inaccurate and is ignored."""
 TOLD_SECONDS = 5.0
-"""Difference between the database's clock and this machine's from which on the log tells of it."""
+"""Difference between the database's clock and this machine's above which a warning is logged."""
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""A clock that cannot be set, and that goes on while the machine sleeps."""
+"""A clock that cannot be set and, if the system has CLOCK_BOOTTIME, keeps running while the machine sleeps."""
 
 
 def steady_seconds() -> float:
-    """Seconds on that clock."""
+    """Seconds on the clock `_STEADY`."""
     return time.clock_gettime(_STEADY)
 
 
 class DatabaseClock:
-    """The time of the database's server, asked for now and then and counted on from there, so that nobody waits for it
-    and a machine whose clock is wrong or is set does no harm. Thread-safe."""
+    """The time of the database server, queried every COMPARE_SECONDS and extrapolated in between, so that callers
+    seldom wait and this machine's clock may be wrong or be set. Thread-safe."""
 
     def __init__(self, ask: Callable[[], datetime], steady: Callable[[], float] = steady_seconds) -> None:
         """`ask`: the time of the database's server; raises WorldError."""
@@ -52,7 +52,7 @@ class DatabaseClock:
         return self._zero + timedelta(seconds=self._steady())
 
     def _compare(self) -> None:
-        """Compare the clocks, unless another thread does."""
+        """Compare the clocks, unless another thread is doing so."""
         if not self._lock.acquire(blocking=self._zero is None):
             return
         try:
@@ -80,7 +80,8 @@ _CLOCKS: WeakKeyDictionary[Engine, Callable[[], datetime]] = WeakKeyDictionary()
 
 
 def clock_of(engine: Engine) -> Callable[[], datetime]:
-    """The clock of a database: its server's, or for SQLite, whose processes share a machine, that of the machine."""
+    """The clock of a database: for PostgreSQL the server's; for SQLite, whose processes share a machine, the
+    machine's."""
     if engine.dialect.name != "postgresql":
         return _machine_clock
     known = _CLOCKS.get(engine)
@@ -94,7 +95,7 @@ def _machine_clock() -> datetime:
 
 
 def _asking(engine: Engine) -> Callable[[], datetime]:
-    known = ref(engine)  # else the table above would keep it for ever
+    known = ref(engine)  # a strong reference would keep it in _CLOCKS for ever
 
     def ask() -> datetime:
         alive = known()

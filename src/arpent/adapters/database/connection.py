@@ -1,4 +1,4 @@
-"""Connection: engines for SQLite and PostgreSQL, and their transactions: reading and writing."""
+"""Connection: engines for SQLite and PostgreSQL, and transactions that read or write."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 DISK_FULL = frozenset({sqlite3.SQLITE_FULL, "53100"})
 """Codes of SQLite and PostgreSQL for a full disk."""
 MAY_PASS = {"25": True, "26": True, "42": True, "54": False}
-"""Classes of PostgreSQL's SQLSTATEs that the driver's classes of errors tell wrongly → whether the same call may
-succeed later. The server takes no changes while another one takes over; a statement, a right, a table or a column is
-missing for a while; but what is too large for PostgreSQL stays so."""
+"""SQLSTATE classes for which the driver's exception class is misleading → whether the same call may succeed later. 25:
+a server is read-only while another one takes over. 26 and 42: a prepared statement, permission, table or column may be
+missing for a while. 54: what is too large for PostgreSQL stays too large."""
 READ_ONLY = "25006"
-"""The SQLSTATE of a server that takes no changes."""
+"""SQLSTATE of a server that is read-only."""
 REFUSALS = (StatementError, UnicodeEncodeError, OverflowError)
 """Errors that do not mean that the database is unavailable, unless their code says so: DataError, IntegrityError,
 ProgrammingError …, and values that no driver accepts."""
@@ -71,18 +71,19 @@ def make_engine(url: str, *, reader: bool = False) -> Engine:
 
 
 def _postgresql(url: URL) -> Engine:
-    # Poolers such as PgBouncer give each transaction another connection, which knows no statement prepared before.
+    # Poolers such as PgBouncer may give each transaction another connection, without the statements prepared before.
     unprepared = {"prepare_threshold": None}
     engine = create_engine(
         url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=unprepared,
-        isolation_level="READ COMMITTED",  # for which the stores are written, whatever the database's default
+        isolation_level="READ COMMITTED",  # as the stores expect, whatever the database's default
     )  # fmt: skip
     event.listen(engine, "handle_error", _leave_read_only)
     return engine
 
 
 def _leave_read_only(context: ExceptionContext) -> None:
-    """Connect anew after a change was refused: behind the same name another server may take changes by now."""
+    """Reconnect after a read-only server refused a change: the same host name may now lead to a server that accepts
+    it."""
     if _code_of(context.original_exception) == READ_ONLY:
         context.is_disconnect = True
 
@@ -103,7 +104,7 @@ def _sqlite(url: URL, reader: bool) -> Engine:
         event.listen(engine, "do_connect", lambda *_: _make_private(path))
     event.listen(engine, "connect", partial(_prepare_sqlite, reader=reader))
     if private:
-        event.listen(engine, "connect", lambda *_: _keep_private(path))  # it is a database: preparing has read it
+        event.listen(engine, "connect", lambda *_: _keep_private(path))  # preparing read it: it is a database
         same.watch(engine)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -111,7 +112,7 @@ def _sqlite(url: URL, reader: bool) -> Engine:
 
 def _make_private(path: Path) -> None:
     """Create the file for its owner only: it holds the server's key and secrets of requests."""
-    with suppress(OSError):  # it is there already, or connecting says what is wrong
+    with suppress(OSError):  # it exists already, or connecting will say what is wrong
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
@@ -135,7 +136,7 @@ def _tighten(file: Path) -> None:
 
 
 def _file_fault(path: Path, reader: bool) -> str | None:
-    """What is wrong with a database's file, and what to do; None if nothing can be seen."""
+    """A message that says what is wrong with a database's file and what to do; None if it looks usable."""
     folder = path.absolute().parent
     if path.is_dir():
         return "which is a folder: name a file in it"
@@ -186,13 +187,13 @@ def _in_plain_words(error: Exception) -> WorldError:
             damaged = f"ARPENT_DATABASE_URL names a file that is not a database, or a damaged one: {cause}"
             # Other statements may succeed: those that need no damaged page.
             return WorldError(damaged) if error.statement is None else DatabaseRefused(damaged)
-        if error.statement is None:  # nothing was asked yet: an option of the URL, or the server itself
+        if error.statement is None:  # before any statement: due to an option of the URL, or to the server
             return WorldError(f"The database refuses: {cause}")
     return DatabaseRefused(f"The database does not accept this value ({type(error).__name__})")
 
 
 def _may_pass(error: Exception, code: int | str | None) -> bool:
-    """Whether the error is about the database and not about what it was asked to store."""
+    """Whether the error comes from the state of the database and not from the statement or its values."""
     usual = isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
     return MAY_PASS.get(code[:2], usual) if isinstance(code, str) else usual
 
@@ -207,8 +208,8 @@ def _code_of(error: BaseException | None) -> int | str | None:
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, reader: bool) -> None:
     assert isinstance(connection, sqlite3.Connection)
-    connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
-    # Bytes that are no UTF-8, of a damaged row, would otherwise end the reading of all rows.
+    connection.isolation_level = None  # `_begin_sqlite` sends BEGIN
+    # A damaged row may hold bytes that are not UTF-8; they must not prevent the other rows from being read.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
     if reader:
@@ -235,7 +236,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Begin a transaction with the write lock: one that first reads and then writes could otherwise find that somebody
-    else wrote in between, and fail."""
+    """Begin a transaction with the write lock: one that first reads and then writes could otherwise fail because
+    another connection wrote in between."""
     writes = connection.get_execution_options().get("arpent_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

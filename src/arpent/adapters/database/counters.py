@@ -1,4 +1,5 @@
-"""Counters: what all runners of a database did, stored there so that restarts keep it and any server can report it."""
+"""Counters: totals over all runners, stored in the database so that they survive restarts and any server can report
+them."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ class SqlCounters:
         self._engine = engine
 
     def answers(self) -> bool:
-        """Whether the database answers, from its tables. Raises WorldError if not."""
+        """True if the database answers a query of its tables. Raises WorldError if not."""
         with reading(self._engine) as connection:
             connection.execute(select(jobs.c.id).limit(1)).all()
         return True
@@ -58,8 +59,8 @@ class SqlCounters:
             return int(connection.execute(still).scalar_one())
 
     def queue_seconds(self, now: datetime) -> float:
-        """For how long the job has waited that nobody has worked on the longest, although it has work that nobody
-        holds; 0 if there is none."""
+        """The longest time that a job with unclaimed work has waited since its last claim or user action; 0 if there is
+        none."""
         free = exists().where(
             partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False), partitions.c.token.is_(None)
         )

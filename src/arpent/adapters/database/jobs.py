@@ -116,7 +116,7 @@ class SqlJobStore:
         has_work = exists().where(partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False))
         begin = and_(jobs.c.status == Status.ANALYSIS_DONE, jobs.c.user_action == UserAction.START)
         finish = and_(jobs.c.status == Status.PROCESSING, ~has_work)
-        # Said twice so that the index by status finds the few that live among the many that have ended.
+        # Redundant, but lets the index by status find the few active jobs among the many that have ended.
         alive = jobs.c.status.in_((Status.ANALYSIS_DONE, Status.PROCESSING))
         with reading(self._engine) as connection:
             return tuple(connection.scalars(select(jobs.c.id).where(alive, or_(begin, finish))).all())
@@ -127,7 +127,7 @@ class SqlJobStore:
         return {row.id: self._job(row, progress.get(row.id, Progress())) for row in rows}
 
     def _job(self, row: Row[tuple[object, ...]], progress: Progress) -> Job:
-        """The job. If its row cannot be read, an unreadable job stands in its place."""
+        """The job, or a failed placeholder marked `unreadable` if its row cannot be read."""
         try:
             with panics_as_errors():
                 return self._readable(row, progress)

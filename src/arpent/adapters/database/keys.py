@@ -18,7 +18,7 @@ from arpent.domain.errors import InvalidSetting, WorldError
 
 KEY_NAME = "server-key"
 LOOKED_AT = 5
-"""Requests in work that are looked at when a process starts."""
+"""Number of requests being processed that are checked when a process starts."""
 FERNET_PREFIX = b"gAAAA"
 """First bytes of an encrypted body; a plain body starts with a brace."""
 
@@ -31,7 +31,7 @@ def known_key(engine: Engine) -> bytes | None:
 
 
 def stored_key(engine: Engine) -> bytes:
-    """32 random bytes, created on the first call and the same ever after, for every server of this database."""
+    """32 random bytes, created on the first call and from then on the same for every server of this database."""
     if (known := known_key(engine)) is not None:
         return known
     with writing(engine) as connection:
@@ -46,8 +46,8 @@ def forget_stored_key(connection: Connection) -> bool:
 
 
 def body_cipher(*keys: bytes) -> MultiFernet:
-    """The cipher for stored requests: the first key encrypts, each opens what it encrypted. A key may be any secret of
-    the operator; the encryption key derived from it is not the one that signs tokens."""
+    """The cipher for stored requests: the first key encrypts, each decrypts what it encrypted. A key may be any secret
+    of the operator; the encryption key derived from it is not the one that signs tokens."""
     return MultiFernet([_fernet(key) for key in keys])
 
 
@@ -77,8 +77,8 @@ def unseal(cipher: MultiFernet | None, stored: bytes) -> str:
 
 
 def check_opens(engine: Engine, cipher: MultiFernet, now: datetime) -> None:
-    """Check that these keys open a request that somebody works on now: whoever opens none would fail them all. Raises
-    InvalidSetting."""
+    """Check that these keys decrypt at least one of the requests being processed now; a process whose keys decrypt none
+    would fail them all. Raises InvalidSetting."""
     held = exists().where(partitions.c.job_id == jobs.c.id, partitions.c.leased_until > now)
     in_work = select(jobs.c.body).where(or_(jobs.c.leased_until > now, held)).limit(LOOKED_AT)
     with reading(engine) as connection:

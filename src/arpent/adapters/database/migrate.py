@@ -19,9 +19,9 @@ ADVISORY_LOCK = 0x61727065
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Migrate to the newest schema, or up to a `revision` before it; does nothing if it is there. Several servers may
-    call it at once: one transaction holds the write lock (SQLite) or an advisory lock (PostgreSQL) from before the
-    check until the end. Raises InvalidSetting for a database that a newer version made."""
+    """Migrate to the newest schema, or up to a `revision` before it; does nothing if the database has reached it.
+    Several servers may call it at once: one transaction holds the write lock (SQLite) or an advisory lock (PostgreSQL)
+    from before the check until the end. Raises InvalidSetting for a database made by a newer version."""
     config = _config()
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":

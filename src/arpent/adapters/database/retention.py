@@ -1,4 +1,4 @@
-"""Retention: what happens to ended jobs: first their secrets are deleted, later the jobs."""
+"""Retention: cleans up ended jobs: first deletes their secrets, later the jobs themselves."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class SqlRetention:
         self._logged: set[str] = set()
 
     def scrub_final(self, before: datetime, failed_before: datetime | None = None) -> int:
-        """Delete the secrets of jobs that are done and unchanged since `before`, and of those that failed and are
-        unchanged since `failed_before` (default: `before`), because these may be started again. Returns their
-        number."""
+        """Delete the secrets of jobs that are done, without failed or incomplete features, and unchanged since
+        `before`, and of jobs that failed and are unchanged since `failed_before` (default: `before`; later, because
+        they may be started again). Returns the number of jobs."""
         some_failed = exists().where(
             partitions.c.job_id == jobs.c.id, partitions.c.failed + partitions.c.incomplete > 0
         )
@@ -46,7 +46,7 @@ class SqlRetention:
             stored = connection.execute(select(jobs.c.body).where(jobs.c.id == job_id, final)).scalar()
             if stored is not None:
                 body = seal(self._cipher, forget(unseal(self._cipher, stored)))
-                # Of another version: who has read it with its keys cannot start it any more.
+                # The new version prevents a START by anyone who read the job while it still had its keys.
                 changes = {"body": body, "scrubbed": True, "version": jobs.c.version + 1}
                 connection.execute(update(jobs).where(jobs.c.id == job_id, final).values(changes))
 
@@ -61,8 +61,8 @@ class SqlRetention:
             connection.execute(delete(jobs).where(jobs.c.id == job_id, ended))
 
     def _each(self, job_id: str, action: Callable[[], None]) -> bool:
-        """Do the action to one job, whatever happens to others; a failure is logged once per job. Raises WorldError
-        when the database does not answer, because then every job would fail."""
+        """Perform the action for one job; returns whether it succeeded. A failure is logged once per job. Raises
+        WorldError when the database does not answer, because then every job would fail."""
         try:
             with panics_as_errors():
                 action()

@@ -1,4 +1,4 @@
-"""Rotation: re-encrypts stored requests after the operator changed keys, while servers and runners run."""
+"""Rotation: re-encrypts stored requests after the operator changed keys, while servers and runners keep running."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from arpent.adapters.database.schema import jobs
 from arpent.domain.errors import WorldError
 
 TRIES = 3
-"""Rotations after which the database's own key stays, since somebody still encrypts with it."""
+"""Attempts to delete the database's own key; then it is kept, since some server still encrypts with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """What came of a rotation."""
+    """The result of a rotation."""
 
     renewed: int
-    """Requests that were re-encrypted."""
+    """Number of requests that were re-encrypted."""
     unreadable: tuple[str, ...]
-    """Ids of requests that none of the keys opens; they are left as they are."""
+    """Ids of requests that none of the keys decrypts; they are left as they are."""
     has_stored_key: bool
     """Whether the database still has a key of its own."""
 
 
 def rotate_bodies(engine: Engine, *keys: bytes, forget_stored_key: bool = False) -> Rotation:
-    """Encrypt every stored request with the first key; the others open what is there. Each request is a transaction of
-    its own, so that nobody waits; what was encrypted with the first key already stays as it is. `forget_stored_key`:
-    delete the database's own key, if then the first key opens every request: a server that still encrypts with the
-    database's may have stored others meanwhile, which are rotated, too."""
+    """Encrypt every stored request with the first key; the other keys decrypt what is stored. Each request has its own
+    transaction, so that others need not wait; one already encrypted with the first key stays as it is.
+    `forget_stored_key`: also delete the database's own key once the first key decrypts every request. A server that
+    still encrypts with the database's key may have stored more requests meanwhile, which are rotated, too."""
     first, each = body_cipher(keys[0]), body_cipher(*keys)
     renewed, unreadable = _rotate_all(engine, first, each)
     for _ in range(TRIES if forget_stored_key else 0):
@@ -44,8 +44,8 @@ def rotate_bodies(engine: Engine, *keys: bytes, forget_stored_key: bool = False)
 
 
 def _rotate_all(engine: Engine, first: MultiFernet, each: MultiFernet) -> tuple[int, tuple[str, ...]]:
-    """The number of requests that were re-encrypted, and the ids of those that no key opens. `first` is the cipher of
-    the first key, `each` that of all."""
+    """The number of requests that were re-encrypted, and the ids of those that no key decrypts. `first` is the cipher
+    of the first key, `each` that of all keys."""
     with reading(engine) as connection:
         ids = connection.scalars(select(jobs.c.id)).all()
     renewed, unreadable = 0, []
@@ -60,7 +60,7 @@ def _rotate_all(engine: Engine, first: MultiFernet, each: MultiFernet) -> tuple[
 
 
 def _forget(engine: Engine, first: MultiFernet) -> bool:
-    """Delete the database's own key, if the first one opens every request; whether it does."""
+    """Delete the database's own key if the first key decrypts every request; returns whether it does."""
     with writing(engine) as connection:
         try:
             with connection.scalars(select(jobs.c.body).execution_options(yield_per=100)) as bodies:
@@ -73,7 +73,8 @@ def _forget(engine: Engine, first: MultiFernet) -> bool:
 
 
 def _rotate(engine: Engine, job_id: str, first: MultiFernet, each: MultiFernet) -> bool:
-    """Whether this request had to be re-encrypted. Raises WorldError if no key opens it."""
+    """Encrypt one request with the first key; returns False if it already was or was deleted. Raises WorldError if no
+    key decrypts it."""
     with writing(engine) as connection:
         stored = connection.execute(select(jobs.c.body).where(jobs.c.id == job_id).with_for_update()).scalar()
         if stored is None:  # deleted meanwhile

@@ -1,4 +1,4 @@
-"""Same file: whether a path still names the SQLite file, and the journals, that were opened."""
+"""Same file: checks whether a path still names the SQLite file and journals that were opened."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from arpent.domain.errors import WorldError
 
 JOURNALS = ("-wal", "-shm")
-"""Ends of the names of what SQLite keeps beside a file that is open. It deletes them with the last connection of all
-processes, never before."""
+"""Suffixes of the files that SQLite keeps next to an open database. It deletes them when the last connection of all
+processes closes, never before."""
 
 Inode = tuple[int, int]
 
 
 class SameFile:
-    """Whether the path still names the file that was opened first. SQLite goes on with one that was removed or
-    replaced: what is stored there ends with the process, and no other process sees it. The same holds for its journals:
-    who opens the file later makes new ones, and processes with different journals overwrite each other's pages. A file
-    of no bytes counts as new: who opens it deletes the journal, in which the changes are."""
+    """Checks whether the path still names the file that was opened first. SQLite continues to use a file that was
+    removed or replaced: what is stored there is lost when the process ends, and no other process sees it. The same
+    holds for its journals: a process that opens the file later creates new ones, and processes with different journals
+    overwrite each other's pages. A file that was emptied counts as replaced: a process that opens it deletes the
+    journal, which holds the changes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -35,19 +36,20 @@ class SameFile:
         self._torn: str | None = None
 
     def watch(self, engine: Engine) -> None:
-        """Check before each use of a connection, from the time on when this engine's connections are prepared."""
+        """Check before each use of this engine's connections; call it after the listeners that prepare them were
+        added."""
         event.listen(engine, "connect", self._opened)
         event.listen(engine, "checkout", lambda *_: self.check())
         event.listen(engine, "close", self._closed)
 
     def check(self) -> None:
-        """Raises WorldError if not; transient, since the file may be put back."""
+        """Raise WorldError if the path names another file or none; transient, since the file may be put back."""
         try:
             found = self._path.stat()
             now, size = (found.st_dev, found.st_ino), found.st_size
         except FileNotFoundError:
             now, size = None, 0
-        except OSError:  # its folder cannot be looked at for a moment
+        except OSError:  # its folder is temporarily inaccessible
             return
         if self._first is None:
             self._first = now
@@ -70,7 +72,7 @@ class SameFile:
             for journal, before in self._journals.items():
                 now = self._inode(journal, before)
                 if before not in (None, now):
-                    # For good: the last process that closes the file writes what is in the old journal into it.
+                    # For good: the last process that closes the file writes the old journal's contents into it.
                     self._torn = (
                         f"{self._path.name}{journal}, which belongs to the file that ARPENT_DATABASE_URL names, was "
                         f"{'removed' if now is None else 'replaced'} while arpent had it open: stop all servers and "
@@ -90,12 +92,12 @@ class SameFile:
 
     def _closed(self, connection: DBAPIConnection, _entry: object) -> None:
         with self._lock:
-            self._open.discard(id(connection))  # of one that was refused nothing was noted
-            if not self._open:  # the journals may have ended with them
+            self._open.discard(id(connection))  # a refused connection was never added
+            if not self._open:  # SQLite may have deleted the journals with the last one
                 self._journals = {}
 
     def _inode(self, journal: str, unknown: Inode | None = None) -> Inode | None:
-        """That of a journal; None if there is none, `unknown` if it cannot be looked at for a moment."""
+        """The device and inode of a journal; None if there is none, `unknown` if it is temporarily inaccessible."""
         try:
             found = self._path.with_name(self._path.name + journal).stat()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Schema: the tables; `migrations` creates them, and a test keeps both alike."""
+"""Schema: the tables of the database; `migrations` creates them, and a test checks that the two agree."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware datetime, stored as microseconds since 1970: sorts and compares alike in every database."""
+    """An aware datetime, stored as microseconds since 1970: sorts and compares the same way in every database."""
 
     impl = BigInteger
     cache_ok = True
@@ -40,12 +40,12 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         try:
             return None if value is None else EPOCH + value * MICROSECOND
-        except (OverflowError, TypeError):  # a damaged row must not cost the list that it stands in
+        except (OverflowError, TypeError):  # a damaged row must not make a whole list of jobs fail
             return EPOCH
 
 
 class CleanText(TypeDecorator[str]):
-    """Text that every database accepts: PostgreSQL refuses NUL, both refuse lone surrogates."""
+    """Text that every database accepts: PostgreSQL refuses NUL; SQLite and PostgreSQL refuse lone surrogates."""
 
     impl = Text
     cache_ok = True
@@ -55,7 +55,7 @@ class CleanText(TypeDecorator[str]):
 
 
 ROWS = ("numbers", "masked", "absent", "failed", "kept")
-"""Counts of `RowCounts`."""
+"""The counts in `RowCounts`; `partitions` has two columns for each."""
 
 metadata = MetaData()
 
@@ -74,14 +74,14 @@ jobs = Table(
     Column("retry", Boolean, nullable=False),
     Column("scrubbed", Boolean, nullable=False, default=False),
     Column("version", Integer, nullable=False),
-    # The lease of the analysis, and whose turn it is.
+    # The lease of the analysis, and when work of the job was last claimed (`served`).
     Column("token", String(36)),
     Column("leased_until", Instant),
     Column("not_before", Instant),
     Column("failures", Integer, nullable=False, default=0),
     Column("vanished", Integer, nullable=False, default=0),
     Column("served", BigInteger, nullable=False, default=0),
-    # Since when its analysis or a partition waits for something outside, and for what.
+    # Since when its analysis or a partition has been waiting for something outside arpent, and for what.
     Column("waiting_since", Instant),
     Column("waiting_for", CleanText),
     # The HTTP request that its work is done for, see domain.boundary.trace.
@@ -106,7 +106,7 @@ partitions = Table(
     Column("failed", Integer, nullable=False, default=0),
     Column("processing_units", Float, nullable=False, default=0.0),
     Column("finished", Boolean, nullable=False, default=False),
-    # How fast the job goes: when the partition was last finished, how many features that brought, and what it took.
+    # For the job's rate: when the partition was last finished, how many features were handled then, and the time taken.
     Column("finished_at", Instant),
     Column("handled", Integer),
     Column("seconds", Float),
@@ -114,24 +114,25 @@ partitions = Table(
     Column("leased_until", Instant),
     Column("not_before", Instant),
     Column("failures", Integer, nullable=False, default=0),
-    # Apart from the failures: how often its worker died, how often its lease ran out, and the partition that it is a
-    # part of since it was cut.
+    # Counted separately from failures: how often its worker died, and how often its lease ran out. `cut_from`: the
+    # number of the original partition, if this is a part of one that was cut.
     Column("deaths", Integer, nullable=False, default=0),
     Column("vanished", Integer, nullable=False, default=0),
     Column("cut_from", Integer),
     # Since when something it needs is unavailable.
     Column("waiting_since", Instant),
-    # How often it was claimed, how often START took up what had failed, and how many of `done` it can better.
+    # How often it was claimed, how often START reopened it, and how many of its `done` features lack intervals.
     Column("claims", Integer, nullable=False, default=0),
     Column("round", Integer, nullable=False, default=0),
     Column("lacking", Integer, key="incomplete", nullable=False, default=0),
-    # Rows of its features, and those of the features that START takes up again; null: an older version finished it.
+    # Row counts of its settled features and of those that START would process again; null: finished by an older
+    # version.
     *(Column(f"{whose}_{what}", BigInteger) for whose in ("settled", "unsettled") for what in ROWS),
     Index("partitions_by_end", "job_id", "finished_at"),
     Index("partitions_open", "job_id", "finished", "deaths", "number"),
 )
 
-# Apart from the counts, so that summing up a job's progress reads no geometry.
+# Separate from `partitions`, so that summing up a job's progress reads no geometry.
 payloads = Table(
     "payloads",
     metadata,
@@ -141,7 +142,8 @@ payloads = Table(
     ForeignKeyConstraint(["job_id", "number"], ["partitions.job_id", "partitions.number"], ondelete="CASCADE"),
 )
 
-# Texts of evalscripts that lie in buckets, as the analysis read them. Apart, too: lists of jobs do without.
+# Texts of evalscripts stored in buckets, as the analysis read them. A separate table, since lists of jobs do not need
+# them.
 scripts = Table(
     "scripts",
     metadata,
@@ -185,7 +187,7 @@ clients = Table(
     Column("disabled", Boolean, nullable=False, default=False),
     Column("generation", Integer, nullable=False, default=0),
     Column("rotated", Instant),
-    # The secret before the present one, and until when it is valid.
+    # The previous secret, and until when it is valid.
     Column("former_salt", LargeBinary),
     Column("former_hash", LargeBinary),
     Column("former_until", Instant),
@@ -215,7 +217,7 @@ usages = Table(
     Column("amount", Float, nullable=False),
 )
 
-# Stride scheduling: the client whose next turn is due first is served; `began` is when its last one was.
+# Stride scheduling in virtual time: the client whose next turn is `due` first is served; `began` is its last turn.
 turns = Table(
     "turns",
     metadata,

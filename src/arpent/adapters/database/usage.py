@@ -1,4 +1,4 @@
-"""Usage: what clients used by month, and whose turn it is by weight."""
+"""Usage: what each client used per month, and the clients' turns by weight."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from arpent.adapters.database.upsert import insert_or_add, insert_or_replace
 from arpent.domain.ports.clients import Usage
 
 LAST_TURN = 1e9
-"""After this turn all clients start from zero: beyond, 1 / weight would be lost in rounding."""
+"""Virtual time after which all clients start at 0 again: with larger floats, 1 / weight would be lost in rounding."""
 
 
 class SqlUsageStore:
@@ -43,8 +43,8 @@ def add_usage(connection: Connection, client_id: str, usage: Usage, amount: floa
 
 
 def take_turn(connection: Connection, client_id: str, weight: float) -> None:
-    """Note that the client had a turn: its next one is due 1 / weight later than that of a client who had none. Who
-    comes back after a pause is due at once, and has saved up nothing."""
+    """Record that the client had a turn. Its next one is due 1 / weight later than one of a client without turns. A
+    client that returns after a pause is due at once, but has not saved up any turns."""
     reached = connection.execute(select(func.max(turns.c.began))).scalar() or 0.0
     if reached > LAST_TURN:
         connection.execute(delete(turns))  # costs each client one turn at most

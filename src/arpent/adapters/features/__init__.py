@@ -1,1 +1,1 @@
-"""Features: the file of features of a request, downloaded and read."""
+"""Features: downloads and reads the file of features of a request."""

@@ -1,4 +1,4 @@
-"""By size: a FeatureSource that reads small files in this process, and leaves others to a process that may die."""
+"""By size: a FeatureSource that reads small files in this process, and others in a process that may crash."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from arpent.domain.ports.features import FeatureSource
 
 Answer = TypeVar("Answer")
 ARCHIVE = ".zip"
-"""Ending of files whose content is larger than they are."""
+"""Ending of files that are larger when they are unpacked."""
 
 
 class FeaturesBySize:
-    """For the process of one person's command: starting another takes longer than reading a small file."""
+    """For commands on the command line: starting another process would take longer than reading a small file."""
 
     def __init__(self, direct: DirectFeatures, elsewhere: FeatureSource, most_bytes: int) -> None:
         """`most_bytes`: size of the largest file that `direct` reads here; `elsewhere` reads the others."""
@@ -38,12 +38,12 @@ class FeaturesBySize:
 
     def _ask(self, file: FeatureFile, question: Callable[[FeatureSource], Answer]) -> Answer:
         if not file.key.lower().endswith(ARCHIVE) and not self._is_large(file):
-            with suppress(LimitExceeded):  # of the download
+            with suppress(LimitExceeded):  # from the download
                 return question(self._here)
         return question(self._elsewhere)
 
     def _is_large(self, file: FeatureFile) -> bool:
-        """Whether it is a file of this machine that is too large, or a folder; one in a bucket is measured by its
-        download."""
+        """Whether the file is on this machine and too large, or a folder; the download checks the size of one in a
+        bucket."""
         path = Path("/", file.key)
         return file.local and not (path.is_file() and path.stat().st_size <= self._here.most_bytes)

@@ -1,4 +1,4 @@
-"""Direct: a FeatureSource that reads in this process, which must be one that may crash."""
+"""Direct: a FeatureSource that reads in the current process, which a damaged file may crash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 NAME = "features"
 MOST_ENDING = 12
-"""Letters of an ending that is kept: it tells the format."""
+"""Maximum length of a file name's ending that is kept, since it indicates the format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class DirectFeatures:
     """A FeatureSource over a bucket and a file reader. Picklable if its parts are."""
 
     objects: ObjectStore
-    """Where the files lie."""
+    """Where the files are stored."""
     read: Callable[[Path, FeatureFile], Iterator[Features]]
     """Reads a file's features in batches."""
     read_one: Callable[[Path, FeatureFile, int], Features | None]
@@ -82,7 +82,8 @@ class DirectFeatures:
 
 
 def _next_of(batches: Iterator[Features], file: FeatureFile) -> Features | None:
-    """The next batch, its outlines checked here, where it may take long and the process may die; None: no more."""
+    """The next batch, None at the end. Its outlines are checked here, in the process that may take long and may
+    crash."""
     with _faults(file):
         batch = next(batches, None)
         return None if batch is None else batch.checked()
@@ -90,11 +91,11 @@ def _next_of(batches: Iterator[Features], file: FeatureFile) -> Features | None:
 
 @contextmanager
 def _faults(file: FeatureFile) -> Iterator[None]:
-    """Whatever a file makes its reader raise is the file's fault, unless the machine is to blame."""
+    """Turn any error of a file's reader into FeaturesUnreadable, unless the machine is to blame."""
     try:
         with panics_as_errors():
             yield
-    except FeaturesUnreadable as error:  # a reader takes a full disk for a damaged file
+    except FeaturesUnreadable as error:  # a reader may mistake a full disk for a damaged file
         if error.__cause__ is not None and (fault := environment_fault(error.__cause__)) is not None:
             raise fault from error
         raise
@@ -108,7 +109,7 @@ def _faults(file: FeatureFile) -> Iterator[None]:
 
 def load_readers(configure: Callable[[], None], load: Callable[[], None], *_used: object) -> None:
     """Run first in a process that will read: `load` and unpickling `_used` load libraries, so that their memory is not
-    counted for a file."""
+    attributed to a file."""
     configure()
     load()
 

@@ -16,7 +16,7 @@ class GivenFeatures:
     """Answers with these features, whatever file is named."""
 
     given: Features
-    """At least one."""
+    """The features, at least one."""
 
     def features(self, file: FeatureFile, most: int | None = None) -> Features:
         """All of them. Raises FeaturesUnreadable if there are more than `most`."""
@@ -29,4 +29,4 @@ class GivenFeatures:
         return self.given.take(rows[:1]) if len(rows) else None
 
     def copy(self, file: FeatureFile, target: Location, about: str) -> None:
-        """Whoever gave them has them."""
+        """Do nothing: the caller already has the features."""

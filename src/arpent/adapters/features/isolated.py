@@ -1,7 +1,7 @@
-"""Isolated: a FeatureSource that downloads and parses files in a process that may die.
+"""Isolated: a FeatureSource that downloads and parses files in another process, which a damaged file may crash.
 
-That process packs the features, batch by batch, into files of a temporary folder: as compact as the columns are, and no
-more than one batch is in memory twice.
+That process packs the features, batch by batch, into files of a temporary folder: they are compact, and no more than
+one batch is in memory twice.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ class IsolatedFeatures:
         return joined(file, iter(parts))
 
     def _repeated(self, location: Location, read: Callable[[], Answer]) -> Answer:
-        """What `read` returns. Whoever kills the process that reads, as a system without memory does, kills it again
-        only by chance; a file that crashes it does so each time. Raises FeaturesUnreadable after the last death."""
+        """What `read` returns; it is repeated if its process dies. A system that kills the process, for lack of memory,
+        seldom does so again; a file that crashes it does so each time. Raises FeaturesUnreadable after DEATHS
+        deaths."""
         for death in range(1, DEATHS + 1):
             try:
                 return read()
@@ -122,7 +123,7 @@ def _spool(direct: DirectFeatures, pack: Pack, reading: Reading) -> int:
 
 
 def _copy(direct: DirectFeatures, arguments: tuple[FeatureFile, Location, str]) -> None:
-    """In the other process: write the features file."""
+    """In the other process: write a copy of the features."""
     direct.copy(*arguments)
 
 

@@ -1,5 +1,5 @@
-"""Temporary folder: a place for files while a process works on them. Processes that read files of others are killed
-when that takes too long or is no longer wanted; what they left is removed when the next folder is made."""
+"""Temporary folder: holds files while a process works on them. Processes that read clients' files are killed when that
+takes too long or is no longer wanted; what they left behind is removed when the next folder is created."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from tempfile import TemporaryDirectory, gettempdir
 
 PREFIX = "arpent-files-"
 AGE_SECONDS = 10.0
-"""A folder that nobody holds and that has not changed for so long was left; one that is just made is not held yet."""
+"""An unlocked folder that has not changed for this long was left behind; a newer one may not be locked yet."""
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """An empty folder, removed at the end of the context; what a dying process still adds to it goes later."""
+    """An empty folder, removed at the end of the context; what a dying process still adds to it is removed later."""
     _remove_left()
     with TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            with suppress(OSError):  # a file system without locks: then nobody removes what was left, either
-                fcntl.flock(place, fcntl.LOCK_SH)  # it ends with this process, however that ends
+            with suppress(OSError):  # without locks in the file system, `_remove_unheld` does not remove it
+                fcntl.flock(place, fcntl.LOCK_SH)  # released when this process ends, however it ends
             yield Path(folder)
         finally:
             os.close(place)
 
 
 def _remove_left() -> None:
-    """Remove the folders of this user's processes that are gone."""
+    """Remove folders left behind by processes of this user that have ended."""
     with suppress(OSError), os.scandir(gettempdir()) as entries:
         for entry in entries:
             if entry.name.startswith(PREFIX):
@@ -41,7 +41,7 @@ def _remove_left() -> None:
 
 
 def _remove_unheld(folder: str) -> None:
-    """Remove a folder. Raises OSError if somebody holds it, or it is not a folder."""
+    """Remove a folder that was left behind. Raises OSError if a process holds it, or it is not a folder."""
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         about = os.fstat(place)

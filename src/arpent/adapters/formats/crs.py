@@ -1,4 +1,4 @@
-"""CRS of a file of features: what its text names, and whether we take it."""
+"""CRS of a features file: finds out which one its text names, and refuses what is not supported."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from arpent.domain.errors import FeaturesUnreadable
 WAY_OUT = "Reproject it, to EPSG:4326, a UTM zone on WGS 84, or another of the documented list."
 
 NAME_LETTERS = 40
-"""A longer text is a definition; its name says more."""
+"""A longer text is a definition of a CRS; messages show only the name in it."""
 
 
 def crs_of_features(text: str | None, what: str, *, local: bool = False) -> CRS:
-    """The CRS of a table (`what`, for errors) from WKT, PROJJSON or a name: one of sentinelhub.md 2.1, or, of a local
-    file, any. Raises FeaturesUnreadable."""
+    """The CRS of a table (`what`, for errors) from WKT, PROJJSON or a name: one of sentinelhub.md 2.1, or in a local
+    file any geographic, projected or compound one. Raises FeaturesUnreadable."""
     found = crs_of_text(text)
     number = None if found is None else code(found)
     if number is not None:

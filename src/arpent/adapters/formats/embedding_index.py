@@ -1,4 +1,4 @@
-"""Embedding index: rows of AlphaEarth's index of files (CSV or Parquet) → STAC items, so that a folder of them is a
+"""Embedding index: converts rows of AlphaEarth's index of files (CSV or Parquet) to STAC items; a folder of these is a
 catalogue."""
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ COLUMNS = ("path", "year", "wgs84_west", "wgs84_south", "wgs84_east", "wgs84_nor
 """Columns that are read."""
 COLLECTION = "alphaearth"
 MIRROR = ("s3://us-west-2.opendata.source.coop/", "https://data.source.coop/")
-"""The bucket of the index's paths, and the server that gives the same files to everybody."""
+"""The bucket in the index's paths, and the server that offers the same files to everyone, without keys."""
 ROWS = 10_000
 """Rows of a Parquet file that are in memory at once."""
 Box = tuple[float, float, float, float]
 
 
 def items_of_index(path: Path, box: Box | None, years: frozenset[int]) -> Iterator[dict[str, Any]]:
-    """STAC items of the rows that meet the box (west, south, east, north in degrees; None: all) in one of the years
-    (empty: all). Reads the file as a stream. Raises InvalidRequest, naming file and row."""
+    """STAC items of the rows that intersect the box (west, south, east, north in degrees; None: all) in one of the
+    years (empty: all). Reads the file as a stream. Raises InvalidRequest, naming file and row."""
     for number, row in enumerate(_rows(path), 1):
         try:
             bounds = tuple(float(row[name]) for name in COLUMNS[2:])
@@ -40,7 +40,7 @@ def items_of_index(path: Path, box: Box | None, years: frozenset[int]) -> Iterat
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Rows by column. Raises InvalidRequest."""
+    """Rows as mappings from the name of a column to its value. Raises InvalidRequest."""
     try:
         with path.open("rb") as file:
             columnar = file.read(4) == b"PAR1"

@@ -39,9 +39,9 @@ REASONS = (
 """Part of GEOS's message → our message."""
 OTHERWISE = "its bytes are not a geometry"
 _POLYGON, _MULTIPOLYGON = struct.pack("<BI", 1, 3), struct.pack("<BI", 1, 6)
-"""How their WKB begins if it is little-endian and two-dimensional."""
+"""First bytes of their WKB if it is little-endian and two-dimensional."""
 _HEAD = np.dtype([("start", "V5"), ("parts", "<u4"), ("inner", "V5"), ("rings", "<u4")])
-"""The first bytes of a MultiPolygon's; of a Polygon's, `parts` is the number of rings."""
+"""Layout of the first bytes of a MultiPolygon's WKB; in a Polygon's, `parts` is the number of rings."""
 NO_BLOB = BROKEN.format(reason="its bytes are not a geometry of a GeoPackage")
 
 
@@ -53,11 +53,11 @@ def features_of_column(
     linear: Linear,
     broken: Callable[[Sequence[int]], Mapping[int, str]] = lambda missing: {},
 ) -> Features:
-    """The features whose geometries are a column of WKB; one that cannot be read is None, with its reason in `flaws`.
-    Where all are plain polygons, as mostly, none is parsed. `broken`: of the primary keys of features without a
-    geometry, those that have one which nobody can read, and why."""
+    """The features whose geometries are in a column of WKB; a geometry that cannot be read is None, with its reason in
+    `flaws`. If all are plain polygons, as they mostly are, none is parsed. `broken`: primary keys of features that
+    appear to have no geometry → why, for those whose stored geometry cannot be read."""
     column = as_binary(column)
-    column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
+    column.validate(full=True)  # wrong lengths, as some driver gives them, would point beyond the buffer
     stored = WkbColumn(column=column)
     plain = stored.plain(checked=True)
     if not len(plain.kinds) or not plain.kinds.all():
@@ -119,7 +119,7 @@ def geometries_of(
 
 def iso_wkb(wkb: NDArray[np.object_], geometries: NDArray[np.object_]) -> NDArray[np.object_]:
     """(n,): ISO WKB of two-dimensional geometries that were read from `wkb` (n,), the same bytes as shapely writes.
-    What is in that form already, as polygons in files mostly are, is kept: writing takes as long as parsing."""
+    Bytes in that form already, as polygons in files mostly are, are kept, since writing takes as long as parsing."""
     sizes = np.fromiter((0 if one is None else len(one) for one in wkb), np.int64, len(wkb))
     rows = np.flatnonzero((sizes >= _HEAD.itemsize) & (shapely.get_type_id(geometries) != -1))
     heads = np.frombuffer(b"".join([one[: _HEAD.itemsize] for one in wkb[rows]]), _HEAD)
@@ -137,8 +137,8 @@ def iso_wkb(wkb: NDArray[np.object_], geometries: NDArray[np.object_]) -> NDArra
 
 def _flat(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
     """(n,): the geometries in two dimensions; None for a collection that holds curves. Those that are flat already are
-    kept: making all anew takes as long as parsing them."""
-    has_m = getattr(shapely, "has_m", shapely.has_z)  # shapely 2.0 knows no M
+    kept: to recreate all would take as long as parsing them."""
+    has_m = getattr(shapely, "has_m", shapely.has_z)  # shapely 2.0 does not have it
     solid = shapely.has_z(geometries) | has_m(geometries) | (shapely.get_type_id(geometries) == COLLECTION)
     rows = np.flatnonzero(solid)
     geometries[rows] = shapely.force_2d(geometries[rows])
@@ -152,7 +152,7 @@ def why(wkb: bytes) -> str:
         return NO_SURFACE.format(name=SURFACES[kind])
     try:
         shapely.from_wkb(wkb)
-    except Exception as error:  # GEOS, through shapely, raises many
+    except Exception as error:  # shapely passes on many kinds of GEOS errors
         text = str(error)
         return BROKEN.format(reason=next((reason for part, reason in REASONS if part in text), OTHERWISE))
     return NO_CURVE.format(name="part of a collection")

@@ -1,4 +1,4 @@
-"""GeoPackage: its features, read by pyogrio in batches."""
+"""GeoPackage: reads the features of a file in batches, with pyogrio."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAGIC = b"SQLite format 3\0"
 _APPLICATIONS = (b"GPKG", b"GP10", b"GP11")
 """Application ids of a GeoPackage, at byte 68 of an SQLite file."""
 _LOG_HEAD = 32
-"""Bytes of a write-ahead log that has no changes."""
+"""Size in bytes of a write-ahead log without changes."""
 _READ_ERRORS = (
     DataSourceError,
     DataLayerError,
@@ -43,16 +43,16 @@ _READ_ERRORS = (
 
 
 ANY = FeatureFile(scheme="s3", bucket="", key="")
-"""A file of which nothing special is wanted."""
+"""A file with the default options."""
 
 
 def read_features(path: Path, batch: int = 50_000, file: FeatureFile = ANY) -> Iterator[Features]:
     """The features of the GeoPackage's only feature table, `batch` at a time, in the table's order.
 
-    Ids are the primary key. `identifier` is text; numbers and dates come as their text. Geometries of any type are
-    kept, two-dimensional, x (longitude) first; curves become straight segments, as GDAL does it. Null is None; so is
-    what cannot be read, with its reason in `flaws`. The file's name must end in `.gpkg`. It is opened as immutable:
-    nothing is written beside it, and one with changes in a write-ahead log is refused.
+    Ids are the primary key. `identifier` is text; numbers and dates are converted to text. Geometries of any type are
+    kept, two-dimensional, x (longitude) first; curves become straight segments, as GDAL does it. A geometry that is
+    null is None; so is one that cannot be read, with its reason in `flaws`. The file's name must end in `.gpkg`. It is
+    opened as immutable: nothing is written next to it, and a file with changes in a write-ahead log is refused.
 
     Raises FeaturesUnreadable: not a GeoPackage, no or several feature tables, no features, a CRS that is not in the
     list of sentinelhub.md 2.1, a damaged file.
@@ -104,8 +104,8 @@ def _read(path: Path, layer: str, batch: int, file: FeatureFile, where: str | No
 
 
 def only_layer(path: Path, file: FeatureFile = ANY) -> str:
-    """Name of the one feature table, of which the columns that are wanted may be read; tables without geometries do not
-    count. Raises FeaturesUnreadable."""
+    """Name of the only feature table, after a check that its wanted columns may be read; tables without geometries do
+    not count. Raises FeaturesUnreadable."""
     with path.open("rb") as stream:
         start = stream.read(100)
     if not start:
@@ -131,7 +131,7 @@ def only_layer(path: Path, file: FeatureFile = ANY) -> str:
 
 
 def _check_log(path: Path) -> None:
-    """Raises FeaturesUnreadable if changes of the file lie in a write-ahead log beside it, which is not read."""
+    """Raises FeaturesUnreadable if there are changes of the file in a write-ahead log next to it, which is not read."""
     log = path.with_name(f"{path.name}-wal")
     if log.is_file() and log.stat().st_size > _LOG_HEAD:
         raise FeaturesUnreadable(
@@ -166,7 +166,7 @@ class _Table:
 
     @cached_property
     def cut_off(self) -> Mapping[int, str]:
-        """Primary key → identifier, of rows of which GDAL returns only its beginning."""
+        """Primary key → identifier, for rows whose identifier GDAL truncates."""
         return self.rows.cut_off(self.identifier)
 
     def features(self, rows: pa.RecordBatch) -> Features:
@@ -212,7 +212,8 @@ class _Table:
             return found
 
     def _read_linear(self, keys: Sequence[int]) -> dict[int, bytes]:
-        """Read by GDAL feature by feature, which makes straight segments of curves; reading by columns does not."""
+        """Read feature by feature: GDAL then converts curves to straight segments, which it does not when it reads
+        columns."""
         _, found, wkb, _ = read_raw(
             self.path, layer=self.layer, fids=list(keys), columns=[], return_fids=True, IMMUTABLE="YES"
         )

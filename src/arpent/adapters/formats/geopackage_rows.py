@@ -1,4 +1,4 @@
-"""GeoPackage rows as SQLite stores them: values that GDAL changes or drops."""
+"""GeoPackage rows: reads values that GDAL changes or drops as SQLite stores them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EMPTY = 0x10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """The feature table of one file. Errors of SQLite give empty answers, and GDAL's values are used."""
+    """The feature table of one file. If SQLite raises an error, answers are empty, so that GDAL's values are used."""
 
     path: Path
     """Path of the file."""
@@ -39,7 +39,7 @@ class Rows:
         return _decoded(found)
 
     def cut_off(self, column: str) -> dict[int, str]:
-        """Primary key → text, of the rows whose text has a NUL, at which GDAL cuts it."""
+        """Primary key → text, for the rows whose text has a NUL, at which GDAL truncates it."""
         name = _quoted(column)
         found = self._ask(
             f"SELECT {_quoted(self.key)}, CAST({name} AS BLOB) FROM {_quoted(self.table)} "
@@ -76,7 +76,7 @@ def _decoded(found: Iterable[tuple[int, bytes | None]]) -> dict[int, str]:
 
 
 def _is_empty(head: bytes | None) -> bool:
-    """Whether the header says that the geometry is empty. SQLite returns None for the head of zero bytes."""
+    """Whether the header says that the geometry is empty. SQLite returns None as the head of a blob of zero bytes."""
     return head is not None and len(head) >= 4 and head[:2] == b"GP" and bool(head[3] & _EMPTY)
 
 

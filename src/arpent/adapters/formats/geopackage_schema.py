@@ -1,4 +1,5 @@
-"""GeoPackage schema: checked before GDAL opens the file, so that no table runs computations while it is read."""
+"""GeoPackage schema: checks tables before GDAL opens the file, so that reading them runs no computations that the file
+defines."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from arpent.domain.errors import FeaturesUnreadable
 SECONDS = 20.0
 """Time limit of the check, which reads the schema and a few rows of the GeoPackage's own tables."""
 STEPS = 10_000
-"""Steps of SQLite's machine between two checks of the time."""
+"""Steps of SQLite's virtual machine between two checks of the time."""
 MOST_OBJECTS = 10_000
 """Maximum number of tables, views, indices and triggers."""
 MOST_LENGTH = 64 << 20
@@ -33,10 +34,10 @@ WAY_OUT = "Write the features into a table, with geopandas: frame.to_file('parce
 
 
 def check_tables(path: Path, wanted: frozenset[str] | None = frozenset({"identifier"})) -> None:
-    """Check that the GeoPackage's own tables and the feature tables are plain. Refused are virtual tables, computed
-    columns, and views, except views that select rows of one table, joined with others by their primary key. `wanted`:
-    the columns that will be read beside the geometries, in lower case; None: all. Raises FeaturesUnreadable, naming the
-    table."""
+    """Check that the GeoPackage's own tables and the feature tables are plain. Virtual tables, computed columns and
+    views are refused, except views that select rows of one table, joined with others by their primary key. `wanted`:
+    the columns that will be read in addition to the geometries, in lower case; None: all. Raises FeaturesUnreadable,
+    naming the table."""
     try:
         with _opened(path) as database:
             kinds = _kinds(database)
@@ -85,8 +86,8 @@ def _layers(database: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def _check_table(database: sqlite3.Connection, table: str, columns: frozenset[str] | None, text: str) -> None:
-    """`columns`: names of the columns that are read, in lower case; None: any, because a view may read them under other
-    names."""
+    """Refuse a virtual table, and computed columns. `columns`: names of the columns that are read, in lower case; None:
+    any, because a view may read them under other names."""
     if _is_virtual(text):
         raise FeaturesUnreadable(f"The table {table!r} is a virtual table, which is not supported. {WAY_OUT}")
     for row in database.execute(f"PRAGMA table_xinfo({_quoted(table)})"):
@@ -98,7 +99,7 @@ def _check_table(database: sqlite3.Connection, table: str, columns: frozenset[st
 
 
 def _check_view(database: sqlite3.Connection, view: str, kinds: dict[str, tuple[str, str]]) -> None:
-    """Check a view by SQLite's authorizer and query plan; nothing of it runs."""
+    """Check a view with SQLite's authorizer and query plan, without running it."""
     faults: list[str] = []
     tables: set[str] = set()
 

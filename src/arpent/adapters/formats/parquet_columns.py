@@ -1,4 +1,4 @@
-"""Parquet columns of the results' table: names, types, and which percentiles a job has (docs/numbers.md)."""
+"""Parquet columns of the results' table: their names and types, and which percentiles a job has (docs/numbers.md)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STATISTICS = (
 """Columns of statistics: null where there is no number, never NaN for "no data"."""
 TINY = "tiny"
 BESIDE = {more_column(CLOUDY_SHARE): pa.float64(), TINY: pa.bool_()}
-"""Columns beside those, where they are asked for."""
+"""Further columns after those, if they are asked for."""
 HISTOGRAM = (
     ("histogram_edges", pa.list_(pa.float64())),
     ("histogram_counts", pa.list_(pa.int64())),
@@ -70,7 +70,8 @@ def found_ranks(result: PartitionResult) -> tuple[float, ...]:
 
 
 def more_columns(calculations: Calculations) -> tuple[str, ...]:
-    """Columns that any band of the job asks for: of further statistics and of classes; and of tiny polygons."""
+    """Additional columns that the job asks for: further statistics and shares of classes of any band, and the flag for
+    tiny polygons."""
     entries = calculations.outputs.values()
     wanted = {name for entry in entries for more in entry.more.values() for name in more}
     named = (share_column(name) for entry in entries for shares in entry.shares.values() for name, _ in shares)
@@ -79,12 +80,12 @@ def more_columns(calculations: Calculations) -> tuple[str, ...]:
 
 
 def is_more(name: str) -> bool:
-    """Whether a column is one of those."""
+    """Whether a column is one that `more_columns` may return."""
     return name in BESIDE or name in MORE or name.startswith(share_column(""))
 
 
 def schema(ranks: tuple[float, ...], more: Iterable[str] = ()) -> pa.Schema:
-    """The table's schema, which is the same for all parts of a job, whatever became of its features.
+    """The table's schema, which is the same for all parts of a job, whether or not their features failed.
 
     The histogram's columns are always there: nulls take little space, and tables of other jobs have the same columns.
     """

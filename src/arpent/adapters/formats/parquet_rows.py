@@ -1,4 +1,4 @@
-"""Parquet rows: a job's table from rows read back from its result files; as Parquet or CSV."""
+"""Parquet rows: builds a job's table from rows read back from its result files, and writes it as Parquet or CSV."""
 
 from __future__ import annotations
 

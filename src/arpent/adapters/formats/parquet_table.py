@@ -1,4 +1,5 @@
-"""Parquet table: a partition's results as one file in long form: a row per feature, interval, output and band."""
+"""Parquet table: writes a partition's results as one file in long form: a row per feature, interval, output and
+band."""
 
 from __future__ import annotations
 
@@ -30,13 +31,13 @@ DICTIONARY_BYTES = 16 * 1024 * 1024
 """Names repeat in every row of a feature; up to this size Parquet stores each only once."""
 
 GROUP_ROWS = 1 << 18
-"""Rows of a row group: a table is in memory for so many rows at a time."""
+"""Rows of a row group; about this many rows of a table are in memory at a time."""
 
 Columns = dict[str, pa.Array]
 Place = tuple[int, int, int]
-"""By which rows of an interval are ordered: 1 if it failed, number of the output and of its band."""
+"""Sort key for rows of an interval: 1 if they failed, else 0; number of the output; number of its band."""
 Block = tuple[Columns, NDArray[np.intp], Place]
-"""Columns of rows that share interval, output and band; the row of the feature for each; their place."""
+"""Columns of rows that share interval, output and band; the number of the feature for each row; the rows' place."""
 
 
 def table(result: PartitionResult, calculations: Calculations | None = None) -> bytes:
@@ -66,7 +67,7 @@ def _rendered(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], layout
         sink,
         layout,
         compression="zstd",
-        store_schema=False,  # readers get plain types, not our way of building them
+        store_schema=False,  # readers get plain types, not those that we build them with
         dictionary_pagesize_limit=DICTIONARY_BYTES,
         use_dictionary=["identifier", "output", "band", "status", "reason", "items.list.element"],
         write_statistics=[name for name in layout.names if name not in ("histogram_edges", "items")],
@@ -78,8 +79,9 @@ def _rendered(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], layout
 
 
 def _row_groups(pieces: Iterable[pa.Table], layout: pa.Schema) -> Iterator[pa.Table]:
-    """The rows in groups, the last of which has what is left; of a table without rows an empty one. Each is in one
-    piece: pieces would show in the pages. No more than a group and a piece are in memory."""
+    """The rows in groups, the last of which has the rest; one empty group for a table without rows. Each group is
+    contiguous, since the pages of the file would otherwise reflect the pieces. At most one group and one piece are in
+    memory."""
     held = layout.empty_table()
     for piece in pieces:
         held = pa.concat_tables([held, piece])
@@ -90,8 +92,8 @@ def _row_groups(pieces: Iterable[pa.Table], layout: pa.Schema) -> Iterator[pa.Ta
 
 
 def _pieces(result: PartitionResult, wanted: NDArray[np.bool_], layout: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of one result, interval by interval. Their order does not say how many parts an interval came in: which
-    features saw the same scenes, or were computed by an earlier request."""
+    """The rows of one result, interval by interval. Their order does not depend on the parts of an interval, that is on
+    which features saw the same scenes or were computed by an earlier request."""
     texts, whole = _identity(result), np.isin(np.arange(len(result.features)), list(result.failures))
     parts: dict[Interval, list[IntervalResult]] = {}
     for one in result.intervals:
@@ -107,14 +109,14 @@ def _pieces(result: PartitionResult, wanted: NDArray[np.bool_], layout: pa.Schem
 
 
 def _order(blocks: Sequence[Block]) -> pa.Array:
-    """Where the rows of the blocks belong."""
+    """Indices that put the rows of the blocks in order."""
     places = [np.broadcast_to(np.array(place)[:, np.newaxis], (len(place), len(rows))) for _, rows, place in blocks]
     keys = np.vstack([np.hstack(places), np.concatenate([rows for _, rows, _ in blocks])])
     return pa.array(np.lexsort(keys[::-1]))
 
 
 def _identity(result: PartitionResult) -> Columns:
-    """The columns (n,) that every row repeats of its feature."""
+    """The columns (n,) of the features themselves, which every row of a feature repeats."""
     features = result.features
     return {
         "id": pa.array(features.ids, pa.int64()),
@@ -133,7 +135,7 @@ def _batch(columns: Columns, rows: NDArray[np.intp], identity: Columns, layout: 
 
 
 def _blocks(one: IntervalResult, wanted: NDArray[np.bool_], inside: NDArray[np.int64]) -> Iterator[Block]:
-    """The rows of a part of an interval. `inside` (n,): samples of each feature."""
+    """The rows of one part of an interval. `inside` (n,): number of samples inside each feature."""
     present, broken = one.present & wanted, np.isin(np.arange(len(wanted)), list(one.failures))
     slot = {"from": one.interval.start, "to": one.interval.end}
     rows = np.flatnonzero(present & ~broken)
@@ -191,12 +193,12 @@ def _numbers(band: BandStatistics, rows: NDArray[np.intp], inside: NDArray[np.in
 
 
 def _number(found: NDArray[np.float64], missing: NDArray[np.bool_]) -> pa.Array:
-    """Null where there is no number: without a valid sample, and where infinite ones make none (their stDev)."""
+    """The numbers, null where there is none: without a valid sample, or where infinite samples give none (as stDev)."""
     return pa.array(found, mask=missing | np.isnan(found))
 
 
 def _needs_samples(name: str) -> bool:
-    """Whether there is no such number without a valid sample."""
+    """Whether this statistic has no number without a valid sample."""
     return not (name in EMPTY or name == CLOUDY_SHARE or name.startswith(share_column("")))
 
 

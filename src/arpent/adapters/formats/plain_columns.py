@@ -1,5 +1,5 @@
 """Plain columns: converts users' columns of any type to types that CSV, JSON, pandas and GIS formats can hold, so that
-no column prevents the computed numbers from being written."""
+no such column prevents the results from being written."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 MOST_DIGITS = 19
-"""Digits of a decimal number that GDAL takes."""
+"""Maximum digits of a decimal number that GDAL accepts."""
 _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 _UNFIT = (ValueError, OverflowError, pa.ArrowException)
-"""What Arrow raises of values that Python has no object for: nanoseconds, years after 9999, text that is not UTF-8."""
+"""Errors that Arrow raises for values that no Python object can represent: nanoseconds, years after 9999, text that is
+not UTF-8."""
 
 
 def plain_table(table: pa.Table, *, instants: bool = False, texts: bool = False) -> pa.Table:
-    """Lists and structs as JSON; lengths of time, longer decimals and columns without a type as text; text as UTF-8.
-    `instants`: those with a time zone in ISO 8601; `texts`: bytes as text, in hexadecimal where they are none."""
+    """Convert lists and structs to JSON; durations, decimals of more than MOST_DIGITS digits and columns of type null
+    to text; and text to valid UTF-8. `instants`: convert timestamps with a time zone to ISO 8601; `texts`: convert
+    bytes to text, in hexadecimal if they are not UTF-8."""
     for place, field in enumerate(table.schema):
         changed = _plain(table.column(place), instants=instants, texts=texts)
         if changed is not None:
@@ -27,7 +29,7 @@ def plain_table(table: pa.Table, *, instants: bool = False, texts: bool = False)
 
 
 def for_pandas(table: pa.Table) -> pa.Table:
-    """Text as UTF-8, and times of the day without nanoseconds, which Python's have not."""
+    """Convert text to valid UTF-8, and times of day to microseconds, since Python's have no nanoseconds."""
     for place, field in enumerate(table.schema):
         column = table.column(place)
         if field.type == pa.time64("ns"):
@@ -38,7 +40,7 @@ def for_pandas(table: pa.Table) -> pa.Table:
 
 
 def python_values(column: pa.ChunkedArray | pa.Array) -> list[object]:
-    """The values (n,) as objects of Python; as text those for which it has none, None if even that fails."""
+    """The values (n,) as Python objects; as text if no Python object can represent them, None if even that fails."""
     try:
         found: list[object] = column.to_pylist()
     except _UNFIT:
@@ -58,7 +60,7 @@ def _value(scalar: pa.Scalar) -> object:
 
 
 def _plain(column: pa.ChunkedArray | pa.Array, *, instants: bool, texts: bool) -> pa.ChunkedArray | pa.Array | None:
-    """The column in another type; None: it is plain as it is."""
+    """The column in another type; None if it is plain already."""
     kind = column.type
     if instants and pa.types.is_timestamp(kind) and kind.tz is not None:
         return iso_texts(column)
@@ -82,10 +84,10 @@ def _written(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
 
 
 def iso_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Instants in ISO 8601, 2023-06-01T00:00:00Z; with parts of seconds where any has some."""
+    """Instants in ISO 8601, 2023-06-01T00:00:00Z; with fractions of seconds if any of them has one."""
     try:
         column = column.cast(pa.timestamp("s", "UTC"))
-    except pa.ArrowInvalid:  # then with their parts
+    except pa.ArrowInvalid:  # some have fractions of seconds
         column = column.cast(pa.timestamp(column.type.unit, "UTC"))
     return pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ")
 
@@ -98,7 +100,7 @@ def _texts(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
 
 
 def _valid(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array | None:
-    """Files may hold any bytes in a column of text."""
+    """The column of text as valid UTF-8, since files may hold any bytes in it; None if it is valid already."""
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:

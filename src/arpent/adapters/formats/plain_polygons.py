@@ -1,4 +1,5 @@
-"""Plain polygons: which rows of a column of WKB are Polygons or MultiPolygons as shapely writes them, without GEOS."""
+"""Plain polygons: finds, without GEOS, which rows of a column of WKB are Polygons or MultiPolygons as shapely writes
+them."""
 
 from __future__ import annotations
 
@@ -20,28 +21,29 @@ POLYGON, MULTIPOLYGON = 3, 6
 PLAIN = {POLYGON: "Polygon", MULTIPOLYGON: "MultiPolygon"}
 """… and their names."""
 _HEADER, _POINT = 9, 16
-"""Bytes of byte order, type and number of rings or parts; of a position in two dimensions."""
+"""Bytes of a header (byte order, type and number of rings or parts), and of a position in two dimensions."""
 _SHORTEST = 4
 """Positions of the shortest ring: a closed triangle."""
 FEW = 1000
-"""Fewer geometries are left to GEOS: it has parsed them before the function is loaded that looks at their bytes."""
+"""Fewer geometries are left to GEOS, which parses them in less time than it takes to load the compiled function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainPolygons:
-    """What is known of n geometries as WKB without GEOS."""
+    """What is known, without GEOS, about n geometries in WKB."""
 
     kinds: NDArray[np.uint8]
-    """(n,): POLYGON or MULTIPOLYGON where the geometry is one, of rings that GEOS takes, two-dimensional, its numbers
-    finite and little-endian, which are the bytes that shapely writes for it; 0 where it may be none, or is large."""
+    """(n,): POLYGON or MULTIPOLYGON if the geometry is one in the bytes that shapely would write: two-dimensional, its
+    numbers finite and little-endian, its rings accepted by GEOS; 0 if that is not certain, or if it is large."""
     bounds: NDArray[np.float64]
     """(n, 4): bounding boxes of those; NaN elsewhere."""
     vertices: NDArray[np.int64]
-    """(n,): their positions."""
+    """(n,): number of their positions."""
     areas: NDArray[np.float64]
-    """(n,): their areas, the same bits as GEOS's."""
+    """(n,): their areas, bit for bit as GEOS computes them."""
     simple: NDArray[np.bool_]
-    """(n,): which are one short ring that touches itself nowhere for sure, hence valid; not asked of all."""
+    """(n,): which certainly are a single short ring that does not touch itself, hence valid; not every geometry is
+    checked."""
 
     @property
     def measures(self) -> Measures:
@@ -55,14 +57,14 @@ class PlainPolygons:
 
 @dataclass(frozen=True, kw_only=True)
 class WkbColumn:
-    """The bytes of n geometries beside each other, as Arrow stores them."""
+    """The contiguous bytes of n geometries, as Arrow stores them."""
 
     column: pa.Array
     """Binary or large binary; its offsets must have been validated."""
 
     @cached_property
     def there(self) -> NDArray[np.bool_]:
-        """(n,): whether there is any geometry."""
+        """(n,): whether there is a geometry."""
         if not self.column.null_count:
             return np.ones(len(self.column), np.bool_)
         return np.asarray(self.column.is_valid().to_numpy(zero_copy_only=False), np.bool_)
@@ -81,7 +83,7 @@ class WkbColumn:
         return np.where(self.there, np.diff(self.limits), 0)
 
     def plain(self, *, checked: bool = False) -> PlainPolygons:
-        """Which are plain. `checked`: also which are valid for sure."""
+        """Which geometries are plain. `checked`: also which are certainly valid."""
         count = len(self.column)
         found = PlainPolygons(
             kinds=np.zeros(count, np.uint8), bounds=np.full((count, 4), np.nan), vertices=np.zeros(count, np.int64),
@@ -97,7 +99,7 @@ class WkbColumn:
 
 
 def as_binary(column: pa.Array) -> pa.Array:
-    """A column of texts as their bytes, unchecked, since files may say text of WKB, and hold any bytes in texts; one of
+    """A column of text as bytes, unchecked, since files may declare WKB as text and hold any bytes in it; a column of
     bytes as it is."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         # A cast would load Arrow's functions, which takes long.
@@ -107,8 +109,8 @@ def as_binary(column: pa.Array) -> pa.Array:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _plain(data, limits, there, most, kinds, boxes, vertices, areas, simple):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Fill in what is known of each geometry that is plain; `data`: the bytes that `limits` (n + 1,) delimits; `most`:
-    positions of the longest ring of which it is asked whether it is simple."""
+    """Fill in what is known about each plain geometry. `data`: the bytes that `limits` (n + 1,) divides; `most`: number
+    of positions up to which a ring is checked for being simple."""
     sums = np.empty(6)  # box, area, positions
     for row in range(len(there)):
         at, end = limits[row], limits[row + 1]
@@ -142,8 +144,8 @@ def _number(data: NDArray[np.uint8], at: int) -> int:
 
 @inner
 def _after_polygon(data: NDArray[np.uint8], at: int, end: int, sums: NDArray[np.float64]) -> int:
-    """Offset after the polygon that begins at `at`, whose outer ring widens a box, and whose area and positions are
-    added: `sums` (6,). -1 if it is not plain."""
+    """Offset after the polygon that begins at `at`; -1 if it is not plain. Extends the box in `sums` (6,) by its outer
+    ring, and adds its area and number of positions there."""
     if end - at < _HEADER or data[at] != 1 or _number(data, at + 1) != POLYGON:
         return -1
     rings, area = _number(data, at + 5), 0.0

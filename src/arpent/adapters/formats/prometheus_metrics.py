@@ -1,4 +1,4 @@
-"""Prometheus metrics: text format of what the database counts."""
+"""Prometheus metrics: writes what the database counts in Prometheus's text format."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What is there to do."""
+    """The jobs and the open work."""
 
     jobs: Mapping[str, int]
     """Status → number of jobs."""
     open_partitions: int
     """Unfinished partitions of running jobs."""
     seconds: float
-    """The longest time that a job has waited without being worked on."""
+    """How many seconds the job that has waited longest for a worker has waited."""
 
 
 def metrics_text(totals: Mapping[tuple[str, str], float], state: QueueState) -> str:
@@ -48,7 +48,7 @@ def metrics_text(totals: Mapping[tuple[str, str], float], state: QueueState) -> 
 
 
 class _Page:
-    """A collector of values that are known already."""
+    """A Prometheus collector that returns values which were read before."""
 
     def __init__(self, totals: Mapping[tuple[str, str], float], state: QueueState) -> None:
         self._totals = totals

@@ -1,4 +1,4 @@
-"""WKB: depth and size of a geometry, found from its bytes before a library parses it."""
+"""WKB: checks the nesting depth and size of a geometry by its bytes, before a library parses it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ MOST_GEOMETRY_BYTES = 64 << 20
 MOST_LEVELS = 64
 """Maximum nesting of collections."""
 _HEADER = 9
-"""Bytes of a collection's header: byte order, type, count. Nesting cannot be deeper than one header per level
-allows."""
+"""Bytes of a collection's header: byte order, type, count. Each level of nesting needs one."""
 _SHORT = _HEADER * MOST_LEVELS
-"""Bytes that cannot be nested too deep."""
+"""Geometries of at most this many bytes cannot be nested too deep."""
 _POSITIONS, _RINGS = frozenset({2, 8}), frozenset({3, 17})
 _POINT = 1
 _EWKB_Z, _EWKB_M, _EWKB_SRID = 0x80000000, 0x40000000, 0x20000000
@@ -26,7 +25,8 @@ TOO_LARGE = "The geometry has {size:,} bytes, more than the {limit:,} allowed; s
 
 
 def flaw_of(wkb: bytes) -> str | None:
-    """Why no library may parse this geometry; None: it may. Bytes that are not WKB at all are left to the libraries."""
+    """Why this geometry must not be parsed by a library; None if it may be. Bytes that are not WKB at all are left to
+    the libraries."""
     if len(wkb) > MOST_GEOMETRY_BYTES:
         return TOO_LARGE.format(size=len(wkb), limit=MOST_GEOMETRY_BYTES)
     if len(wkb) <= _SHORT or _kind(wkb, 0)[0] in _SIMPLE:
@@ -37,8 +37,8 @@ def flaw_of(wkb: bytes) -> str | None:
 def flaws_of(
     ids: NDArray[np.int64], wkbs: NDArray[np.object_], sizes: NDArray[np.int64], plain: NDArray[np.bool_]
 ) -> dict[int, str]:
-    """Primary key (n,) → reason, for the geometries (n,) that no library may parse. `sizes` (n,): their bytes; `plain`
-    (n,): those that are known to be neither large nor nested."""
+    """Primary key → reason, for those of the geometries (n,) that must not be parsed by a library. `sizes` (n,): their
+    bytes; `plain` (n,): those that are known to be neither large nor nested."""
     doubtful = np.flatnonzero((sizes > _SHORT) & ~plain).tolist()
     found = ((int(ids[row]), flaw_of(wkbs[row])) for row in doubtful)
     return {key: flaw for key, flaw in found if flaw is not None}

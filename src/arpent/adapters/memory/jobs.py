@@ -1,4 +1,4 @@
-"""Jobs: JobStore in memory; a job that is read carries its progress."""
+"""Jobs: JobStore in memory; jobs are returned with their current progress."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class MemoryJobStore:
             row = self._tables.rows.get(job.id)
             if row is None or row.job.version != job.version:
                 raise Conflict(f"Request {job.id} was changed in the meantime")
-            # What a job is for, and whose it is, never changes.
+            # The owner, request and creation time of a job never change.
             stored = row.job
             changed = replace(job, owner=stored.owner, body=stored.body, created=stored.created)
             row.job = _kept(replace(changed, version=job.version + 1))

@@ -29,12 +29,12 @@ class Claimable:
     failures: int = 0
     """Number of failed attempts."""
     waiting_since: datetime | None = None
-    """Since when something it needs is unavailable; None: nothing is missing."""
+    """Since when it has been waiting for something unavailable; None: it is not waiting."""
     vanished: int = 0
     """Number of holders whose lease ran out."""
 
     def is_free(self, now: datetime, believed: datetime) -> bool:
-        """Whether it can be claimed; `believed`: latest end of a lease or pause that is believed."""
+        """Whether it can be claimed; `believed`: a lease or pause that ends later is ignored."""
         held = self.token is not None and now < self.leased_until <= believed
         return not held and not now < self.not_before <= believed
 
@@ -54,7 +54,7 @@ class PartitionRow(Claimable):
     features: Features
     """Features to process; after a retry or a cut fewer than `size`."""
     size: int
-    """Number of features that it counts for."""
+    """Number of features that it adds to the job's total."""
     done: int = 0
     failed: int = 0
     incomplete: int = 0
@@ -91,7 +91,7 @@ class JobRow(Claimable):
     partitions: dict[int, PartitionRow] = field(default_factory=dict)
     """Partitions of the job by number."""
     script: str | None = None
-    """Text of its evalscript, if that lies in a bucket, as the analysis read it."""
+    """Text of its evalscript, if that is stored in a bucket, as the analysis read it."""
     findings: dict[tuple[int, str], tuple[Finding, int | None]] = field(default_factory=dict)
     """(feature, kind) → the finding and the partition it comes from; None: from the analysis."""
 
@@ -131,7 +131,7 @@ class JobRow(Claimable):
 
 
 def _rows(rows: Iterable[PartitionRow]) -> RowCounts | None:
-    """The sum over partitions; None if a finished one has none."""
+    """The row counts summed over partitions; None if those of a finished partition are unknown."""
     found = NO_ROWS
     for row in rows:
         if row.settled is None and row.finished:

@@ -1,4 +1,4 @@
-"""Work: WorkStore in memory; only the holder of the token may finish."""
+"""Work: WorkStore in memory; only the holder of a lease's token may finish its work."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from arpent.jobs.work_functions import waiting_since
 
 
 class MemoryWorkStore:
-    """A WorkStore in the memory of this process. Every claim scans all jobs, and every progress all partitions of one:
-    suitable for some thousands, not for a country's."""
+    """A WorkStore in the memory of this process. Every claim scans all jobs, and every progress all partitions of a
+    job: suitable for thousands of features, not for a whole country's."""
 
     def __init__(self, tables: Tables, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._tables = tables
@@ -68,7 +68,7 @@ class MemoryWorkStore:
             row.partitions.clear()
             row.findings.clear()
             row.script = script
-        # One by one: they may come from a lazy reader, and no other call has to wait for it.
+        # Lock for each one separately: they may come from a lazy reader, which must not block other calls.
         for each in partitions:
             with self._tables.lock:
                 self._analysing(lease).partitions[each.number] = PartitionRow(
@@ -84,7 +84,7 @@ class MemoryWorkStore:
             held, row = self._held(lease), self._tables.rows[lease.job_id]
             held.token, held.failures, held.waiting_since = None, 0, None
             row.job = replace(row.job, waiting_since=None, waiting_for=None)
-            if lease.partition is None:  # what may be analysed again has all its patience again
+            if lease.partition is None:  # a later analysis of the job starts with full patience
                 held.vanished = 0
             if outcome is not None:
                 if isinstance(held, PartitionRow):
@@ -164,7 +164,7 @@ class MemoryWorkStore:
         return sorted(rows, key=lambda row: (turns[row.job.owner], row.served, row.job.created))
 
     def _held(self, lease: Lease) -> Claimable:
-        """What the lease is for. Raises LeaseLost."""
+        """The analysis or partition that the lease is for. Raises LeaseLost."""
         row = self._tables.rows.get(lease.job_id)
         held: Claimable | None = row
         if row is not None and lease.partition is not None:
@@ -183,7 +183,7 @@ class MemoryWorkStore:
 
 
 def _take_analysis(row: JobRow, now: datetime, until: datetime) -> Lease:
-    """Lease the analysis. The job's version goes up, so that a previous holder whose lease ran out cannot save its
+    """Lease the analysis. The job's version is increased, so that a previous holder whose lease ran out cannot save its
     result."""
     token = row.take(until)
     row.job = replace(row.job, version=row.job.version + 1)
@@ -226,8 +226,8 @@ def _note(row: JobRow, finding: Finding, number: int | None) -> None:
 
 
 def _suspects(row: JobRow, origin: int) -> int:
-    """Number of parts of the partition `origin` without a result; of any partition while the job has no result at
-    all."""
+    """Number of parts without a result that were cut from the partition `origin`, or from any partition while the job
+    has no result at all."""
     parts = row.partitions.values()
     any_lived = any(part.finished and part.done > 0 for part in parts)
     family = (part for part in parts if (part.cut_from == origin if any_lived else part.cut_from is not None))
@@ -244,7 +244,7 @@ def _reopen(row: JobRow, part: PartitionRow) -> None:
         part.features, {finding.feature for finding in mine.values()}, part.failed + part.incomplete
     )
     if len(part.features) != part.failed + part.incomplete:
-        part.settled = None  # nobody knows which rows are those of the others
+        part.settled = None  # it is unknown which rows belong to the others
     part.unsettled = NO_ROWS
     part.done = part.size - len(part.features)
     part.failed = part.incomplete = part.failures = part.deaths = part.vanished = 0

@@ -1,4 +1,4 @@
-"""Batches: a few of many objects at a time, so that memory holds them however large they are."""
+"""Batches: divides many objects into batches of limited number and size, to limit the memory that they need."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 
 def batches(entries: Iterable[tuple[str, bytes]], most: int, most_bytes: int) -> Iterator[list[tuple[str, bytes]]]:
-    """The entries (name, content), `most` at a time, or fewer that together have `most_bytes`: one at least."""
+    """The entries (name, content) in batches; each is complete with `most` entries, or earlier with `most_bytes` or
+    more."""
     batch: list[tuple[str, bytes]] = []
     size = 0
     for entry in entries:

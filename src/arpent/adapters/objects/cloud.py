@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 IN_FLIGHT = 32
 """Number of concurrent requests."""
 BATCH, BATCH_BYTES = 1024, 64 << 20
-"""Entries taken from the caller's iterator at a time, and bytes of them; bounds memory."""
+"""Entries taken from the caller's iterator at a time, and about how many bytes; bounds memory."""
 CHUNK = 16 << 20
 """Bytes per range of a download."""
 RETRIES = 6
@@ -56,12 +56,12 @@ RETRY_SECONDS = 60
 Store = S3Store | GCSStore
 R = TypeVar("R")
 MOST_STORES = 256
-"""Number of buckets that stay open, with their keys."""
+"""Maximum number of clients of buckets that are kept open, with their keys."""
 _TIMEOUTS: ClientConfig = {"timeout": "120s", "connect_timeout": "10s"}
 _OTHER_GOOGLE_KEYS = (
     "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_BEARER_TOKEN", "GOOGLE_SKIP_SIGNATURE",
 )  # fmt: skip
-"""Variables that obstore would prefer to the keys that it is given."""
+"""Environment variables that obstore would prefer to the keys that it is given."""
 
 
 class CloudObjects:
@@ -80,7 +80,7 @@ class CloudObjects:
         retry_seconds: float = RETRY_SECONDS,
         access: SourceAccess | None = None,
     ) -> None:
-        """`access`: where each bucket is, and the keys of those that a request brings none for."""
+        """`access`: where each bucket is, and which keys to use if a request has none for it."""
         self._access = access or OpenAccess()
         self._environment = dict(os.environ if environment is None else environment)
         self._retries = retries
@@ -101,7 +101,8 @@ class CloudObjects:
         return self._answer(location, "read", get)
 
     def download(self, location: Location, path: Path, most: int | None = None) -> None:
-        """By ranges, so that no single request takes long; an object that changes meanwhile is a transient error."""
+        """Downloads in ranges, so that no single request takes long; a change of the object meanwhile is a transient
+        error."""
         partial = path.with_name(path.name + ".part")
         about = self._answer(location, "read", lambda store: obstore.head(store, location.key))
         check_size(location, about["size"], most)
@@ -129,7 +130,7 @@ class CloudObjects:
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
         self._store(prefix, "write", self._way(prefix, "write")[0])
-        held = held_here()  # which the pool's threads do not know
+        held = held_here()  # threads of the pool would not find it
         with ThreadPoolExecutor(IN_FLIGHT, "cloud-objects") as pool:
             for batch in batches(entries, BATCH, BATCH_BYTES):
                 for _ in pool.map(lambda entry: self._put(prefix.at(entry[0]), entry[1], held), batch):
@@ -153,8 +154,8 @@ class CloudObjects:
         self._answer(location, "write", put)
 
     def _answer(self, location: Location, action: str, call: Callable[[Store], R]) -> R:
-        """What a call of the store's client returns; if the keys of its source are refused and there are others by now,
-        with these."""
+        """The result of a call of the store's client. If it refuses the keys of the bucket's source, and there are
+        newer ones, the call is repeated with these."""
         for again in (False, True):
             way, keys = self._way(location, action)
             store = self._store(location, action, way)
@@ -190,8 +191,8 @@ class CloudObjects:
             return store
 
     def _way(self, location: Location, action: str) -> tuple[BucketAccess, Mapping[str, object]]:
-        """The bucket's source, whose keys are only for requests that bring none; and these keys. Raises StorageDenied
-        or StorageUnavailable."""
+        """How to access the bucket, and the keys of its source; empty if the request has its own keys. Raises
+        StorageDenied or StorageUnavailable."""
         if location.scheme != "s3":
             return BucketAccess(), {}
         own = location.credentials
@@ -206,7 +207,7 @@ class CloudObjects:
             raise kind(f"Cannot {action} {location.url}: {error}.", transient=error.transient) from None
 
     def _explained(self, error: Exception, location: Location, action: str) -> WorldError:
-        """The error in words; if a role gave no keys, the reason for that."""
+        """The error in arpent's words; if no keys could be had for a role, the reason for that."""
         role = self._roles.get(location.credentials)
         if role is not None and role.failure is not None:
             why = role.failure
@@ -272,8 +273,8 @@ class CloudObjects:
 
 
 def _service_account(text: str) -> str:
-    """The fields of a service account's file that make it a key, and no others: with `gcs_base_url` a client could make
-    arpent connect to any server. Raises ValueError, also as binascii.Error or UnicodeDecodeError."""
+    """Only those fields of a service account's file that make up a key: with the field `gcs_base_url` a client could
+    make arpent connect to any server. Raises ValueError, also as binascii.Error or UnicodeDecodeError."""
     fields = json.loads(base64.b64decode(text, validate=True).decode("utf-8"))
     if not isinstance(fields, dict) or account_fault(fields):
         raise ValueError("this is not a service account")
@@ -297,17 +298,17 @@ def _check(location: Location, action: str) -> None:
 
 
 def _name(location: Location, way: BucketAccess) -> tuple[str, str, Credentials, str]:
-    """What an open store is kept by."""
+    """The key by which an open store is cached."""
     return location.scheme, location.bucket, location.credentials, way.source
 
 
 def _reopened(retries: int, retry_seconds: float, access: SourceAccess) -> CloudObjects:
-    """A copy in another process which takes that process's environment: no keys are pickled."""
+    """Unpickle a copy, with the environment of the process that it is in: no keys are pickled."""
     return CloudObjects(retries=retries, retry_seconds=retry_seconds, access=access)
 
 
 class _RequestKeys:
-    """The keys of a request as a credential provider: to keys in plain options obstore adds the machine's
+    """A credential provider of a request's keys: if they were plain options, obstore would add the machine's
     AWS_SESSION_TOKEN."""
 
     def __init__(self, keys: Keys) -> None:
@@ -323,7 +324,7 @@ class _RequestKeys:
 
 
 def _keys(credentials: Credentials) -> Keys | None:
-    """The request's own keys; None: obstore's AWS_* chain signs."""
+    """The request's own keys; None if it has none."""
     if not (credentials.access_key and credentials.secret_access_key):
         return None
     return Keys(access_key=credentials.access_key, secret_access_key=credentials.secret_access_key)

@@ -40,7 +40,8 @@ OBSTORE_ERRORS = (BaseError, OSError, ValueError)
 
 @contextmanager
 def panics_explained(location: Location, action: str) -> Iterator[None]:
-    """Turn panics of the native client, which panics at values that fit no header or address, into StorageDenied."""
+    """Turn panics of the native client, which it raises for values that are invalid in a header or URL, into
+    StorageDenied."""
     try:
         with panics_as_errors():
             yield
@@ -72,7 +73,7 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
             StorageDenied(
                 f"{what}: the store refuses ({answer}). Check the keys, and that they have "
                 f"{RIGHTS[location.scheme][action]} for {_folder(location)} in {bucket}."
-                # Who may not list a bucket is not told what is not in it.
+                # Stores also refuse access to a missing object if the bucket may not be listed.
                 + (" The object may also be missing." if action == "read" else "")
             ),
         ),

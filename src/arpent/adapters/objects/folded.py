@@ -1,4 +1,5 @@
-"""Folded: an ObjectStore that writes many small objects as one, a table of keys and contents; and what unfolds it."""
+"""Folded: an ObjectStore that writes many small objects as one, a Parquet table of keys and contents, and its
+reader."""
 
 from __future__ import annotations
 
@@ -16,18 +17,19 @@ from arpent.domain.location import Location
 from arpent.domain.ports.storage import ObjectStore
 
 FOLDER = "documents/"
-"""Folder of such tables in a job's folder."""
+"""Folder of these tables in a job's folder."""
 PLACE = b"arpent:folder"
-"""Name, in a table's metadata, of the key of the folder that `FOLDER` lies in."""
+"""Name of the entry in a table's metadata that holds the key of the folder in which `FOLDER` was when it was
+written."""
 LAYOUT = pa.schema([pa.field("key", pa.string(), nullable=False), pa.field("content", pa.binary(), nullable=False)])
 
 
 class FoldedObjects:
-    """For one partition of a job; everything but `write_many` goes to the store as it is."""
+    """An ObjectStore for one partition of a job; all calls except `write_many` are passed on to `store` unchanged."""
 
     def __init__(self, store: ObjectStore, folder: Location, name: str) -> None:
-        """`folder`: the job's; `name`: of the partition's table. A name that comes later in the alphabet counts where
-        two hold the same key."""
+        """`folder`: the job's folder; `name`: that of the partition's table. If two tables hold the same key, the one
+        whose name comes later in the alphabet counts."""
         self._store = store
         self._folder = folder
         self._place = folder.at(f"{folder.key}{FOLDER}{name}.parquet")
@@ -43,12 +45,12 @@ class FoldedObjects:
         self._store.write(location, payload)
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        """`prefix` has the bucket of the folder. Each call writes one object with what all calls gave, in the order of
-        the keys, so that nothing stays of an earlier attempt, however many calls that made, and in whatever order."""
+        """`prefix` must be in the folder's bucket. Each call writes one object with the entries of all calls so far, in
+        the order of the keys. It replaces the object of an earlier attempt, however many calls that made."""
         if found := list(entries):
             every = sorted([*self._entries, *found], key=itemgetter(0))
             self._store.write(self._place, _folded(every, self._folder.key))
-            self._entries = every  # not if the store refused it
+            self._entries = every  # reached only if the store accepted it
 
     def list(self, prefix: Location) -> Iterator[str]:
         return self._store.list(prefix)
@@ -65,14 +67,14 @@ def _folded(entries: list[tuple[str, bytes]], folder: str) -> bytes:
 
 
 def is_folded_table(key: str) -> bool:
-    """Whether an object of this key is such a table."""
+    """Whether an object with this key is a table of folded objects."""
     return key.endswith(".parquet") and f"/{key}".rpartition("/")[0].endswith(f"/{FOLDER[:-1]}")
 
 
 def unfolded(store: ObjectStore, table: Location) -> Iterator[tuple[str, bytes]]:
-    """(key, content) of a table's objects, in the table's order. The keys are those of the bucket where the table lies
-    now, if it was moved together with its folder: in the job's folder or in the one above, which is `../` if the
-    bucket is the job's folder. Raises WorldError if it is damaged, and what the store raises."""
+    """(key, content) of a table's objects, in the table's order. If the table was moved together with its folder, the
+    keys are adapted to where it is now: they are in the job's folder or in the one above, which is `../` if the job's
+    folder is the whole bucket. Raises WorldError if the table is damaged, and what the store raises."""
     payload = store.read(table)
     try:
         file = pq.ParquetFile(io.BytesIO(payload))
@@ -87,8 +89,8 @@ def unfolded(store: ObjectStore, table: Location) -> Iterator[tuple[str, bytes]]
 
 
 def _moved(before: str, now: str, key: str) -> str:
-    """The key after the job's folder was moved. Whoever may write into a bucket can write such tables: no key leads out
-    of the folder that holds the job's, as those of a template never do. Raises ValueError."""
+    """The key after the job's folder was moved. Since anyone who may write into a bucket can write such tables, keys
+    outside the folder that holds the job's folder, which no template produces, raise ValueError."""
     if key.startswith(before):
         folder, name = now, key.removeprefix(before)
     elif key.startswith(above := _above(before)):
@@ -101,6 +103,6 @@ def _moved(before: str, now: str, key: str) -> str:
 
 
 def _above(folder: str) -> str:
-    """The folder that holds this one, with a slash at its end unless it is the bucket."""
+    """The folder that holds this one, ending in a slash; empty if that is the bucket."""
     above = folder.rstrip("/").rpartition("/")[0]
     return f"{above}/" if above else ""

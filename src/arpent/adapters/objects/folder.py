@@ -32,7 +32,8 @@ from arpent.domain.location import Location
 _MOST_FOLDERS = 64
 """Number of folders per call that are remembered as checked."""
 SWEEP_SECONDS, SWEEP_SHARE = 60.0, 0.02
-"""Least pause between two looks for what crashes left in a folder, and the share of time that they may take."""
+"""Minimum pause between two searches of a folder for files left by crashes, and the share of time that they may
+take."""
 
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -43,8 +44,8 @@ class FolderObjects:
     """Buckets as sub-folders of `root`; credentials are ignored.
 
     Plain files instead of obstore's LocalStore, which neither syncs to disk (a power cut could leave an object empty
-    that a job counts as done) nor stops at symbolic links. A write goes to a partial file beside its target, is synced,
-    and renamed (many at once: folder_batch); partial files of a crash are hidden from `list` and deleted later.
+    that a job counts as done) nor stops at symbolic links. A write goes to a partial file next to its target, is
+    synced, and renamed (many at once: folder_batch); partial files of a crash are hidden from `list` and deleted later.
     """
 
     def __init__(self, root: Path) -> None:
@@ -84,8 +85,8 @@ class FolderObjects:
 
     @contextmanager
     def _explained(self, location: Location, action: str) -> Iterator[None]:
-        """Whatever the operating system refuses in the block is told in arpent's words; a bucket that is away by now,
-        as one that was away before."""
+        """Turn OSErrors of the block into errors in arpent's words; a bucket that has disappeared meanwhile is reported
+        like one that was never there."""
         try:
             yield
         except OSError as error:
@@ -95,8 +96,8 @@ class FolderObjects:
             raise _in_words(error, _of_file(error, location, bucket), action, self._root) from error
 
     def _sweep(self, folder: Path) -> None:
-        """Delete partial files that a crash left behind. After the partition of a worker that died has been done again,
-        nobody may ever write into its folder; but to list that of a country's results takes long."""
+        """Delete partial files that a crash left behind. Done after each write, since it may be the last one into this
+        folder, but not too often, since listing a folder with a country's results takes long."""
         begun = time.monotonic()
         if begun < self._sweep_at.get(folder, -math.inf):
             return
@@ -129,7 +130,7 @@ class FolderObjects:
                 for name in sorted(names):
                     if not name.startswith(PARTIAL):
                         yield Path(folder, name).relative_to(bucket).as_posix()
-            self._bucket(prefix, "list")  # if it is away by now, some of its folders may have been passed over
+            self._bucket(prefix, "list")  # raises if the bucket has disappeared: the list may be incomplete
 
     def _bucket(self, location: Location, action: str) -> Path:
         name = location.bucket
@@ -205,13 +206,14 @@ def _sync_folders(folders: set[Path], bucket: Path) -> None:
 
 
 def _unless_absent(error: OSError) -> None:
-    """A folder that is away, or none, holds nothing; of one that cannot be read nobody knows what it holds."""
+    """Ignore that a folder is missing or is not a folder: it holds nothing. Raise any other error: its contents are
+    unknown."""
     if error.errno not in _ABSENT:
         raise error
 
 
 def _of_file(error: OSError, location: Location, bucket: Path | None) -> Location:
-    """The location of the file in the bucket that the error names, if it does."""
+    """The location of the file in the bucket that the error names; `location` if it names none."""
     path = Path(error.filename) if isinstance(error.filename, str) else None
     if path is None or bucket is None or path == bucket or not path.is_relative_to(bucket):
         return location
@@ -221,8 +223,8 @@ def _of_file(error: OSError, location: Location, bucket: Path | None) -> Locatio
 
 
 def _in_words(error: OSError, location: Location, action: str, root: Path) -> WorldError:
-    """The operating system's error in arpent's words; `root`: where the buckets lie; commands put some right among
-    temporary files."""
+    """The operating system's error in arpent's words; `root`: the folder of the buckets, for some commands a child of
+    the folder for temporary files."""
     what = f"Cannot {action} {location.url}"
     if error.errno in _REFUSED:
         return StorageDenied(
@@ -242,6 +244,6 @@ def _in_words(error: OSError, location: Location, action: str, root: Path) -> Wo
         full = f"{what}: {disk} is full. Free space on it, and START the request again."
         return StorageUnavailable(full, transient=True)
     why = os.strerror(error.errno or errno.EIO)
-    if error.errno == errno.ENOENT:  # folders are made, so it is missing no longer than the bucket was
-        why = f"a folder of bucket {location.bucket!r} was unavailable for a moment"
+    if error.errno == errno.ENOENT:  # missing folders are created: the bucket itself was missing
+        why = f"a folder of bucket {location.bucket!r} was away for a moment"
     return StorageUnavailable(f"{what}: {why}.", transient=True)

@@ -18,19 +18,20 @@ from arpent.adapters.objects.partial_files import partial_prefix
 from arpent.domain.boundary.wanted import Held, held_here
 
 CHUNK, CHUNK_BYTES = 128, 8 << 20
-"""Files, and bytes of them, that are written between two looks at the clock: a chunk."""
+"""Number of files, and about how many bytes, in a chunk; time is measured for each chunk."""
 WAITING = 0.0005
-"""Seconds a file, not of the processor's, above which a chunk is slow; it counts as FEW files if it has fewer …"""
+"""Seconds per file, processor time excluded, above which a chunk is slow; a chunk of fewer than FEW files counts as FEW
+…"""
 SLOW = 3
-"""… and how many in a row make threads worth their own time: a busy processor delays one chunk or another …"""
+"""… number of slow chunks in a row after which threads are used; a single one may be due to a busy processor …"""
 IN_FLIGHT = 8
-"""… and how many there are then: on a network file system each file waits for a server."""
+"""… and the number of these threads: on a network file system each file waits for a server."""
 GROUP = 32_768
 """Files that are synced and renamed together; bounds what a crash leaves behind."""
 FEW = 16
-"""Up to this number files are synced one by one: syncing the file system waits for everybody's data."""
+"""Up to this number, files are synced one by one: syncing the whole file system waits for other programs' data, too."""
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-"""A file that no other process has."""
+"""Flags that create a file, and fail if there is one already."""
 
 
 class FolderFiles(NamedTuple):
@@ -51,12 +52,12 @@ class _Run:
     folder: str
     """Path of the folder."""
     prefix: str
-    """Of the names that they have until they are finished; their numbers from 0 follow."""
+    """Prefix of their temporary names; numbers from 0 follow."""
     names: Sequence[str]
-    """Names that they are to have."""
+    """Their final names."""
 
     def paths(self) -> Iterator[tuple[str, str]]:
-        """Where each is, and where it is to be."""
+        """Temporary path and final path of each file."""
         for number, name in enumerate(self.names):
             yield f"{self.folder}/{self.prefix}{number}", f"{self.folder}/{name}"
 
@@ -65,10 +66,10 @@ Group = TypeVar("Group", FolderFiles, _Run)
 
 
 class Batch:
-    """Files being written: first beside their targets, then synced, then renamed."""
+    """Files being written: first next to their targets, then synced, then renamed."""
 
     def __init__(self, bucket: Path, sync: Callable[[int], None] | None = None) -> None:
-        """`bucket`: folder that all files lie in, which is never made; `sync`: flushes the file system of a
+        """`bucket`: folder that contains all files, which is never created; `sync`: flushes the file system of a
         descriptor."""
         self._bucket = bucket
         self._sync = sync or _sync_file_system
@@ -80,8 +81,8 @@ class Batch:
     def place(self, chunks: Iterator[list[FolderFiles]]) -> set[str]:
         """Write all files, given a chunk at a time; returns their folders, whose entries are still to be synced.
 
-        Raises OSError with the path in `filename`; FileNotFoundError if the bucket is away; WorkLost if the work is
-        held no longer. An existing file is replaced, never opened.
+        Raises OSError with the path in `filename`; FileNotFoundError if the bucket is missing; WorkLost if the work's
+        lease is no longer held. An existing file is replaced, never opened.
         """
         folders: set[str] = set()
         with ThreadPoolExecutor(IN_FLIGHT, "folder-batch") as pool:
@@ -95,21 +96,22 @@ class Batch:
                     self._each(pool, partial(_rename, held_here()), _renames(self._written))
                     self._written = []
             except BaseException:
-                pool.shutdown(cancel_futures=True)  # what is still being written would escape
+                pool.shutdown(cancel_futures=True)  # else files still being written would remain
                 self._drop()
                 raise
 
     def _each(
         self, pool: ThreadPoolExecutor, work: Callable[[list[Group]], None], chunks: Iterator[list[Group]]
     ) -> None:
-        """Do the work on each of the chunks. Threads take a fifth more of the processor's time than one alone,
-        so they begin once chunks were found to wait. No more is taken from the caller than they can hold."""
+        """Do the work on each of the chunks. Several threads need a fifth more processor time than one, so they are
+        used only after chunks had to wait. No more chunks are taken from the caller than the threads can process at
+        once."""
         while self._slow < SLOW and (chunk := next(chunks, None)):
             begun = perf_counter() - thread_time()
             work(chunk)
             waited = perf_counter() - thread_time() - begun
             self._slow = self._slow + 1 if waited > WAITING * max(FEW, _count(chunk)) else 0
-            del chunk  # a large one while the next is taken
+            del chunk  # frees its memory before the next is taken
         while list(pool.map(work, islice(chunks, 2 * IN_FLIGHT))):
             pass
 
@@ -132,13 +134,13 @@ class Batch:
     def _drop(self) -> None:
         for run in self._written:
             for unfinished, _ in run.paths():
-                with suppress(OSError):  # why it failed is told, not that this fails, too
+                with suppress(OSError):  # the first error is reported, not this one
                     Path(unfinished).unlink()
 
 
 def _renames(runs: Iterable[_Run]) -> Iterator[list[_Run]]:
-    """As many of the runs at a time as have the files of a chunk: many where each file has a folder of its own. Their
-    contents are written, so that it does not count how large they are."""
+    """The runs in groups with about as many files as a chunk: many runs if each file has a folder of its own. The size
+    of the files does not matter here, since their contents are written already."""
     chunk: list[_Run] = []
     files = 0
     for run in runs:
@@ -156,7 +158,7 @@ def _count(chunk: Iterable[Group]) -> int:
 
 
 def _fill(run: _Run, contents: Iterable[bytes]) -> None:
-    """Write the contents, which are all of the run's folder, under hidden names."""
+    """Write the contents of the run's files under their temporary names, which `list` hides."""
     number = 0
     try:
         with _folder(run.folder) as place:
@@ -187,8 +189,8 @@ def _rename(held: Held, runs: Iterable[_Run]) -> None:
 
 
 def make_folder(folder: Path, bucket: Path) -> None:
-    """Make the folder and those above it, if there are none, but never the bucket itself: if a disk was unmounted,
-    results would end up beneath its mount point. Raises FileNotFoundError if the bucket is away."""
+    """Create the folder and those above it if they are missing, but never the bucket itself: if a disk was unmounted,
+    results would end up beneath its mount point. Raises FileNotFoundError if the bucket is missing."""
     if folder.is_dir():
         return
     for missing in reversed([each for each in (folder, *folder.parents) if bucket in each.parents]):
@@ -197,7 +199,7 @@ def make_folder(folder: Path, bucket: Path) -> None:
 
 @contextmanager
 def _folder(path: str) -> Iterator[int]:
-    """The folder's descriptor: names beside it are found sooner than whole paths."""
+    """A descriptor of the folder: names relative to it are found faster than whole paths."""
     place = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield place

@@ -32,7 +32,7 @@ class GrantedObjects:
         self.store.write(self._allowed(location, "write"), payload)
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        if not self.grants.allows(prefix.at("")):  # not the whole bucket, so that each key counts
+        if not self.grants.allows(prefix.at("")):  # not the whole bucket: check each key
             entries = ((self._allowed(prefix.at(key), "write").key, content) for key, content in entries)
         self.store.write_many(prefix, entries)
 

@@ -1,4 +1,4 @@
-"""Held: an ObjectStore for leased work, which writes nothing after its process was suspended for too long."""
+"""Held: an ObjectStore for leased work, which refuses to write after its process was suspended for too long."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from arpent.domain.location import Location
 from arpent.domain.ports.storage import ObjectStore
 
 SHARE = 0.5
-"""Share of a lease for which its process may stand still: when it stops, up to a third of the lease has passed."""
+"""Share of a lease for which the process may stand still: up to a third of the lease may have passed before."""
 EVERY = 32
-"""Objects that are written between two looks at the clock."""
+"""Number of objects written between two checks."""
 
 
 class HeldObjects:
-    """For one piece of work, while it is entered. After a standstill somebody else may have finished the work, and
-    what its process has found or finds (images that are gone, rights that ended) must not replace good results: then
-    writes raise WorkLost, those under way, too, whose objects do not have their names yet. Everything else goes to the
-    store as it is."""
+    """An ObjectStore for one piece of work, during which this context is entered. After a standstill another process
+    may have finished the work, and what this one found (images may be gone, permissions may have ended) must not
+    replace good results. Then writes raise WorkLost, including those under way whose objects do not have their final
+    names yet. All other calls are passed on to `store` unchanged."""
 
     def __init__(self, store: ObjectStore, lease_seconds: float, still: Standstill | None = None) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class HeldObjects:
         self._still.__exit__(kind, error, trace)
 
     def check(self) -> None:
-        """Raises WorkLost if the process stood still for too long since this was entered."""
+        """Raises WorkLost if the process stood still for too long since the context was entered."""
         self._still.check()
 
     def read(self, location: Location, most: int | None = None) -> bytes:

@@ -1,5 +1,5 @@
-"""Partial files: names of files that are being written, which say which process writes them, so that others can tell
-whether it still runs; and files that get their final name only once they are complete."""
+"""Partial files: names of unfinished files, which identify the process that writes them, so that it can be checked
+whether it still runs; and files that appear under their own name only once they are complete."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ from pathlib import Path
 PARTIAL = ".arpent-partial-"
 """Prefix of the names of unfinished files."""
 LEFTOVER_SECONDS = 3600.0
-"""A partial file older than this was left by a crash, if it cannot be known whether its process lives."""
+"""A partial file older than this counts as left by a crash, if it is unknown whether its process still runs."""
 _OWNED = re.compile(re.escape(PARTIAL) + r"([0-9a-f]{8})-(\d{1,9})-(\d{1,20})-")
 _START_TIME = 19
-"""Field of a process's status after its name: when it began, in ticks since the machine did."""
+"""Index, among the fields after the name in /proc/PID/stat, of a process's start time in ticks since the system
+booted."""
 
 
 def partial_prefix() -> str:
-    """The beginning of the name of a file that this process writes; no other process gets the same."""
+    """A unique beginning for the name of an unfinished file that this process writes."""
     number = os.getpid()
     return f"{PARTIAL}{_machine()}-{number}-{_beginning(number)}-{secrets.token_hex(8)}"
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Where to write a file, which takes the place of `path` at the end of the context: of one that fails, is killed or
-    runs beside another nobody ever finds half a file, and what was there stays. What is not a plain file, such as
-    /dev/stdout or a pipe, is written as it is."""
+    """The path at which to write a file that replaces `path` at the end of the context. If the writer fails, is killed
+    or runs at the same time as another one, `path` never holds half a file: the earlier file stays. What is not a plain
+    file, such as /dev/stdout or a pipe, is written directly."""
     if path.exists() and not path.is_file():
         yield path
         return
-    target = Path(os.path.realpath(path))  # a link stays one
+    target = Path(os.path.realpath(path))  # a link is kept
     remove_left_over(target.parent)
     part = target.parent / f"{partial_prefix()}{target.suffix}"
     try:
@@ -54,7 +55,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str | bytes) -> None:
-    """Write a file that takes the place of `path` when it is whole; text as UTF-8."""
+    """Write a file that replaces `path` once it is complete; text as UTF-8."""
     with whole_file(path) as part:
         part.write_bytes(text if isinstance(text, bytes) else text.encode())
 
@@ -62,7 +63,7 @@ def write_whole(path: Path, text: str | bytes) -> None:
 def remove_left_over(folder: Path) -> None:
     """Delete the folder's partial files that will never be finished."""
     now = time.time()
-    with suppress(OSError):  # the folder may be away by now
+    with suppress(OSError):  # the folder may not exist any more
         for partial in folder.glob(f"{PARTIAL}*"):
             with suppress(OSError):
                 if _is_left_over(partial, now):
@@ -74,13 +75,13 @@ def _is_left_over(path: Path, now: float) -> bool:
     status = path.stat()
     owner = _OWNED.match(path.name)
     if owner is None or owner[1] != _machine() or status.st_uid != os.geteuid():
-        # Processes of others, and of other machines, may not be seen from here.
+        # Processes of other users, and of other machines, may not be visible from here.
         return status.st_mtime < now - LEFTOVER_SECONDS
-    return not _lives(int(owner[2]), owner[3])  # however old: it may have stood still, or the clock was set
+    return not _lives(int(owner[2]), owner[3])  # at any age: it may have been suspended, or the clock set
 
 
 def _lives(number: int, beginning: str) -> bool:
-    """Whether this process, and no later one of its number, is there."""
+    """Whether a process of this number runs, and is not a later one that got the same number."""
     try:
         os.kill(number, 0)
     except (ProcessLookupError, OverflowError):
@@ -92,7 +93,8 @@ def _lives(number: int, beginning: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _machine() -> str:
-    """What processes have in common that see each other: the machine since it began, and the numbering."""
+    """An identifier that processes share if they can see each other: a hash of the machine's boot id and the PID
+    namespace."""
     told = []
     with suppress(OSError):
         told = [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
@@ -100,7 +102,7 @@ def _machine() -> str:
 
 
 def _beginning(number: int) -> str:
-    """When a process began; 0 where that is not stated."""
+    """When a process started, in ticks since the system booted; "0" if that is unknown."""
     with suppress(OSError, IndexError):
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[_START_TIME]
     return "0"

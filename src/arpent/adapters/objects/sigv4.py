@@ -1,4 +1,4 @@
-"""Signature Version 4 of AWS: signs a request, after the public specification."""
+"""Signature Version 4 of AWS: signs a request according to the public specification."""
 
 from __future__ import annotations
 

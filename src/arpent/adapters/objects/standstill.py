@@ -1,5 +1,4 @@
-"""Standstill: detects that the process was suspended, so that its work may have been given to another worker
-meanwhile."""
+"""Standstill: notices that this process stood still, so that another one may have taken over its work meanwhile."""
 
 from __future__ import annotations
 
@@ -11,22 +10,22 @@ from types import TracebackType
 from arpent.domain.errors import WorkLost
 
 LOOKS = 60
-"""Looks at the clock in the time that is allowed."""
+"""Number of times that the clock is checked within the allowed time."""
 
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Linux's clock that goes on while the machine sleeps; elsewhere CLOCK_MONOTONIC does."""
+"""Linux's clock that keeps running while the machine sleeps; elsewhere CLOCK_MONOTONIC does."""
 
 
 def _real_time() -> float:
-    """Seconds on a clock that goes on while the machine sleeps."""
+    """Seconds on a clock that keeps running while the machine sleeps."""
     return time.clock_gettime(_CLOCK)
 
 
 class Standstill:
-    """While it is entered, a thread looks at the clock. Between two looks time passes in which the process computes,
-    in native code that lets no other thread run, say; where it does not even compute, it was stopped, or its machine
-    slept. Thread-safe."""
+    """While this context is entered, a thread checks the clock. A long time between two checks may be due to computing,
+    for example in native code that lets no other thread run; time in which the process used no processor is a
+    standstill: it was suspended, or its machine slept. Thread-safe."""
 
     def __init__(
         self,
@@ -34,7 +33,7 @@ class Standstill:
         clock: Callable[[], float] = _real_time,
         computed: Callable[[], float] = time.process_time,
     ) -> None:
-        """`seconds` for which the process may stand still. `computed`: seconds of processor time of all threads."""
+        """`seconds`: how long the process may stand still. `computed`: seconds of processor time of all threads."""
         self._seconds = seconds
         self._clock, self._computed = clock, computed
         self._lock = Lock()
@@ -67,7 +66,7 @@ class Standstill:
         """The longest standstill until now, in seconds."""
         with self._lock:
             now = self._clock()
-            if now - self._seen[0] > self._seconds / LOOKS:  # to ask how long it computed takes some 4 µs
+            if now - self._seen[0] > self._seconds / LOOKS:  # reading the processor time takes some 4 µs
                 before, self._seen = self._seen, (now, self._computed())
                 passed, computed = (now - then for now, then in zip(self._seen, before, strict=True))
                 self._longest = max(self._longest, passed - computed)

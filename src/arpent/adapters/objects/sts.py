@@ -27,8 +27,8 @@ SESSION = "arpent"
 SECONDS = 3600
 """Lifetime of keys in seconds: every role allows an hour, and a role assumed by a role gets no more."""
 RENEWAL = timedelta(minutes=10)
-"""Keys are renewed this long before they end, or after three quarters of their lifetime if that is later. obstore asks
-for new keys five minutes before the end, so a late answer costs nothing until then."""
+"""Keys are renewed this long before they expire, or after three quarters of their lifetime if that is later. obstore
+asks for new keys five minutes before the end, so a late answer costs nothing until then."""
 TRIES = 3
 TIMEOUT, WHOLE_SECONDS = (5.0, 20.0), 40.0
 """Seconds to connect and between two bytes, and for the whole answer."""
@@ -54,12 +54,12 @@ _NO_SERVICE = "Is this a Security Token Service? Set AWS_ENDPOINT_URL_STS to the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemporaryKeys:
-    """Keys with an end."""
+    """Keys that expire."""
 
     keys: Keys
     """The keys with their session token."""
     expires: datetime
-    """When they end; aware."""
+    """When they expire; aware."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,5 @@
-"""OTLP: sends the spans of this process to a collector, by OpenTelemetry's own library, which is an extra."""
+"""OTLP: sends the spans of this process to a collector with OpenTelemetry's own library, which the extra `otel`
+installs."""
 
 from __future__ import annotations
 
@@ -21,16 +22,16 @@ from arpent.domain.boundary.span import Span
 KINDS = {"internal": SpanKind.INTERNAL, "server": SpanKind.SERVER, "client": SpanKind.CLIENT}
 SCOPE = InstrumentationScope("arpent", __version__)
 PATH = "/v1/traces"
-"""Below the address of a collector, as the OTLP specification has it."""
+"""Path below a collector's address, from the OTLP specification."""
 END_SECONDS = 3.0
-"""Longest that the end of a process waits for the collector; the library waits for 30, longer than a server may take to
-end."""
+"""Most seconds that an ending process waits for the collector; the library would wait 30, longer than a server may take
+to end."""
 
 
 class OtlpRecorder:
-    """A Recorder. A thread sends what was recorded every few seconds, and what is left when the process ends; while the
-    collector is away spans are kept up to a limit, and then lost, as they are at the end. The variables OTEL_* of
-    OpenTelemetry hold."""
+    """A Recorder. A thread sends recorded spans every few seconds, and the rest when the process ends. While the
+    collector is unavailable spans are kept up to a limit; beyond it, or when the process ends, they are lost.
+    OpenTelemetry's environment variables OTEL_* apply."""
 
     def __init__(self, endpoint: str, role: str) -> None:
         """`endpoint`: URL of a collector; `role`: what the process does."""
@@ -48,12 +49,12 @@ class OtlpRecorder:
         self._processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint.rstrip("/") + PATH))
         self._provider.add_span_processor(self._processor)
         self._ending, self._ended = Event(), Event()
-        # Started now: while an interpreter ends it starts none.
+        # Started now: an interpreter that is ending starts no threads.
         Thread(target=self._end, name="arpent-traces", daemon=True).start()
         atexit.register(self.close)
 
     def samples(self, trace: str) -> bool:
-        """As OTEL_TRACES_SAMPLER says; all by default."""
+        """Whether a trace is recorded, according to OTEL_TRACES_SAMPLER; by default all are."""
         found = self._provider.sampler.should_sample(None, int(trace, 16), "")
         return found.decision is Decision.RECORD_AND_SAMPLE
 
@@ -75,11 +76,12 @@ class OtlpRecorder:
         )
 
     def flush(self, seconds: float) -> bool:
-        """Send what was recorded now. Returns whether it was sent in that time."""
+        """Send recorded spans now; returns whether all were sent within `seconds`."""
         return self._provider.force_flush(int(seconds * 1000))
 
     def close(self) -> None:
-        """Send what is left, and end the threads; what the collector does not take in END_SECONDS is lost."""
+        """Send the remaining spans and end the threads; spans that the collector does not accept within END_SECONDS are
+        lost."""
         self._ending.set()
         self._ended.wait(END_SECONDS)
         atexit.unregister(self.close)

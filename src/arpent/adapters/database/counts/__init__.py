@@ -1,1 +1,1 @@
-"""Counts: how far a job is, what its rows came to, and how fast it goes."""
+"""Counts: the progress of a job, the outcomes of its rows, and its rate."""

@@ -1,4 +1,4 @@
-"""Row counts: what the rows of a job came to, added up over its partitions by the database."""
+"""Row counts: numbers of a job's rows by outcome, and why rows failed, summed over its partitions by the database."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ UNKNOWN = "uncounted"
 
 
 def values_of(outcome: Outcome) -> dict[str, object]:
-    """New values of a finished partition's columns. What was kept of earlier tries is added to; where nothing was kept,
-    counting begins anew."""
+    """New values for the count columns of a finished partition. Counts of features that earlier tries finished are
+    added to; if there are none, counting starts at 0."""
     before: dict[str, ColumnElement[object]] = {what: partitions.c[f"settled_{what}"] for what in ROWS}
     before["kept"] = func.coalesce(before["kept"], 0)  # an older version counted the others only
     settled = {
@@ -30,14 +30,15 @@ def values_of(outcome: Outcome) -> dict[str, object]:
 
 
 def reopened(*, known: bool) -> dict[str, object]:
-    """New values when the unsettled features are taken up again; `known`: only they are. If others are too, nobody
-    knows which rows are theirs."""
+    """New values for the count columns of a partition that is reopened. `known`: only its unsettled features are
+    processed again. Otherwise the settled counts become unknown, since it is not recorded which rows belong to which
+    feature."""
     gone: dict[str, object] = {f"unsettled_{what}": 0 for what in ROWS}
     return gone if known else gone | {f"settled_{what}": None for what in ROWS}
 
 
 def forget_reasons(connection: Connection, job_id: str, number: int, *, known: bool) -> None:
-    """Delete the reasons of a partition that is reopened; as `reopened`."""
+    """Delete the stored reasons of a partition that is reopened; `known` as for `reopened`."""
     mine = and_(reasons.c.job_id == job_id, reasons.c.partition == number)
     connection.execute(delete(reasons).where(mine, reasons.c.settled.is_(False) if known else mine))
 
@@ -74,7 +75,7 @@ def sums() -> list[ColumnElement[object]]:
 
 
 def counts_of(row: Row[tuple[object, ...]]) -> RowCounts | None:
-    """The counts without reasons; None if a partition has none."""
+    """The counts in a row selected with `sums`, without reasons; None if a finished partition has no counts."""
     if getattr(row, UNKNOWN):
         return None
     numbers, masked, absent, failed, kept = (int(getattr(row, f"rows_{what}")) for what in ROWS)

@@ -29,10 +29,10 @@ def rates_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> M
 
 
 def _ended(connection: Connection, spans: Mapping[str, timedelta], now: datetime) -> Iterator[tuple[str, Ended]]:
-    """(job, what ended in its time span), for jobs in which anything ended."""
+    """(job id, what ended within its time span), for jobs in which a partition ended."""
     if not spans:
         return
-    # One bound for all, for the index; what lies before a job's own beginning is left out of its sums.
+    # One bound for all jobs, so that the index is used; what ended before a job's own start is left out of its sums.
     amounts = (1, partitions.c.handled, partitions.c.seconds)
     statement = (
         select(

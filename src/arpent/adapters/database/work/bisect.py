@@ -11,13 +11,13 @@ from arpent.domain.partition import MOST_SUSPECTS, halves
 
 def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> bool:
     """Reduce the partition to the first half of its features and free it; the second half becomes a new partition. Both
-    start with `deaths` deaths; the job's features, done and failed add up to the same as before.
+    start with `deaths` as their number of deaths; the job's totals of features, done and failed do not change.
 
-    Returns False and changes nothing if halving leads nowhere: the partition has one feature, or MOST_SUSPECTS parts
-    have no result: of the same partition, or of all partitions while the job has no result at all, since then it is
-    hardly a feature that kills.
+    Returns False and changes nothing if halving is pointless: the partition has one feature, or MOST_SUSPECTS parts of
+    the same original partition have no result. While the job has no result at all, parts of all partitions are counted,
+    since a single feature is then hardly the cause.
     """
-    # Two runners that cut partitions of a job must not give the same number away.
+    # Two runners that cut partitions of a job must not assign the same number twice.
     connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
     row = (partitions.c.job_id == job_id, partitions.c.number == number)
     payload = (payloads.c.job_id == job_id, payloads.c.number == number)
@@ -42,8 +42,8 @@ def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> boo
 
 
 def _suspects(connection: Connection, job_id: str, origin: int) -> int:
-    """Number of parts of the partition `origin` without a result; of any partition while the job has no result at
-    all."""
+    """Number of parts without a result that were cut from the partition `origin`, or from any partition while the job
+    has no result at all."""
     mine = partitions.c.job_id == job_id
     lived = (mine, partitions.c.finished.is_(True), partitions.c.done > 0)
     family: ColumnElement[bool] = partitions.c.cut_from.is_not(None)

@@ -1,5 +1,5 @@
-"""Claims: how a piece of work is chosen and leased. Clients take turns by weight, then their jobs; nobody gets what
-another holds."""
+"""Claims: chooses a piece of work and leases it. Clients take turns by weight, and so do the jobs of each client; work
+under a current lease is never handed out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from arpent.domain.ports.jobs import Lease
 from arpent.jobs.policy import IDLE_SECONDS, believed_until, patience_began
 
 CANDIDATES = 8
-"""Jobs to try per claim; more than one, because another runner may be quicker at the first."""
+"""Jobs to try per claim; more than one, because another runner may claim the first one sooner."""
 
 
 def claimable(
@@ -32,8 +32,8 @@ def claimable(
     partitions: bool,
     but: Collection[str] = (),
 ) -> tuple[tuple[str, Status], ...]:
-    """Jobs with work that is free for a lease until then, without those of the clients `but`: jobs of the client whose
-    turn is due first, of several such the one served least recently, and of its jobs the one served least recently.
+    """Up to CANDIDATES jobs with work that can be leased until then, except jobs of the clients `but`. First come those
+    of the client whose turn is due first; ties go to the client, and then to the job, that was served least recently.
     """
     wanted: list[tuple[Status, ColumnElement[bool]]] = []
     if analyses:
@@ -42,7 +42,7 @@ def claimable(
         wanted.append((Status.PROCESSING, _has_free_partition(now, until)))
     if not wanted:
         return ()
-    others = jobs.alias("others")  # ended ones, too: a client with many short jobs has had its turns
+    others = jobs.alias("others")  # ended jobs, too: a client with many short jobs has had its turns
     client_turn = select(func.max(others.c.served)).where(others.c.owner == jobs.c.owner).scalar_subquery()
     reached = connection.execute(select(func.max(turns.c.began))).scalar() or 0.0
     due = func.coalesce(select(turns.c.due).where(turns.c.owner == jobs.c.owner).scalar_subquery(), 0.0)
@@ -60,8 +60,8 @@ def claimable(
 
 
 def take_analysis(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:
-    """Lease the job's analysis, if it is still free. The job's version goes up, so that a previous holder whose lease
-    ran out cannot save its result."""
+    """Lease the job's analysis, if it is still free. The job's version is increased, so that a previous holder whose
+    lease ran out cannot save its result."""
     token, before = str(uuid4()), _served(connection, job_id)
     taken = connection.execute(
         update(jobs)
@@ -87,7 +87,8 @@ def take_analysis(connection: Connection, job_id: str, now: datetime, until: dat
 
 def take_partition(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:
     """Lease the job's first free partition, if there still is one; those whose workers died come last."""
-    # Before the partition is locked: another claim leaves locked ones alone when it shifts waits.
+    # Read before the partition is locked: another claim changes `served`, but does not shift the wait of a locked
+    # partition.
     token, served = str(uuid4()), _served(connection, job_id)
     processing = exists().where(jobs.c.id == job_id, jobs.c.status == Status.PROCESSING)
     free = (
@@ -138,7 +139,8 @@ def fail_job(connection: Connection, job_id: str, error: str, now: datetime) -> 
 
 
 def _free(table: Table, now: datetime, until: datetime) -> ColumnElement[bool]:
-    """Whether work may be leased until then: nobody's lease of it and no pause is under way that can be believed."""
+    """Whether work may be leased until then: no lease or pause is in effect; one that ends implausibly late, because
+    the clock was set back, is ignored."""
     believed = believed_until(now, (until - now).total_seconds())
     lease, pause = table.c.leased_until, table.c.not_before
     return and_(
@@ -153,9 +155,10 @@ def _has_free_partition(now: datetime, until: datetime) -> ColumnElement[bool]:
 
 
 def _shift_waits(connection: Connection, job_id: str, served: datetime, now: datetime) -> dict[int, datetime | None]:
-    """Shift the waits of the job's partitions by the time in which nobody tried; returns since when each of them waits.
-    All at once: the first that is claimed would hide from the others that nobody looked for them. Rows that another
-    claim has locked are left to it: two claims that waited for each other's rows would be a deadlock."""
+    """Move the starts of the waits of the job's partitions so that time in which no runner claimed work does not count;
+    returns since when each waits, by number. All at once, since this claim updates `served`, by which later ones would
+    find no such gap. Rows locked by another claim are skipped, since two claims that wait for each other's rows would
+    deadlock."""
     own = partitions.c
     found: dict[int, datetime | None] = {}
     waiting = select(own.number, own.waiting_since, own.not_before).where(

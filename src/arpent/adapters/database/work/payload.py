@@ -1,4 +1,5 @@
-"""Payload: features as compact bytes and back: columns in an uncompressed .npz, geometries as WKB, no pickle."""
+"""Payload: converts features to compact bytes and back: columns in an uncompressed .npz, geometries as WKB, no
+pickle."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ MEASURE = "measure_"
 
 
 def pack(features: Features, *, measured: bool = False) -> bytes:
-    """The features as bytes, without loss; missing geometries and identifiers stay missing. `measured`: with their
-    measures, for a process that has no other use for their geometries."""
+    """The features as bytes, without loss; missing geometries and identifiers stay missing. `measured`: include their
+    measures, for a process that needs the geometries for nothing else."""
     crs = np.frombuffer(_crs_text(features.crs).encode(), np.uint8)
     geometry, geometry_ends, geometry_missing = _join(features.as_wkb(), WKB)
     identifier, identifier_ends, identifier_missing = _join(features.identifiers, TEXT)
@@ -95,5 +96,5 @@ def _cut(columns: Mapping[str, NDArray[Any]], name: str, kind: pa.DataType) -> p
     valid = np.packbits(~missing, bitorder="little")
     buffers = [pa.py_buffer(each) for each in (valid, np.append(np.int64(0), ends), columns[name])]
     column = pa.Array.from_buffers(kind, len(ends), buffers)
-    column.validate(full=True)  # ends that are wrong would lead beyond the bytes
+    column.validate(full=True)  # wrong ends would point beyond the bytes
     return column

@@ -16,11 +16,12 @@ TO_RETRY = or_(findings.c.verdict == Verdict.FAILED, findings.c.kind == INCOMPLE
 
 
 def reopen(connection: Connection, job_id: str, version: int | None) -> None:
-    """Open every finished partition with such features; a second call finds none left. Open partitions get all their
-    attempts back. Raises Conflict if the job is of another version."""
+    """Reopen every finished partition with features that failed or lack intervals; a second call finds none. Unfinished
+    partitions get all their attempts back. Raises Conflict if the job has another version."""
     worse = partitions.c.failed + partitions.c.incomplete
     unfinished, failed = partitions.c.finished.is_(False), and_(partitions.c.finished.is_(True), worse > 0)
-    # PostgreSQL: first the partitions, then the job, as whoever ends a partition does, or each waits for the other.
+    # PostgreSQL: lock the partitions first, then the job, in the order in which a partition is finished, to avoid
+    # deadlocks.
     rows = select(partitions.c.number).where(partitions.c.job_id == job_id, or_(unfinished, failed))
     connection.execute(rows.order_by(partitions.c.number).with_for_update()).all()
     if version is not None:

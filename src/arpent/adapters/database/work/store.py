@@ -1,4 +1,4 @@
-"""Store: WorkStore over a database: analyses and partitions handed out by lease; only the holder of the token may
+"""Store: WorkStore over a database: hands out analyses and partitions by lease; only the holder of a lease's token may
 finish."""
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class SqlWorkStore:
         now: Callable[[], datetime] | None = None,
         weight: Callable[[str], float] = lambda owner: 1.0,
     ) -> None:
-        """`weight` of a client by its id: how many turns it has for one of a client of weight 1."""
+        """`weight`: client id → how many turns the client gets for each turn of a client of weight 1."""
         self._engine = engine
         self._now = now or clock_of(engine)
         self._weight = weight
@@ -67,7 +67,7 @@ class SqlWorkStore:
         but: Collection[str] = (),
     ) -> Lease | None:
         until = now + timedelta(seconds=seconds)
-        with reading(self._engine) as connection:  # most claims find nothing; then no write has to wait
+        with reading(self._engine) as connection:  # most claims find nothing, and need no write
             candidates = claims.claimable(connection, now, until, analyses=analyses, partitions=partitions, but=but)
         for job_id, status in candidates:
             take = claims.take_analysis if status is Status.ANALYSING else claims.take_partition
@@ -79,7 +79,8 @@ class SqlWorkStore:
                         take_turn(connection, owner, self._weight(owner))
             except DatabaseRefused as error:
                 log.error("The work of a request cannot be claimed: %s", error, exc_info=error, extra={"job": job_id})
-                # A row that takes no change at all keeps its status; the work behind it is claimed all the same.
+                # If the row cannot be changed either, it keeps its status; the work of the next candidate is claimed
+                # all the same.
                 with suppress(DatabaseRefused), writing(self._engine) as connection:
                     claims.fail_job(connection, job_id, str(error), now)
                 continue
@@ -103,7 +104,7 @@ class SqlWorkStore:
             _delete_work(connection, lease.job_id)
             if script is not None:
                 connection.execute(scripts.insert(), {"job_id": lease.job_id, "text": script.encode()})
-        # In chunks: one transaction over a lazy reader of a country's features would keep every other writer out.
+        # In chunks: one transaction over a lazy reader of a country's features would block every other writer.
         for chunk in _chunks(partitions, CHUNK):
             rows = [(_partition_row(lease.job_id, each), pack(each.features)) for each in chunk]
             with writing(self._engine) as connection:
@@ -130,7 +131,7 @@ class SqlWorkStore:
                     processing_units=partitions.c.processing_units + outcome.processing_units,
                     **values_of(outcome),
                 )
-            if lease.partition is None:  # what may be analysed again has all its patience again
+            if lease.partition is None:  # a later analysis of the job starts with full patience
                 statement = statement.values(vanished=0, waiting_for=None)
             statement = statement.values(token=None, leased_until=None, failures=0, waiting_since=None)
             _held(connection.execute(statement), lease)
@@ -169,7 +170,7 @@ class SqlWorkStore:
     def cut(self, lease: Lease, deaths: int) -> bool:
         assert lease.partition is not None, "an analysis is not cut"
         with writing(self._engine) as connection:
-            # Keeps the row from others until the end: the next worker sees the partition whole or cut.
+            # Locks the row until the transaction ends: the next worker sees the partition either whole or cut.
             _held(connection.execute(_leased(lease).values(not_before=None)), lease)
             return halves.bisect(connection, lease.job_id, lease.partition.number, deaths)
 

@@ -40,7 +40,7 @@ LOOK_SECONDS = 1.0
 LOOKED_AT_ONCE = 200
 """… if there are at most this many workers; twice as many are checked half as often."""
 LARGEST_WORK = "1 GiB"
-"""Features are part of the work, and Dask would warn about every partition above 10 MiB."""
+"""Size of work above which Dask warns: its default of 10 MiB is too small, since features are part of the work."""
 TLS_SETTINGS = "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and …__CLIENT__KEY"
 """Dask's own settings for TLS."""
 RECONNECT_SECONDS = 5.0
@@ -58,7 +58,7 @@ class ClusterState:
     wanted: tuple[str, ...] = ()
     """Workers to give work to; empty: any, because none is silent."""
     lost: frozenset[str] = frozenset()
-    """Names of work on silent workers, ours and others'."""
+    """Names of all work on silent workers, including other clients' work."""
 
 
 Looking: TypeAlias = futures.Future[ClusterState]
@@ -85,7 +85,7 @@ class DaskExecutor:
         self._begin(self._connect())
 
     def _begin(self, client: Client) -> None:
-        """Start with a new scheduler: nothing known about earlier workers counts."""
+        """Start with a new scheduler: forget what was known about earlier workers."""
         self._client = client
         self._heartbeats = Heartbeats(self._silence_seconds)
         self._found = ClusterState()
@@ -106,7 +106,7 @@ class DaskExecutor:
                     _look(client, self._heartbeats), client.loop.asyncio_loop
                 )
                 if first:
-                    futures.wait([self._looking], CONNECT_SECONDS)  # the first answer is waited for
+                    futures.wait([self._looking], CONNECT_SECONDS)  # wait for the first answer only
             if self._looking is not None and self._looking.done():
                 self._learn(self._looking)
                 self._looking = None
@@ -118,7 +118,7 @@ class DaskExecutor:
             raise WorldError(f"No Dask scheduler answers at {self._address}", transient=True)
         work = Work(function, lease, self._prepare, self._topic)
         try:
-            client.subscribe_topic(self._topic, self._hear)  # again every time: the scheduler may be another
+            client.subscribe_topic(self._topic, self._hear)  # repeated: the scheduler may be a new one
             with config.set({"distributed.admin.large-graph-warning-threshold": LARGEST_WORK}):
                 future = client.submit(work, key=work.name, pure=False, workers=list(self._found.wanted) or None)
         except (RuntimeError, OSError) as error:
@@ -135,7 +135,7 @@ class DaskExecutor:
         if self._client is not None:
             self._client.close(timeout=CONNECT_SECONDS)
 
-    # ---- what becomes of work elsewhere --------------------------------------------------------------------------
+    # ---- the state of work on the cluster -------------------------------------------------------------------------
 
     def _hear(self, event: tuple[float, str]) -> None:
         """Note, on the client's thread, that some work has begun."""
@@ -144,7 +144,7 @@ class DaskExecutor:
 
     def _learn(self, looking: Looking) -> None:
         now, silence = time.monotonic(), f"was silent for {self._silence_seconds:g} s"
-        error: WorldError = WorkerDied(f"A worker of the cluster {silence}")  # a machine without memory is silent, too
+        error: WorldError = WorkerDied(f"A worker of the cluster {silence}")  # out of memory, a machine is silent, too
         if not looking.cancelled() and looking.exception() is None:
             self._found, self._heard_at = looking.result(), now
             lost = self._found.lost

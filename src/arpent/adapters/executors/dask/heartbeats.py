@@ -1,4 +1,4 @@
-"""Heartbeats: which workers of a Dask cluster still respond, whatever the scheduler says."""
+"""Heartbeats: finds out which workers of a Dask cluster still respond, whatever state the scheduler reports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 LONGEST_GAP_SECONDS = 30.0
 """Maximum silence counted between two checks: this process may have been suspended itself."""
 HEARTBEATS = 5
-"""Number of heartbeats to wait for in any case; Dask workers send one every half second, or every n / 200 seconds and
-one if there are many."""
+"""Minimum number of heartbeats to miss before a worker is silent. Dask workers send one every 0.5 s, or if there are
+many (n), every 1 + n / 200 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class WorkerHeartbeat:
     threads: int
     """Number of threads that take work."""
     last_seen: float
-    """When the worker was last seen, by the scheduler's clock: only changes of it are used."""
+    """When the worker was last seen, by the scheduler's clock; used only to notice changes."""
 
 
 class Heartbeats:

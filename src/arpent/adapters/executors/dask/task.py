@@ -1,4 +1,4 @@
-"""Task: what runs on a Dask worker. It reports when it begins, and shows nothing but its name."""
+"""Task: the call that runs on a Dask worker. It reports when it begins; Dask shows nothing of it but its name."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Work:
         self.name = f"arpent-{lease.job_id}-{number}-{lease.attempt}-{uuid.uuid4().hex}"
 
     def __call__(self) -> Outcome:
-        if self._version != __version__:  # what another version has pickled may be read as something else
+        if self._version != __version__:  # a pickle of another version may be misread
             raise EnvironmentFault(
                 f"A worker of the cluster has arpent {__version__}, but the runner {self._version}: install the same "
                 "version for both"
             )
-        with suppress(Exception):  # who is not told takes it for waiting; that is no reason not to do it
+        with suppress(Exception):  # without this event the work only seems to be waiting
             get_worker().log_event(self._topic, self.name)
         if self._prepare is not None:
             _prepared(self._prepare)
@@ -48,8 +48,8 @@ class Work:
         except ArpentError:
             raise
         except Exception as error:
-            # Its class may exist on the worker only, and could then not be read where it is waited for.
-            logging.getLogger(__name__).exception("A partition failed unexpectedly", extra={"job": self._lease.job_id})
+            # Its class may exist on the worker only; then the client could not unpickle it.
+            logging.getLogger(__name__).exception("A partition broke", extra={"job": self._lease.job_id})
             raise environment_fault(error) or ArpentError(sentence(error)) from None
 
     def __repr__(self) -> str:

@@ -38,11 +38,11 @@ class DaskTicket:
             raise WorkLost(f"The cluster lost the work ({type(error).__name__})") from error
         except ArpentError:
             raise
-        except Exception as error:  # what a partition raises is ours, see Work: the worker could not even begin
+        except Exception as error:  # Work raises ArpentErrors only: the worker could not begin it
             raise EnvironmentFault(f"A worker of the cluster cannot run arpent: {error}") from error
 
     def cancel(self) -> None:
-        """Give up the work. If it has begun it goes on in its worker, but its outcome is dropped."""
+        """Give up the work. If it has begun it continues in its worker, but its outcome is dropped."""
         self._waiting.cancel()
         self._future.client.loop.add_callback(_forget, self._future)
 

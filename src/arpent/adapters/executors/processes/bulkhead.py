@@ -1,4 +1,4 @@
-"""Bulkhead: runs a server's calls in worker processes, with limits and turns (docs/adr/0009-bulkhead.md)."""
+"""Bulkhead: runs a server's calls in worker processes, with limits; clients take turns (docs/adr/0009-bulkhead.md)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from arpent.domain.boundary.trace import for_this_request
 Answer = TypeVar("Answer")
 
 CLOSE_SECONDS = 5.0
-"""Seconds that slots may take to end before their workers are killed."""
+"""Seconds that threads may take to end before their workers are killed."""
 RESERVE = 1
-"""Workers beyond those that one client may use at once: the next client never waits for another's call to end."""
+"""Workers beyond those that one client may use at once, so that a second client need not wait for the first one's
+calls."""
 
 
 class ProcessBulkhead:
     """Runs clients' calls in `workers` + `reserve` processes.
 
     One client uses at most `workers` of them and may have `queue` calls waiting; clients take turns. A call that is
-    cancelled, takes too long or too much memory, or crashes costs only its worker; until that is replaced, the thread
-    counts as the client's.
+    cancelled, takes too long or too much memory, or crashes costs only its worker; until that is replaced, its slot
+    still counts as used by the client.
     """
 
     def __init__(
@@ -40,10 +41,10 @@ class ProcessBulkhead:
         reserve: int = RESERVE,
         load: Load | None = None,
     ) -> None:
-        """`prepare`: picklable, runs first in every worker, to open what a first call would wait for. `load`:
-        picklable, runs once before, in the process that they are forks of. `kept_ready`:
-        start all workers at once, and replace each that ends; otherwise start one when a call needs it. `reserve`:
-        processes beyond those of one client; 0 where there is only one."""
+        """`prepare`: picklable, runs first in every worker, to prepare what the first call would have to wait for.
+        `load`: picklable, runs once before that, in the process from which workers are forked. `kept_ready`: start all
+        workers at once, and replace each that ends; otherwise start one when a call needs it. `reserve`: processes
+        beyond those of one client; 0 if there is only one client."""
         self._tickets = FairQueue(waiting=queue, running=workers)
         self._threads = tuple(
             WorkerThread(self._tickets, prepare, limits, free=self._tickets.free, kept_ready=kept_ready, load=load)

@@ -16,7 +16,7 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 
 CLOSE_SECONDS = 5.0
-"""Seconds that slots may take to end before their workers are killed."""
+"""Seconds that threads may take to end before their workers are killed."""
 
 
 class ProcessExecutor:
@@ -31,8 +31,9 @@ class ProcessExecutor:
         limits: CallLimits = NO_LIMITS,
     ) -> None:
         """`prepare`: picklable, runs first in every worker (logging). `spare`: additional workers that `slots` does not
-        count, for a runner that has one more ticket when one client has all places. `load`: picklable, runs once before
-        the first worker starts, in the process that they are forks of. `limits` of each ticket."""
+        count, for a runner that submits one more ticket when one client occupies all slots. `load`: picklable, runs
+        once before the first worker starts, in the process from which they are forked. `limits`: limits of each
+        ticket."""
         self._lock = Lock()
         self._closed = False
         self._running: set[ProcessTicket[Outcome]] = set()
@@ -60,7 +61,7 @@ class ProcessExecutor:
             if self._closed:
                 raise WorldError("The worker processes have ended", transient=True)
             self._running.add(ticket)
-            # Threads that wait take turns: one too many would start a worker that nobody needs.
+            # Waiting threads get tickets in turn: one thread too many would start a worker that is not needed.
             if len(self._running) > len(self._threads) and len(self._threads) < self._most:
                 self._begin()
             self._tickets.put(ticket)
@@ -78,7 +79,7 @@ class ProcessExecutor:
         end = time.monotonic() + CLOSE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
-        for thread in self._threads:  # of those that still talk to one that listens no more: somebody froze it
+        for thread in self._threads:  # those left wait for a worker that does not respond: it may be suspended
             thread.kill()
             thread.join(CLOSE_SECONDS)
 

@@ -1,4 +1,5 @@
-"""Fair queue: tickets of many clients. Clients take turns, and none has all slots or an endless queue."""
+"""Fair queue: tickets of many clients, who take turns; the number of each client's running and waiting tickets is
+limited."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ class FairQueue:
         ticket.future.add_done_callback(lambda _: self._leave(ticket))
 
     def get(self) -> Ticket | None:
-        """Wait for the next ticket: of the client whose turn it is, among those that may run one more. None: the queue
+        """Wait for the next ticket, of the client whose turn it is among those that may run one more. None: the queue
         is closed."""
         with self._changed:
             while True:
@@ -60,7 +61,7 @@ class FairQueue:
                 self._changed.wait()
 
     def free(self, ticket: Ticket) -> None:
-        """Note that the thread of this ticket can take another."""
+        """Record that the thread that ran this ticket can take another."""
         with self._changed:
             client = self._clients.pop(ticket, None)
             if client is not None:

@@ -1,5 +1,5 @@
-"""Fork server: a process that has loaded what workers need, and forks them: they start in milliseconds and share its
-memory (docs/adr/0024-fork-server.md). No thread of Python runs in it."""
+"""Fork server: a process that has loaded the modules that workers need, and forks workers, which start in milliseconds
+and share its memory (docs/adr/0024-fork-server.md). It runs no Python threads besides its main one."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ from typing import Any, NoReturn
 from arpent.adapters.executors.processes.worker_life import serve_parent, started
 
 PATIENCE_SECONDS, LOADING_SECONDS = 60.0, 600.0
-"""Seconds to wait for an answer of a server before it is given up, and where it has to load something first."""
+"""Seconds to wait for a server's answer before giving up: normally, and if it has to load something first."""
 END_SECONDS = 5.0
 """Seconds that a server may take to end."""
 GONE = "the process that workers are forked from was killed; the kernel's log may say why"
 SLOW = "the process that workers are forked from did not answer within %g s: this machine or its disk is overloaded"
 UNKNOWN = 256
-"""In place of an exit code: the server that would know it is gone."""
+"""Stands for an exit code that is unknown because the server that knew it is gone."""
 Load = Callable[[], None]
 Surroundings = tuple[dict[str, str], str | None, list[str]]
-"""What a program takes from the one that starts it: variables, folder, places of modules."""
+"""What a program inherits from its parent: environment variables, working directory, module search path."""
 
 
 def can_watch() -> bool:
-    """Whether processes can be watched that others have forked: on Linux from 5.3 on, unless a sandbox refuses it."""
+    """Whether this process can watch processes that another one forked: on Linux from 5.3 on, unless a sandbox forbids
+    it."""
     try:
         os.close(os.pidfd_open(os.getpid()))
     except (AttributeError, OSError):
@@ -47,18 +48,20 @@ POSSIBLE = can_watch()
 
 
 class ForkedProcess:
-    """A process that a server forked, as far as `subprocess.Popen` would be used for it. It outlives its server."""
+    """A process that a server forked, with the methods of `subprocess.Popen` that are needed. It can outlive its
+    server."""
 
     def __init__(self, server: ForkServer, pid: int) -> None:
         self.pid = pid
         self._server = server
         self._code: int | None = None
-        # Its server reaps it only when asked to, so this is no other process of the same id.
+        # The server reaps it only when asked to, so the id cannot belong to another process yet.
         self._descriptor = os.pidfd_open(pid)
         weakref.finalize(self, os.close, self._descriptor)
 
     def poll(self) -> int | None:
-        """Its exit code (negative: a signal), UNKNOWN if it is lost; None: it still runs."""
+        """The exit code (negative: a signal), UNKNOWN if the server that knew it is gone; None while the process
+        runs."""
         if self._code is None and wait([self._descriptor], 0):
             try:
                 self._code = self._server.reap(self.pid)
@@ -67,23 +70,23 @@ class ForkedProcess:
         return self._code
 
     def wait(self, seconds: float) -> int:
-        """Its exit code, as `poll`. Raises subprocess.TimeoutExpired."""
+        """Wait for the process to end; returns what `poll` does. Raises subprocess.TimeoutExpired."""
         wait([self._descriptor], seconds)
         if (code := self.poll()) is None:
             raise subprocess.TimeoutExpired("a worker", seconds)
         return code
 
     def kill(self) -> None:
-        """Kill it; callable from any thread."""
+        """Kill the process; callable from any thread."""
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
 
 
 class ForkServer:
-    """A server, from outside. Thread-safe."""
+    """A handle of a server in the process that started it. Thread-safe."""
 
     def __init__(self, link: Connection, pid: int, surroundings: Surroundings) -> None:
-        """`pid`: of the server, a child of this process, started in these `surroundings`."""
+        """`pid`: process id of the server, a child of this process that was started in these `surroundings`."""
         self._lock = Lock()
         self._link = link
         self._descriptor = os.pidfd_open(pid)
@@ -93,18 +96,18 @@ class ForkServer:
         weakref.finalize(self, _hang_up, link, self._descriptor, pid, os.getpid())
 
     def serves(self) -> bool:
-        """Whether what it forks is as a program would be that is started now."""
+        """Whether the server answers, and its workers would inherit what a program started now would inherit."""
         return not self._lost and self._surroundings == _surroundings()
 
     def start(self, load: Load | None) -> tuple[Connection, ForkedProcess]:
-        """Fork a worker, and a pipe to it that no worker of an earlier try can have. `load` runs in the server first,
-        once. Raises OSError if it cannot."""
+        """Fork a worker; returns a new pipe to it, which no worker of an earlier try can have, and its process. `load`
+        runs in the server first, once. Raises OSError if no worker can be forked."""
         ours, theirs = Pipe()
         try:
             with theirs:
                 pid = self._asked(pickle.dumps(load), theirs.fileno())
         except OSError:
-            ours.close()  # with which a worker ends that nobody knows
+            ours.close()  # ends the worker if it was forked all the same
             raise
         try:
             return ours, ForkedProcess(self, pid)
@@ -132,7 +135,7 @@ class ForkServer:
                 answer: int | OSError = self._link.recv()
             except (OSError, EOFError) as error:
                 self._lost = True
-                with suppress(OSError):  # else it might carry out the order later
+                with suppress(OSError):  # else it might still fork a worker later
                     signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
                 raise ConnectionError(SLOW % seconds if isinstance(error, TimeoutError) else GONE) from error
             if isinstance(question, bytes):
@@ -143,17 +146,17 @@ class ForkServer:
 
 
 def forked(load: Load | None) -> tuple[Connection, ForkedProcess]:
-    """A worker from this process's server, which is started if there is none, and the pipe to it. Raises OSError if
-    that fails."""
+    """Fork a worker from this process's server, which is started if there is none; returns the pipe to the worker, and
+    its process. Raises OSError if that fails."""
     try:
         return _current().start(load)
-    except ConnectionError:  # it was killed; another one has not seen the order
+    except ConnectionError:  # the server is gone; a new one has not seen the request
         return _current().start(load)
 
 
 def begin_here() -> None:
-    """Make the server a fork of this process, so that nothing is imported twice. Only for programs of arpent's own,
-    before they start threads or hold anything open. It never returns in the forked processes."""
+    """Fork the server from this process, so that nothing is imported twice. Only for arpent's own programs, before they
+    start threads or open files or connections. It never returns in the forked processes."""
     if not POSSIBLE:
         return
     ours, theirs = Pipe()
@@ -169,11 +172,12 @@ def begin_here() -> None:
 
 
 def _live_here(ours: Connection, theirs: Connection) -> NoReturn:
-    """The life of the server and its workers, as forks of this program, whose own code they must not go on with."""
+    """Run the server and its workers as forks of this program, and exit at the end: they must not continue the
+    program's code."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what it means to this program
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the program's own handler must not run here
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
         ours.close()
@@ -191,7 +195,7 @@ def _live_here(ours: Connection, theirs: Connection) -> NoReturn:
 
 
 class _Ours:
-    """What belongs to this process, and not to one that its user forks."""
+    """The server of this process; not inherited by processes that the user's code forks."""
 
     lock = Lock()
     server: ForkServer | None = None
@@ -209,7 +213,7 @@ def _current() -> ForkServer:
         if _Ours.server is None or not _Ours.server.serves():
             surroundings = _surroundings()
             link, process = started(serve)
-            process.returncode = 0  # it is reaped like one that this process forked
+            process.returncode = 0  # `_hang_up` reaps it, not Popen
             _Ours.server = ForkServer(link, process.pid, surroundings)
         return _Ours.server
 
@@ -222,30 +226,31 @@ def _surroundings() -> Surroundings:
 
 
 def _hang_up(link: Connection, descriptor: int, pid: int, owner: int) -> None:
-    """End a server, unless this process is a fork of the one that it belongs to."""
+    """End a server, unless this process is a fork of the one that owns the server."""
     link.close()
     if os.getpid() == owner:
-        if not wait([descriptor], END_SECONDS):  # somebody froze it
+        if not wait([descriptor], END_SECONDS):  # it may be suspended
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         with suppress(ChildProcessError):  # a program that ignores SIGCHLD has no children to wait for
             os.waitpid(pid, 0)
     os.close(descriptor)
 
 
-# ---- inside ----------------------------------------------------------------------------------------------------
+# ---- in the server's process -----------------------------------------------------------------------------------
 
 
 def serve(link: Connection) -> None:
-    """The whole life of a server, until its parent hangs up; in what it forks, that of a worker."""
+    """Run a server until its parent hangs up; in each process that it forks, run a worker."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, the kernel would reap the workers
     worker = _worker_of(link)
     if worker is None:
-        os._exit(0)  # it holds nothing open that would have to be ended in order
+        os._exit(0)  # it holds nothing open that needs an orderly end
     serve_parent(worker)
 
 
 def _worker_of(link: Connection) -> Connection | None:
-    """Fork as the parent orders; returns the link of a worker in each of them, None in the server at its end."""
+    """Fork workers as the parent requests. Returns in each worker its link to the parent; in the server, at its end,
+    None."""
     loaded: set[bytes] = set()
     gc.disable()  # nothing that it loads becomes garbage
     with suppress(EOFError, OSError):
@@ -274,9 +279,9 @@ def _worker_of(link: Connection) -> Connection | None:
 
 
 def _load(pickled: bytes) -> None:
-    """What fails here fails again in the worker, which tells it."""
+    """Run the pickled function. Errors are ignored here: they occur again in the worker, which reports them."""
     with suppress(Exception):
         load = pickle.loads(pickled)
         if load is not None:
             load()
-    gc.freeze()  # pages that no collection writes to stay shared
+    gc.freeze()  # pages that garbage collection does not write to stay shared

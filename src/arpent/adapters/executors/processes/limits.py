@@ -11,7 +11,7 @@ from pathlib import Path
 
 MEBIBYTE = 1 << 20
 KEPT_MIB = 512
-"""Mebibytes that a process keeps at most beyond what it uses."""
+"""Maximum of freed memory that a process keeps, in mebibytes."""
 KEPT_PART = 8
 """A process with a limit keeps at most the limit divided by this, since what is kept counts as used."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -27,7 +27,7 @@ class CallLimits:
     memory_mib: int | None = None
     """Mebibytes of the worker, native code included; a script's interpreter is another process with its own limit."""
     still_seconds: float | None = None
-    """Time without a sign that its work goes on: it hangs, and its worker counts as dead."""
+    """Time without a sign of progress after which the call counts as hung and its worker as dead."""
     advice: str = ""
     """What the caller can do after a call that took too much, as a sentence."""
 
@@ -50,23 +50,23 @@ def limit_memory(memory_mib: int) -> None:
 
 
 def kept_mib(memory_mib: int | None) -> int:
-    """Mebibytes that a process with this limit, None: without, keeps of the memory that it frees."""
+    """Mebibytes of freed memory that a process with this limit (None: without a limit) keeps."""
     return KEPT_MIB if memory_mib is None else min(KEPT_MIB, memory_mib // KEPT_PART)
 
 
 def keep_memory(memory_mib: int | None) -> None:
     """Let this process, which has this limit, keep some of the memory that it frees for its next arrays: fresh pages
-    from the kernel cost as much as some of the work on them. glibc; elsewhere nothing changes."""
+    from the kernel cost as much as some of the work on them. Has an effect with glibc only."""
     kept = kept_mib(memory_mib) * MEBIBYTE
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        # Older versions take no more than 32 MiB, and the second call alone would make them keep less than before.
+        # Older versions accept at most 32 MiB; setting M_TRIM_THRESHOLD alone would make them keep less than before.
         if library.mallopt(_M_MMAP_THRESHOLD, kept) or library.mallopt(_M_MMAP_THRESHOLD, min(kept, 32 * MEBIBYTE)):
             library.mallopt(_M_TRIM_THRESHOLD, kept)
 
 
 def resident_mib(process: int) -> float:
-    """Mebibytes of memory that a process uses now; 0 where the system does not say."""
+    """Mebibytes of memory that a process uses now; 0 if the system does not report it."""
     try:
         pages = int(Path(_STATM.format(process)).read_text().split()[1])
     except (OSError, ValueError, IndexError):

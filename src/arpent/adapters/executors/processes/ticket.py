@@ -47,15 +47,15 @@ class ProcessTicket(Generic[Answer]):
     def hold(self, seconds: float) -> None:
         self._held_until = time.monotonic() + seconds
 
-    # ---- for the thread that has it done
+    # ---- for the worker thread
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody waits for it."""
+        """Whether the work has not been cancelled."""
         return not self._unwanted
 
     def check_held(self) -> None:
-        """Raises WorkLost if the work is no longer that of who gave it."""
+        """Raises WorkLost if the lease under which the work was submitted may have ended."""
         if time.monotonic() > self._held_until:
             raise WorkLost("The lease could not be renewed: others may be doing the work by now")
 

@@ -21,7 +21,7 @@ from arpent.adapters.executors.processes.worker_life import PULSE, READY, serve_
 LOOK_SECONDS = 0.1
 """Pause between checks whether a worker lives and may go on, while waiting for it; an answer ends the wait at once."""
 MOST_STILL_SECONDS = 1.0
-"""Time that counts between two of these checks: more passes only where this process itself is stopped."""
+"""Maximum time that counts between two of these checks: more passes only if this process itself is suspended."""
 DEATH_SECONDS = 1.0
 """Seconds to wait for the end of a worker that closed its pipe, to learn the cause …"""
 KILL_SECONDS = 5.0
@@ -31,23 +31,23 @@ KILL_SECONDS = 5.0
 class Worker:
     """A freshly started process and this end of its pipe; no third process has the other end.
 
-    It is a fork of a server (`fork_server`), or where that cannot be a program of its own; never a child of
-    `multiprocessing`, which would run the caller's script again in it: `arpent.statistics` is called from scripts that
-    guard nothing, and from notebooks.
+    It is forked from a server (`fork_server`) or, where that is impossible, started as a program of its own; never by
+    `multiprocessing`, which would run the caller's script again in it: `arpent.statistics` is called from notebooks,
+    and from scripts without a `__main__` guard.
     """
 
     def __init__(
         self, prepare: Callable[[], None] | None, memory_mib: int | None = None, load: Load | None = None
     ) -> None:
         """`prepare`: picklable, runs first in the worker. `memory_mib`: its memory limit. `load`: picklable, runs first
-        in what the worker is a fork of. Raises OSError if the machine cannot start a process."""
+        in the process from which the worker is forked. Raises OSError if the machine cannot start a process."""
         self._process: ForkedProcess | subprocess.Popen[bytes]
         self._link, self._process = forked(load) if POSSIBLE else started(serve_parent)
-        with suppress(OSError):  # it is dead already, as the wait for its answer shows
+        with suppress(OSError):  # it is dead already, which `answer` will notice
             self._link.send_bytes(pickle.dumps((os.getpid(), prepare, memory_mib)))
         self._ready = False
         self.still = 0.0
-        """Seconds since the work gave a sign that it goes on."""
+        """Seconds since the work's last sign of progress."""
 
     def make_ready(self, look: Callable[[], None]) -> None:
         """Wait until the worker is ready. Raises EOFError if it is dead, and what `look` raises."""
@@ -73,7 +73,7 @@ class Worker:
             self.still += min(now - looked, MOST_STILL_SECONDS)
             looked = now
             alive = self._process.poll() is None
-            if self._link.poll(LOOK_SECONDS if alive else 0):  # last words count
+            if self._link.poll(LOOK_SECONDS if alive else 0):  # a last message still counts
                 try:
                     message = self._link.recv_bytes()
                 except OSError as error:
@@ -118,5 +118,5 @@ def opened(answer: bytes) -> Any:
     """The outcome of the work. An exception it raised is returned, not raised."""
     outcome, where = pickle.loads(answer)
     if isinstance(outcome, Exception):
-        outcome.add_note(where)  # here, since errors of ours take no notes along
+        outcome.add_note(where)  # here, since pickling our errors drops notes
     return outcome

@@ -1,4 +1,4 @@
-"""Worker's life: the main loop of a worker process, which runs the calls that arrive through its pipe."""
+"""Worker's life: the code that runs in a worker process, which executes the work that arrives through its pipe."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from arpent.domain.errors import ArpentError
 READY = b"ready"
 """A worker's message before its first work."""
 PULSE = b"pulse"
-"""A worker's message that its work goes on; any number may come before an answer, and one after it."""
+"""A worker's message that its work makes progress; any number may come before an answer, and one after it."""
 PULSE_SECONDS = 1.0
-"""Least pause between two of these."""
+"""Minimum pause between two of these messages."""
 LAST_SECONDS = 0.5
-"""Seconds in which a worker whose parent is gone may end by itself: one that waits for work does."""
+"""Seconds that a worker has to end by itself after its parent is gone, as one that waits for work does."""
 
 BOOT = """import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -39,25 +39,26 @@ except EOFError:
     sys.exit()
 from {place} import {life}
 {life}(link)"""
-"""What a program runs first that is started beside this one: Ctrl-C reaches the whole group, and the parent decides
-what ends and when."""
+"""Code that a newly started program runs first. It ignores SIGINT: Ctrl-C reaches the whole process group, but the
+parent decides what ends and when."""
 
 
 def started(life: Callable[[Connection], None]) -> tuple[Connection, subprocess.Popen[bytes]]:
-    """A program that lives this life, with the options and places of modules of this one, and a pipe to it."""
+    """Start a Python program that runs `life`, with this program's interpreter options and module search path; returns
+    a pipe to it, and its process."""
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     boot = BOOT.format(place=life.__module__, life=life.__name__)
     ours, theirs = Pipe()
-    with theirs:  # so that it closes with the program
+    with theirs:  # so that the pipe closes when the program ends
         arguments = [sys.executable, *flags, "-c", boot, str(theirs.fileno())]
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
-    with suppress(OSError):  # it is dead already, as the wait for its answer shows
+    with suppress(OSError):  # it is dead already, which the caller will notice
         ours.send(sys.path)
     return ours, process
 
 
 def serve_parent(link: Connection) -> None:
-    """A worker's whole life."""
+    """Run a worker until its parent hangs up."""
     from arpent.domain.ports.execution import WORK_NICENESS  # a parent need not load what it imports
 
     with suppress(EOFError, OSError):  # the parent hung up
@@ -79,11 +80,11 @@ def serve_parent(link: Connection) -> None:
 
 
 class Pulses:
-    """Tells the parent that the work of this process goes on. Thread-safe."""
+    """Reports to the parent that the work of this process makes progress. Thread-safe."""
 
     def __init__(self, link: Connection) -> None:
         self.lock = Lock()
-        """Held by who sends through the pipe."""
+        """Held while something is sent through the pipe."""
         self._link = link
         self._space = select.poll()
         self._space.register(link, select.POLLOUT)
@@ -94,15 +95,15 @@ class Pulses:
         if now >= self._next and self.lock.acquire(blocking=False):
             try:
                 self._next = now + PULSE_SECONDS
-                with suppress(OSError):  # the parent is gone, as others notice
-                    if self._space.poll(0):  # else it does not listen, and the work would wait for it
+                with suppress(OSError):  # the parent is gone, which `_end_with` handles
+                    if self._space.poll(0):  # else sending would block the work
                         self._link.send_bytes(PULSE)
             finally:
                 self.lock.release()
 
 
 def _done(parcel: bytes) -> bytes:
-    """The pickled outcome of pickled work, or what it raised, with the traceback."""
+    """Do pickled work; returns its pickled outcome, or the exception that it raised, with the traceback."""
     try:
         with panics_as_errors():
             function, argument = pickle.loads(parcel)
@@ -111,23 +112,23 @@ def _done(parcel: bytes) -> bytes:
         where = f"In the worker:\n{format_exc()}"
         try:
             answer = pickle.dumps((error, where))
-            pickle.loads(answer)  # some errors can be pickled, but not be had back
+            pickle.loads(answer)  # some errors can be pickled, but not unpickled
         except Exception:
             return pickle.dumps((ArpentError(sentence(error)), where))
         return answer
 
 
 def _end_with(parent: int, link: int) -> None:
-    """End this process when its parent is gone, which then cannot end its workers, or has hung up. Both are watched: a
-    process that the parent forked may keep the pipe open."""
+    """End this process when its parent has died, and so cannot end its workers, or has hung up. Both are watched:
+    another process that the parent forked may keep the pipe open."""
     watch = select.poll()
-    watch.register(link, 0)  # no event but the other side's end
+    watch.register(link, 0)  # reports only that the other side hung up
     gone = False
     try:
         watch.register(os.pidfd_open(parent), select.POLLIN)
     except ProcessLookupError:
         gone = True
-    except (AttributeError, OSError):  # this machine cannot tell, and the pipe has to do
+    except (AttributeError, OSError):  # not supported here: watch the pipe only
         pass
     if not gone:
         watch.poll()

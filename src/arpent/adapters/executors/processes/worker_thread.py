@@ -1,4 +1,4 @@
-"""Worker thread: has a worker process of its own, which it replaces when it dies. Every ticket it takes is settled."""
+"""Worker thread: owns a worker process, and replaces it when it dies. Every ticket that the thread takes is settled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import EnvironmentFault, LimitExceeded, WorkerDied, WorldError
 
 STARTS = 3
-"""Number of workers in a row that may end while starting; one that died idle comes on top."""
+"""Number of workers in a row that may end while starting; one that died idle is not counted."""
 FULL = 0.5
 """A worker that still uses this share of its memory after a call is replaced, because the next call would have only the
 rest."""
@@ -43,8 +43,8 @@ class WorkerThread(Thread):
         kept_ready: bool = False,
         load: Load | None = None,
     ) -> None:
-        """`free` is called when the thread can take another ticket after this one. `kept_ready`: it has a worker from
-        the start, and one lost by a ticket is replaced before the next is taken. The others: as of Worker."""
+        """`free`: called with each ticket once the thread can take another one. `kept_ready`: start a worker at once,
+        and replace one that a ticket cost before the next ticket is taken. The other parameters are those of Worker."""
         super().__init__(name="arpent-worker", daemon=True)
         self._tickets = tickets
         self._prepare = prepare
@@ -73,7 +73,7 @@ class WorkerThread(Thread):
         self._ending = True
 
     def kill(self) -> None:
-        """Kill the worker, whatever it does; callable from any thread."""
+        """Kill the worker, whatever it is doing; callable from any thread."""
         if (worker := self._worker) is not None:
             worker.kill()
 
@@ -119,8 +119,8 @@ class WorkerThread(Thread):
             raise _too_much(limits)
 
     def _keep_ready(self) -> None:
-        """Have a waiting worker, if this thread keeps one, and replace one that has grown too large; an error is raised
-        at the next ticket."""
+        """End a worker that has grown too large, and start one if this thread keeps one ready; an error is raised at
+        the next ticket."""
         worker, limit = self._worker, self._limits.memory_mib
         if worker is not None and limit is not None and worker.resident_mib() > FULL * limit:
             self.kill()
@@ -161,7 +161,7 @@ def _as_outcome(outcome: Any, limits: CallLimits) -> Any:
 
 
 def _lacks_memory(outcome: Any) -> bool:
-    """Whether it is an error for want of memory: GEOS and other libraries in C++ say so in words only."""
+    """Whether the outcome is an out-of-memory error; GEOS and other C++ libraries say so in the message only."""
     return isinstance(outcome, MemoryError) or (isinstance(outcome, Exception) and "std::bad_alloc" in str(outcome))
 
 

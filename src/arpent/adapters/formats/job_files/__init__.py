@@ -1,4 +1,4 @@
-"""What lies beside a job's table: fingerprints of its rows, by which a later job keeps them, and a STAC collection."""
+"""Files next to a job's table: fingerprints of its rows, by which a later job can keep them, and a STAC collection."""
 
 from arpent.adapters.formats.job_files.fingerprints import fingerprints_of
 from arpent.adapters.formats.job_files.stac_collection import stac_collection
@@ -10,7 +10,8 @@ __all__ = ["fingerprints_of", "open_earlier", "stac_collection"]
 
 
 def open_earlier(job_id: str, store: ObjectStore, folder: Location) -> EarlierResults:
-    """As `earlier.open_tables`, which is loaded when a job updates another: few do."""
+    """The results of an earlier job, from `earlier.open_tables`, which is imported only here: few jobs update
+    another."""
     from arpent.adapters.formats.job_files import earlier
 
     return earlier.open_tables(job_id, store, folder)

@@ -1,4 +1,4 @@
-"""Earlier: the results of an earlier request, read back from its table where their fingerprints still hold."""
+"""Earlier: reads back the results of an earlier request from its table, where their fingerprints still match."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from arpent.domain.ports.storage import ObjectStore
 from arpent.domain.result import BandStatistics, HistogramCounts, IntervalResult
 
 MOST_READ_BACK = 4 << 30
-"""Of one file that is read back."""
+"""Maximum bytes of one file that is read back."""
 MOST_MIB = 4096
-"""Mebibytes that reading them may take: the files are a client's own, and a few kilobytes may unpack to anything."""
-TOO_MUCH = "The results of an earlier job take too much memory, and are recomputed"
+"""Mebibytes that reading the files may take: clients can change them, and a few kilobytes may unpack to any size."""
+TOO_MUCH = "The results of an earlier job take too much memory, and are computed anew"
 MOST_UPDATES = 2
-"""Jobs whose fingerprints are kept in memory; the one that was used least recently goes first."""
+"""Jobs whose fingerprints are kept in memory; the least recently used one is dropped first."""
 
 MARKS = pa.schema([LAYOUT.field(name) for name in ("id", "feature")])
 WHOLE = ("id", "from", "to", "output", "band", "sample_count", "no_data_count", "items")
-"""Columns that each row with numbers has."""
+"""Columns that are not null in any row with numbers."""
 DAMAGED = (pa.ArrowException, OSError, KeyError, ValueError, StorageNotFound)
-"""What reading a file raises that is damaged or gone; a store that does not answer raises other errors."""
+"""Errors that reading a damaged or missing file raises; a store that does not answer raises other errors."""
 log = logging.getLogger(__name__)
 
 
@@ -83,7 +83,8 @@ class EarlierTable:
         calculations: Calculations,
         integer: Callable[[str, str], bool],
     ) -> KnownRows:
-        """The rows that still hold for these features, as the port says. Raises StorageDenied, StorageUnavailable."""
+        """The rows that are still valid for these features, as described at the port EarlierResults. Raises
+        StorageDenied, StorageUnavailable."""
         layout = schema(job_ranks(calculations), more_columns(calculations))
         try:
             with within_memory(MOST_MIB):
@@ -95,8 +96,8 @@ class EarlierTable:
     def _found(
         self, request: str, features: NDArray[np.uint8], layout: pa.Schema
     ) -> tuple[NDArray[np.int64], list[pa.Table], list[pa.Table]]:
-        """The id (n,) of each feature in the earlier tables, -1 where it is in none; and for each part with some of
-        them their fingerprints, and their rows with numbers."""
+        """The id (n,) of each feature in the earlier tables, -1 where it is in none; and for each part that holds some
+        of these features, their fingerprints, and their rows with numbers."""
         places = np.searchsorted(self._sorted, _first(features))
         inside = places < len(self._sorted)
         entries = self._order[np.where(inside, places, 0)] if len(self._order) else np.zeros(len(features), np.intp)
@@ -128,8 +129,8 @@ class EarlierTable:
         return pq.ParquetFile(pa.BufferReader(self._store.read(place, MOST_READ_BACK)))
 
     def _read(self, number: int, request: str, wanted: pa.Array, layout: pa.Schema) -> tuple[pa.Table, pa.Table] | None:
-        """Fingerprints and rows of these features; None if they are of another request, or the table is another or
-        damaged."""
+        """Fingerprints and rows of these features; None if the part belongs to another request, or its table is another
+        one or damaged."""
         if number in self._left_out:
             return None
         try:
@@ -139,7 +140,7 @@ class EarlierTable:
             return None
 
     def _leave_out(self, number: int, error: Exception) -> None:
-        """What was in this part is recomputed."""
+        """Ignore this part, so that its rows are computed again."""
         self._left_out.add(number)
         log.warning("Part %s of an earlier job cannot be read, and is recomputed: %s", self._names[number], error)
 
@@ -173,7 +174,7 @@ class KnownRows:
         calculations: Calculations,
         integer: Callable[[str, str], bool],
     ) -> None:
-        """`ids` (n,): of each feature in the earlier tables; -1: it is in none."""
+        """`ids` (n,): id of each feature in the earlier tables; -1 if it is in none."""
         self._ids, self._calculations, self._integer = ids, calculations, integer
         self._states = _by_interval(ids, states)
         rows = pa.concat_tables([schema(()).empty_table(), *tables], promote_options="default")
@@ -228,8 +229,8 @@ _OPENED: OrderedDict[tuple[str, Location], EarlierTable] = OrderedDict()
 
 
 def open_tables(job_id: str, store: ObjectStore, folder: Location) -> EarlierTable:
-    """The results of the request whose own objects lie in `folder`, for a job; their fingerprints are read once for it
-    in each process. Raises StorageDenied, StorageUnavailable."""
+    """The results of the request whose own objects are in `folder`, for use by the job `job_id`; their fingerprints are
+    read once per job in each process. Raises StorageDenied, StorageUnavailable."""
     key = (job_id, folder)
     found = _OPENED.pop(key, None) or EarlierTable(store, folder)
     _OPENED[key] = found
@@ -246,8 +247,8 @@ def _check_whole(marks: pa.Table) -> None:
 
 
 def _check_layout(rows: pa.Table, layout: pa.Schema) -> None:
-    """Raises ValueError unless rows with numbers look as we write them: others may have written anything here.
-    `layout`: all columns that the request asks for."""
+    """Raises ValueError unless rows with numbers are as arpent writes them: anyone who may write into the bucket may
+    have changed them. `layout`: all columns that the request asks for."""
     wrong = [field.name for field in layout if field.name not in rows.column_names or (
         rows.schema.field(field.name).type != field.type)]  # fmt: skip
     missing = [name for name in WHOLE if name not in wrong and rows[name].null_count]
@@ -277,7 +278,7 @@ def _span(part: slice) -> tuple[int, int]:
 
 
 def _slices(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> dict[tuple[int, int], slice]:
-    """Interval → its rows, of rows (m,) in the order of their intervals."""
+    """Interval → the slice of its rows, for rows (m,) in the order of their intervals."""
     cuts = np.flatnonzero((np.diff(starts) != 0) | (np.diff(ends) != 0)) + 1
     bounds = [0, *cuts.tolist(), len(starts)] if len(starts) else [0]
     return {(int(starts[low]), int(ends[low])): slice(low, high) for low, high in pairwise(bounds)}
@@ -319,12 +320,13 @@ def _band(rows: pa.Table, wish: Calculation, integer: bool) -> BandStatistics:
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """NaN for null."""
+    """The values of a column, NaN for null."""
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
 
 
 def _histogram(rows: pa.Table, integer: bool) -> HistogramCounts:
-    """Each feature with edges of its own. An empty list is a histogram without bins, which has one edge."""
+    """Histograms with separate edges for each feature. An empty list is a histogram without bins, which has one
+    edge."""
     edges, counts = (rows[name].combine_chunks() for name in ("histogram_edges", "histogram_counts"))
     lengths = np.asarray(pc.fill_null(pc.list_value_length(edges), 0).to_numpy(zero_copy_only=False), np.int64)
     lone = (lengths == 0) & np.asarray(pc.is_valid(edges).to_numpy(zero_copy_only=False))
@@ -352,7 +354,7 @@ def _used(column: pa.ChunkedArray, present: NDArray[np.bool_], items: Sequence[s
     rows = np.flatnonzero(present)
     for row, given in zip(rows.tolist(), column.take(pa.array(rows)).to_pylist(), strict=True):
         place = 0
-        for item in given:  # in the order of `items`, where an item of two inputs comes twice
+        for item in given:  # in the order of `items`, in which an item of two inputs is listed twice
             while items[place] != item:
                 place += 1
             used[place, row] = True

@@ -1,4 +1,4 @@
-"""Fingerprints of a table's rows as a Parquet file beside it: a row per feature, lists over its intervals."""
+"""Fingerprints of a table's rows, in a Parquet file next to it: a row per feature, with lists over its intervals."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ LAYOUT = pa.schema(
         ("state", pa.list_(pa.uint64())),
     ]
 )
-"""`feature` is of its geometry, `state` of the items that reach it; only intervals with numbers are listed."""
+"""`feature`: fingerprint of the feature's geometry; `state`: fingerprints of the items that reach it, per interval.
+Only intervals with numbers are listed."""
 REQUEST, TABLE = b"arpent.request", b"arpent.table"
 """Keys of the metadata: the fingerprint of the request, and the digest of the table."""
 
 
 def fingerprints_of(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], table: bytes) -> bytes:
-    """Of some features (n,) of each of several results, whose rows are in `table`."""
+    """The file of fingerprints of some features (n,) of each of several results, whose rows are in `table`."""
     known = [(result, wanted) for result, wanted in parts if result.fingerprints is not None]
     rows = pa.concat_tables([LAYOUT.empty_table(), *(_rows(result, wanted) for result, wanted in known)])
     request = next((result.fingerprints.request for result, _ in known if result.fingerprints is not None), "")
@@ -38,7 +39,7 @@ def fingerprints_of(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], 
 
 
 def packed(rows: pa.Table, request: str, table: str) -> bytes:
-    """The file. `request`: fingerprint; `table`: digest."""
+    """The Parquet file as bytes. `request`: fingerprint of the request; `table`: digest of the table."""
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, rows.schema, compression="zstd", store_schema=False) as writer:
         writer.write_table(rows)
@@ -47,12 +48,12 @@ def packed(rows: pa.Table, request: str, table: str) -> bytes:
 
 
 def table_digest(table: bytes | memoryview) -> str:
-    """Of the bytes of a table, by which it is known to be the one that the fingerprints are of."""
+    """Digest of a table's bytes, which identifies the table that fingerprints belong to."""
     return sha256(table).hexdigest()
 
 
 def told(file: pq.ParquetFile) -> tuple[str, str]:
-    """Fingerprint of the request, and digest of the table."""
+    """Fingerprint of the request, and digest of the table, from the file's metadata."""
     metadata = file.schema_arrow.metadata or {}
     return metadata.get(REQUEST, b"").decode(), metadata.get(TABLE, b"").decode()
 
@@ -76,7 +77,7 @@ def _rows(result: PartitionResult, wanted: NDArray[np.bool_]) -> pa.Table:
         "to": pa.array([interval.end for interval in intervals], INSTANT).take(taken),
         "state": pa.array(states[places, rows], pa.uint64()),
     }
-    # Where they lie: a list of 50,000 bytes takes longer than compressing the whole file.
+    # Not copied: to make a list of 50,000 bytes objects takes longer than compressing the whole file.
     features = pa.py_buffer(np.ascontiguousarray(result.fingerprints.features, np.uint8))
     columns = {
         "id": pa.array(result.features.ids, pa.int64()),

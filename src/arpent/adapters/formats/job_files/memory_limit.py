@@ -1,4 +1,4 @@
-"""Memory limit: how much of this process's memory may be used to read a file that others wrote."""
+"""Memory limit: limits how much of this process's memory reading another party's file may take."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from threading import RLock
 
 _STATM = Path("/proc/self/statm")
 _DATA = 5
-"""Its field that RLIMIT_DATA limits, in pages."""
+"""Index of the field in /proc/self/statm that RLIMIT_DATA limits, in pages."""
 _ONE = RLock()
-"""Held by the thread that has set a limit: of two at once, the later one would leave the earlier one's behind."""
+"""Held by the thread that has set a limit: with two at once, the later one to end would restore the earlier one's
+limit."""
 
 
 @contextmanager
 def within_memory(more_mib: int) -> Iterator[None]:
-    """In the block this process gets at most so many mebibytes of private memory beyond what it has: then comes
-    MemoryError, or a native library ends it. One thread at a time; the limit holds for all of them, so it should leave
-    the others enough. Linux; elsewhere nothing changes."""
+    """In the block, limit this process to `more_mib` mebibytes of private memory beyond what it has: beyond that,
+    MemoryError is raised, or a native library ends the process. One thread at a time can set the limit, which holds for
+    all threads, so leave the others enough. Has an effect on Linux only."""
     if sys.platform != "linux":
         yield
         return

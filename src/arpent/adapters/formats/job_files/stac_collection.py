@@ -1,4 +1,4 @@
-"""STAC collection of what a job writes: the columns of its table, and where its features lie."""
+"""STAC collection of a job's results: the columns of its table, and the extent of its features."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from arpent.raster.footprints.reach import geographic
 from arpent.wire.result.collection import render_collection
 
 CELLS = 32
-"""Cells of a side of the grid in which many features are taken together."""
+"""Cells per side of the grid by which many features are grouped."""
 WORLD = (-180.0, -90.0, 180.0, 90.0)
-"""The extent where no feature has one."""
+"""The extent if no feature has one."""
 
 
 def stac_collection(job_id: str, request: Request, features: Features) -> bytes:
-    """The file of the collection. `features`: all of the job's."""
+    """The file of the collection. `features`: all features of the job."""
     layout = schema(job_ranks(request.calculations), more_columns(request.calculations))
     columns = [(field.name, str(field.type).replace("<item:", "<element:")) for field in layout]  # as in Parquet
     return render_collection(job_id, request, len(features), _box(features), columns)
@@ -36,11 +36,11 @@ def _box(features: Features) -> list[float]:
 
 
 def _common(bounds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(m, 4): common boxes of the boxes (n, 4) of each cell of a grid: to transform those takes no time."""
+    """(m, 4): for each cell of a grid, the box around its boxes (n, 4), so that few have to be transformed."""
     if len(bounds) <= CELLS * CELLS:
         return bounds
     centres = bounds[:, :2] / 2 + bounds[:, 2:] / 2
-    with np.errstate(over="ignore", invalid="ignore"):  # of coordinates beyond all measure
+    with np.errstate(over="ignore", invalid="ignore"):  # of extremely large coordinates
         share = (centres - centres.min(axis=0)) / np.ptp(centres, axis=0)
     place = np.minimum(CELLS * np.nan_to_num(share), CELLS - 1).astype(np.int64)
     cell = place[:, 0] * CELLS + place[:, 1]

@@ -1,5 +1,5 @@
-"""Damaged: results that are not as arpent wrote them. Clients, and those they let write into the bucket, may replace
-them; the client is then told which file it is, and it does not count as an error of the server."""
+"""Damaged: handles results that are not as arpent wrote them. Clients, and others who may write into their buckets, can
+replace these files; then a message names the file, and nothing looks like an error of the server."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ DAMAGED = (
     pa.ArrowException, ProjError, shapely.errors.ShapelyError, AttributeError, LookupError, OSError, OverflowError,
     RecursionError, TypeError, ValueError,
 )  # fmt: skip
-"""What reading and using such a file raises."""
+"""Errors that reading and using such a file raises."""
 log = logging.getLogger(__name__)
 
 
 @contextmanager
 def results_file(key: str) -> Iterator[None]:
-    """Raises InvalidRequest, which names this key, in place of what libraries raise for a file that is damaged."""
+    """Turn the errors that libraries raise for a damaged file into InvalidRequest, which names this key."""
     try:
         yield
     except ArpentError:
@@ -34,7 +34,7 @@ def results_file(key: str) -> Iterator[None]:
 
 
 def check_columns(found: pa.Schema, kinds: Mapping[str, pa.DataType | None]) -> None:
-    """Raises ValueError unless these columns are there, and of these kinds (None: any)."""
+    """Raises ValueError unless these columns exist and have these types (None: any)."""
     here = {name: found.field(name).type for name in found.names}
     if wrong := [name for name, kind in kinds.items() if name not in here or kind not in (None, here[name])]:
         raise ValueError(f"its columns {', '.join(wrong)} are missing or have another type")

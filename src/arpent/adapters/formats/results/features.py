@@ -1,4 +1,4 @@
-"""Features: what the analysis wrote about the features of a job, which stays as it is while the job runs."""
+"""Features: what the analysis wrote about the features of a job, which does not change while the job runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from arpent.adapters.formats.results.tables import JobTables
 from arpent.domain.finding import Finding, Verdict
 
 FLAGS = {Verdict.WARNING: 1, Verdict.FAILED: 2}
-"""Verdict → its number on the map; 0 is none."""
+"""Verdict → its number on the map; 0 means no finding."""
 
 
 class JobFeatures:
@@ -24,7 +24,7 @@ class JobFeatures:
 
     @cached_property
     def layer(self) -> FeatureLayer:
-        """Where they are."""
+        """The features for the map."""
         return self.tables.layer()
 
     @cached_property
@@ -47,7 +47,7 @@ class JobFeatures:
 
 
 def places_of(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Where each wanted id is among the ids, and whether it is there."""
+    """The index of each wanted id in `ids`, and whether it was found."""
     order = np.argsort(ids, kind="stable")
     at = np.minimum(np.searchsorted(ids, wanted, sorter=order), max(0, len(ids) - 1))
     places = order[at] if len(ids) else np.zeros(len(wanted), np.intp)

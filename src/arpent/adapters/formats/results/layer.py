@@ -18,12 +18,13 @@ WORLD = 20_037_508.342789244
 PIXELS = 512
 """Pixels of a tile's side on the screen."""
 SMALL = 4
-"""Features below so many pixels are drawn as squares of this size, one for all that lie in it: no tile has more squares
-than pixels for them, however many features there are."""
+"""Features smaller than this many pixels are drawn as squares of this size, one for all features in it, which limits
+their number in a tile however many features there are."""
 FINE = 0.5
-"""Pixels by which outlines may be off, so that invisible points are not sent. All tiles cut the same outline."""
+"""Tolerance in pixels when outlines are simplified, so that invisible points are not sent. Tiles cut the outline only
+after that, so that it matches across their edges."""
 MARGIN = 8
-"""Pixels beyond the tile that are drawn, so that outlines along its edge are not seen."""
+"""Pixels beyond the tile's edge that are included, so that outlines along the cut are not visible."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class FeatureLayer:
     def _polygons(
         self, rows: NDArray[np.intp], corner: NDArray[np.float64], side: float
     ) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
-        """The polygons of features, in units of the tile and cut along it, and the row (p,) of each."""
+        """The polygons of features, in units of the tile and clipped to it, and the row (p,) of each."""
         if not len(rows):
             return np.zeros(0, np.intp), np.zeros(0, object)
         project = Transformer.from_crs(self.crs, "EPSG:3857", always_xy=True)

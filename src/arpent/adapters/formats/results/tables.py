@@ -33,7 +33,7 @@ LAYER_COLUMNS = {
     "geometry": pa.binary(),
     "bbox": pa.struct([(name, pa.float64()) for name in ("xmin", "ymin", "xmax", "ymax")]),
 }
-"""Name of a column of the features file that is not the user's → its type."""
+"""Name of a column of the features file that arpent adds → its type."""
 NO_TABLE = "This request has no table of results: it has not been processed, or the server has ARPENT_PARQUET=false."
 NO_FEATURES = "This request has no features file: it has not been analysed, or the server has ARPENT_PARQUET=false."
 
@@ -48,7 +48,7 @@ class JobTables:
     """Prefix of arpent's own objects of the job, with a slash at its end."""
 
     def parts(self) -> list[str]:
-        """Keys of the parts of the results' table; a job that runs has some of them."""
+        """Keys of the parts of the results' table; a running job has only some of them."""
         try:
             keys = list(self.store.list(self._at("parquet/")))
         except StorageNotFound:
@@ -65,8 +65,8 @@ class JobTables:
         return found
 
     def rows(self, columns: Sequence[str] | None, wanted: pc.Expression | None = None) -> pa.Table:
-        """These columns (None: all) of the rows that are wanted (None: all). Every part is fetched; of it, the groups
-        of rows that may have such rows are decoded. Raises InvalidRequest if there is no table."""
+        """These columns (None: all) of the rows that are wanted (None: all). Every part is fetched, but only its row
+        groups that may contain such rows are decoded. Raises InvalidRequest if there is no table."""
         listed = None if columns is None else list(columns)
         found = []
         for key in self.parts():
@@ -101,7 +101,7 @@ class JobTables:
             return found
 
     def properties(self, row: int) -> dict[str, Any]:
-        """The user's columns of the feature in this row of the features file; only its group of rows is decoded."""
+        """The user's columns of the feature in this row of the features file; only its row group is decoded."""
         with self._features() as file:
             names = _users(file)
             for group in range(file.metadata.num_row_groups if names else 0):
@@ -131,7 +131,7 @@ class JobTables:
                 boxes=boxes,
                 crs=CRS.from_json_dict(told["crs"]),
             )
-            _ = layer.bounds  # which is computed only now
+            _ = layer.bounds  # computed now, to raise its errors here
             return layer
 
     def findings(self) -> Mapping[int, list[Finding]]:
@@ -145,7 +145,7 @@ class JobTables:
         with results_file(place.key):
             for finding in parse_report(payload):
                 found.setdefault(finding.feature, []).append(finding)
-            _ = np.array(list(found), np.int64)  # as ids are
+            _ = np.array(list(found), np.int64)  # raises if an id is too large
         return found
 
     @contextmanager
@@ -176,7 +176,7 @@ def check_bytes(size: int, most: int) -> None:
 
 
 def _check(layout: pa.Schema, listed: Sequence[str] | None) -> None:
-    """Raises ValueError unless these columns (None: all) of the results' table are there, as they should be."""
+    """Raises ValueError unless these columns (None: all) of the results' table exist and have the right types."""
     further = [name for name in layout.names if PERCENTILE.fullmatch(name) or is_more(name)]
     kinds = {**dict.fromkeys(further, pa.float64()), **BESIDE, **TABLE_COLUMNS}
     wanted = [*TABLE_COLUMNS, *further] if listed is None else listed

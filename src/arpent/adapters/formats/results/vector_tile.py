@@ -1,4 +1,4 @@
-"""Vector tile: polygons in the units of a tile → the bytes of a Mapbox Vector Tile (version 2) with one layer."""
+"""Vector tile: encodes polygons in the units of a tile as a Mapbox Vector Tile (version 2) with one layer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ VERDICTS = 3
 MOVE, CLOSE, LINE = 9, 15, 2
 """MoveTo of one point, ClosePath, and the command LineTo."""
 COARSE = np.uint32(0xFFFFE000)
-"""Of the bits of a float32: 10 of its fraction are kept; a tile then repeats few distinct numbers."""
+"""Mask of the bits of a float32 that are kept, 10 of them of its fraction, so that a tile has few distinct numbers."""
 HALF = np.uint32(0x1000)
-"""Half of the last bit that is kept: added before the others are dropped, it rounds, to half a thousandth at most."""
+"""Half of the last bit that is kept: adding it before the mask rounds numbers, by half a thousandth of them at most."""
 
 Ints = NDArray[np.int64]
 
@@ -41,7 +41,7 @@ class TileFeatures:
 
 
 def encode(features: TileFeatures) -> bytes:
-    """The tile. Polygons that vanish when they are rounded to whole units are left out; so is a tile without any."""
+    """The tile. Polygons that vanish when they are rounded to whole units are left out; empty if none is left."""
     points, ring_rows, lengths = _rings(features.polygons, features.rows)
     if not len(lengths):
         return b""
@@ -66,7 +66,8 @@ def encode(features: TileFeatures) -> bytes:
 
 
 def _coarse(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The numbers (n,) rounded to the bits of COARSE; those that are not finite, or would not be, stay or are cut."""
+    """The numbers (n,) rounded to the bits of COARSE; those that are not finite, or would not be after rounding, are
+    truncated instead."""
     bits = values.astype(np.float32).view(np.uint32)
     rounded = ((bits + HALF) & COARSE).view(np.float32)
     return np.where(np.isfinite(rounded), rounded, (bits & COARSE).view(np.float32))
@@ -84,7 +85,7 @@ def _rings(polygons: NDArray[np.object_], rows: Ints) -> tuple[Ints, Ints, Ints]
     ring = np.repeat(np.arange(len(lengths)), lengths)
     first = np.zeros(len(points), bool)
     first[ring_offsets[:-1][lengths > 0]] = True
-    # A point that repeats the one before goes; so do those at the end of a ring that repeat its first.
+    # Drop points that repeat the one before, and those at the end of a ring that repeat its first.
     kept = first | (np.diff(points, axis=0, prepend=points[:1] - 1) != 0).any(axis=1)
     points, ring = points[kept], ring[kept]
     starts, ends = np.searchsorted(ring, ring, side="left"), np.searchsorted(ring, ring, side="right")
@@ -102,8 +103,8 @@ def _rings(polygons: NDArray[np.object_], rows: Ints) -> tuple[Ints, Ints, Ints]
 
 
 def _wound(points: Ints, ring: Ints, count: Ints, outer: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """The points with rings turned round where they run the wrong way (outer ones have a positive area, y downwards),
-    and twice the area (r,) of each ring."""
+    """The points, with rings reversed that run the wrong way (outer ones have a positive area, y downwards), and twice
+    the area (r,) of each ring."""
     starts = np.cumsum(count) - count
     place = np.arange(len(points)) - starts[ring]
     following = np.where(place + 1 == count[ring], starts[ring], np.arange(len(points)) + 1)
@@ -116,14 +117,15 @@ def _wound(points: Ints, ring: Ints, count: Ints, outer: NDArray[np.bool_]) -> t
 
 
 def _commands(points: Ints, ring_rows: Ints, count: Ints) -> tuple[bytes, Ints, Ints]:
-    """The commands of all features as bytes; where (f + 1,) in them each feature begins; and which (f,) they are."""
+    """The commands of all features as bytes; the offsets (f + 1,) at which each feature begins; and the features
+    (f,)."""
     starts = np.cumsum(count) - count
     ring = np.repeat(np.arange(len(count)), count)
     place = np.arange(len(points)) - starts[ring]
     new = np.ones(len(count), bool)
     new[1:] = ring_rows[1:] != ring_rows[:-1]
     deltas = np.diff(points, axis=0, prepend=np.zeros((1, 2), np.int64))
-    deltas[starts[new]] = points[starts[new]]  # a feature begins at the corner
+    deltas[starts[new]] = points[starts[new]]  # a feature's first point counts from the tile's corner
     zigzag = (deltas << 1) ^ (deltas >> 63)
     sizes = 2 * count + 3
     offsets = np.cumsum(sizes) - sizes
@@ -160,5 +162,5 @@ def _varint(number: int) -> bytes:
 
 
 def _key(field: int, payload: bytes) -> bytes:
-    """A field with bytes in it."""
+    """A Protocol Buffers field that holds bytes."""
     return bytes([field << 3 | 2]) + _varint(len(payload)) + payload

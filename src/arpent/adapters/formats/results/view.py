@@ -1,4 +1,5 @@
-"""View: what the page shows of a job's results: which numbers there are, one of them on the map, all of one feature."""
+"""View: what the page shows of a job's results: an overview, one number per feature on the map, or all of one
+feature."""
 
 from __future__ import annotations
 
@@ -33,11 +34,11 @@ from arpent.wire.result.view import (
 )
 
 MOST_COLUMNS = 32
-"""Columns of numbers that a view keeps: a slider goes over the dates more than once."""
+"""Columns of numbers that a view caches, since a slider moves over the dates more than once."""
 MOST_ROWS = 2_000_000
-"""Rows of a table that is sent; a larger one is fetched from its bucket."""
+"""Maximum rows of a table that is sent; a larger one must be fetched from its bucket."""
 MOST_TABLE_BYTES = 500_000_000
-"""Bytes in memory of a table that is sent."""
+"""Maximum bytes in memory of a table that is sent."""
 TYPICAL = (2.0, 98.0)
 """Percentiles of all numbers between which colours are spread."""
 _COUNTS = ("sample_count", "no_data_count", "geometry_pixel_count")
@@ -50,10 +51,10 @@ class ResultView:
         self._features = features
         self._tables = features.tables
         self._columns: OrderedDict[Shown, NDArray[np.float64]] = OrderedDict()
-        """Columns of numbers, the one that was seen last at the end."""
+        """Cached columns of numbers, the most recently used one last."""
 
     def overview(self) -> bytes:
-        """JSON: outputs, bands, statistics, intervals, and where the features lie. Raises InvalidRequest."""
+        """JSON: outputs, bands, statistics, intervals, and the extent of the features. Raises InvalidRequest."""
         columns = ("from", "to", "output", "band", "status", "sample_count", "no_data_count", "id")
         rows = self._tables.rows(columns) if self._tables.parts() else None
         return render_overview(
@@ -122,14 +123,15 @@ class ResultView:
         return sink.getvalue()
 
     def _with_properties(self, rows: pa.Table) -> pa.Table:
-        """The rows with the user's columns behind them. Raises LimitExceeded."""
+        """The rows with the user's columns appended. Raises LimitExceeded."""
         fields = self._tables.fields()
         places = pc.index_in(rows["id"], value_set=fields["id"].combine_chunks())
         size = rows.nbytes
         for name in fields.column_names:
             if name == "id":
                 continue
-            # before a long text is repeated for each date; features have about as many rows each
+            # Before a long text is repeated for each date; assumes that all features have about the same number of
+            # rows.
             size += fields[name].nbytes * len(rows) // max(1, len(fields))
             check_bytes(size, MOST_TABLE_BYTES)
             free = own_names([name], rows.column_names)[name]
@@ -173,7 +175,7 @@ class ResultView:
 
 
 def _is(**columns: str) -> pc.Expression:
-    """Rows where each of these columns has this value."""
+    """A filter for rows where each of these columns has this value."""
     (first, *others) = [pc.field(name) == value for name, value in columns.items()]
     for other in others:
         first = first & other
@@ -190,7 +192,7 @@ def _slots(rows: pa.Table) -> list[dict[str, Any]]:
 
 
 def _failed(rows: pa.Table) -> int:
-    """Features that have a failed row."""
+    """Number of features that have a failed row."""
     return len(pc.unique(rows.filter(pc.equal(rows["status"], "FAILED"))["id"]))
 
 
@@ -199,12 +201,12 @@ def _bare(number: float) -> float | None:
 
 
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    """The column as CSV has it, if it is nested: a list is text with spaces, another value is JSON."""
+    """The column as it is written to CSV: if it is nested, lists become text with spaces, other values JSON."""
     if not pa.types.is_nested(column.type):
         return column
     return pa.array([render_nested(value) for value in python_values(column)], pa.string())
 
 
 def _shown(value: object) -> object:
-    """A value of the user's column as JSON has it."""
+    """A value of a user's column as JSON can hold it."""
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -1,1 +1,1 @@
-"""Vector files: what GDAL reads, zipped Shapefiles, GeoParquet; and the features file that we write."""
+"""Vector files: reads GDAL's formats, zipped Shapefiles and GeoParquet, and writes the features file of results."""

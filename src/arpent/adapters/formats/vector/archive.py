@@ -1,4 +1,4 @@
-"""A zipped Shapefile: its parts, unpacked by us, so that nothing else in the archive is read."""
+"""Zipped Shapefile: unpacks its parts, so that nothing else in the archive is ever read."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from arpent.domain.errors import FeaturesUnreadable
 
 PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 MOST_BYTES = 2_000_000_000
-"""Of all parts, unpacked, unless the caller says otherwise."""
+"""Default maximum size in bytes of all parts, unpacked."""
 CHUNK = 1 << 20
 
 
 @contextmanager
 def unpacked(path: Path, most_bytes: int = MOST_BYTES, place: Path | None = None) -> Iterator[Path]:
-    """The one Shapefile of an archive, as `….shp` with its parts beside it, for the time of the context. `place`: where
-    its folder is made, None: among temporary files. Raises FeaturesUnreadable, also if its parts have more than
+    """The only Shapefile of an archive, as `….shp` with its parts next to it, while the context lasts. `place`: where
+    its folder is created; None: where temporary files are. Raises FeaturesUnreadable, also if its parts have more than
     `most_bytes`."""
     with TemporaryDirectory(prefix="arpent-", dir=place) as folder:
         try:
@@ -52,7 +52,7 @@ def _extract(archive: zipfile.ZipFile, folder: Path, most_bytes: int) -> Path:
     ]
     if sum(info.file_size for info, _ in parts) > most_bytes:
         raise _too_large(most_bytes)
-    left = most_bytes  # what an archive says of its sizes need not be so
+    left = most_bytes  # the sizes that an archive states may be wrong
     for info, ending in parts:
         with archive.open(info) as source, (folder / f"features{ending}").open("wb") as target:
             while chunk := _read(source):
@@ -64,11 +64,11 @@ def _extract(archive: zipfile.ZipFile, folder: Path, most_bytes: int) -> Path:
 
 
 def _read(source: IO[bytes]) -> bytes:
-    """The next piece. Raises BadZipFile, whatever its compression says of damage."""
+    """The next piece. Raises BadZipFile for any error that its decompression raises for damaged data."""
     try:
         return source.read(CHUNK)
     except (zlib.error, lzma.LZMAError, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the archive's
+        if isinstance(error, OSError) and error.errno is not None:  # an error of the disk, not of the archive
             raise
         raise zipfile.BadZipFile("one of its parts is damaged") from error
 

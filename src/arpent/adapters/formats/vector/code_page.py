@@ -1,4 +1,4 @@
-"""Code page: which encoding the texts of a Shapefile have, where its .cpg says so in words that GDAL does not know."""
+"""Code page: finds the encoding of a Shapefile's texts if its .cpg names it in a form that GDAL does not know."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _LATIN = re.compile(r"(?:iso[ _-]*)?latin[ _-]*1", re.IGNORECASE)
 _UTF_8 = 65001
 """UTF-8 as a code page of Windows."""
 _MOST = 100
-"""Bytes of a .cpg that are looked at: it is one word."""
+"""Bytes of a .cpg that are read: it is one word."""
 
 
 def code_page(shapefile: Path) -> str | None:
-    """The encoding as GDAL spells it: `CP1252` where the .cpg says `ANSI 1252`. None: it is left to GDAL, which knows
-    `UTF-8`, and of a file without a .cpg what its .dbf says."""
+    """The encoding as GDAL spells it: `CP1252` if the .cpg says `ANSI 1252`. None: it is left to GDAL, which knows
+    `UTF-8`, and without a .cpg uses what the .dbf says."""
     beside = (path for path in shapefile.parent.glob(f"{shapefile.stem}.*") if path.suffix.lower() == ".cpg")
     if (path := next(beside, None)) is None:
         return None

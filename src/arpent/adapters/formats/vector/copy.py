@@ -1,4 +1,4 @@
-"""The features file of a job: GeoParquet 1.1 with the user's columns, once per feature, beside the long table."""
+"""Features file of a job: writes GeoParquet 1.1 with the user's columns once per feature, to go with the long table."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ from arpent.domain.location import FeatureFile
 OWN = ("id", IDENTIFIER, "geometry", "bbox")
 """Columns that every features file has."""
 PREFIX = "feature_"
-"""What a column of the user gets in front if its name is one of ours."""
+"""Prefix for a user's column whose name is one of arpent's."""
 RENAMED = b"arpent:renamed"
-"""Key of a features file's metadata: JSON of its columns that have another name than the user's → the user's."""
+"""Key of a features file's metadata: JSON that maps the names of its renamed columns to the names that the user gave
+them."""
 BOX = pa.struct([(name, pa.float64()) for name in ("xmin", "ymin", "xmax", "ymax")])
 ROW_GROUP = 50_000
 
 
 def own_names(columns: Iterable[str], taken: Sequence[str] = OWN) -> dict[str, str]:
-    """The user's columns → their names beside the `taken` ones, which all differ."""
+    """The user's columns → names that all differ, also from the `taken` ones."""
     wanted = tuple(dict.fromkeys(columns))
     used = {*taken, *wanted}
     names = {}
@@ -51,7 +52,7 @@ def own_names(columns: Iterable[str], taken: Sequence[str] = OWN) -> dict[str, s
 
 
 def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) -> None:
-    """All rows. Text that is not UTF-8 is repaired; a geometry that cannot be read is null."""
+    """Write all rows. Text that is not UTF-8 is repaired; a geometry that cannot be read is null."""
     identifier = IDENTIFIER if file.identifier is None else file.identifier
     present = IDENTIFIER if identifier == IDENTIFIER else None  # that column is there already
     columns = [name for name in opened.columns if file.columns is None or name in file.columns]
@@ -92,8 +93,8 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
 def _outlines(
     ids: NDArray[np.int64], column: pa.Array, linear: Linear
 ) -> tuple[pa.Array, NDArray[np.float64], set[str]]:
-    """(n,): a column of WKB as ISO WKB; (n, 4): bounding boxes, NaN where there is none; names of the types. What is
-    plain is not parsed, and no object is made of it."""
+    """(n,): a column of WKB as ISO WKB; (n, 4): bounding boxes, NaN where there is none; names of the types. Plain
+    polygons are neither parsed nor turned into Python objects."""
     column = as_binary(column)
     column.validate(full=True)
     plain = WkbColumn(column=column).plain()
@@ -116,7 +117,7 @@ def kinds_of(geometries: NDArray[np.object_]) -> set[str]:
 
 
 def boxes(bounds: NDArray[np.float64]) -> pa.Array:
-    """(n,): bounding boxes (n, 4) as structs; null for what has none."""
+    """(n,): bounding boxes (n, 4) as structs; null where there is none."""
     mask = ~np.isfinite(bounds).all(axis=1)
     parts = [pa.array(bounds[:, place]) for place in range(4)]
     return pa.StructArray.from_arrays(parts, fields=list(BOX), mask=pa.array(mask) if mask.any() else None)
@@ -142,7 +143,7 @@ def _texts(rows: pa.RecordBatch, column: str) -> pa.Array:
 
 
 def _clean(column: pa.Array) -> pa.Array:
-    """Text that is text for sure."""
+    """The column; if it is text, as valid UTF-8."""
     if any(is_kind(column.type) for is_kind in TEXTS[:2]):
         try:
             column.validate(full=True)

@@ -1,7 +1,8 @@
-"""Files of features by the ending of their names: Features in batches, one feature, and the copy that results carry.
+"""Features files of all formats, by the endings of their names: reads features in batches, or one feature, and writes
+the copy that goes with results.
 
-What reads them with GDAL is imported when a file is read: it loads pandas, which a process that computes partitions
-never needs.
+Modules that read them with GDAL are imported when a file is read: they may load pandas, which a process that computes
+partitions never needs.
 """
 
 from __future__ import annotations
@@ -27,22 +28,23 @@ ENDINGS = {
 
 
 def load_libraries() -> None:
-    """Import what reads files, before the first is read."""
+    """Import the libraries that read files, before the first file is read."""
     from arpent.adapters.formats import geopackage  # noqa: F401
     from arpent.adapters.formats.vector import ogr  # noqa: F401
 
 
 def format_of(file: FeatureFile) -> str:
-    """The format by the name's ending. Another ending is a GeoPackage; of a local file, whatever GDAL makes of it
+    """The format by the name's ending. An unknown ending means a GeoPackage; for a local file, whatever GDAL recognises
     ("")."""
     ending = Path(file.key).suffix.lower()
     return ENDINGS.get(ending, "" if file.local else ".gpkg")
 
 
 def read_file(path: Path, file: FeatureFile, most_bytes: int = MOST_BYTES) -> Iterator[Features]:
-    """The features, in batches. Ids are the primary keys that GDAL tells, those of a GeoPackage its table's; rows of
-    Parquet are counted from 0. Identifiers are text, geometries two-dimensional, x (longitude) first; what cannot be
-    read is None, with its reason in `flaws`. `most_bytes`: of what an archive holds. Raises FeaturesUnreadable."""
+    """The features, in batches. Ids are the primary keys that GDAL reports, for a GeoPackage those of its table; rows
+    of Parquet are counted from 0. Identifiers are text, geometries two-dimensional, x (longitude) first; a geometry
+    that cannot be read is None, with its reason in `flaws`. `most_bytes`: maximum size of an archive's content. Raises
+    FeaturesUnreadable."""
     from arpent.adapters.formats import geopackage
 
     if format_of(file) == ".gpkg":
@@ -89,7 +91,7 @@ def _opened(path: Path, file: FeatureFile, most_bytes: int) -> Iterator[OpenFile
         with open_geoparquet(path, file) as opened:
             yield opened
     elif kind == ".zip":
-        # Beside a copy that was fetched: what a killed process leaves goes together.
+        # Next to a copy that was fetched, so that what a killed process leaves behind is removed together.
         with unpacked(path, most_bytes, None if file.local else path.parent) as shape:
             check_content(shape, ".shp")
             with open_ogr(shape, ".shp", file) as opened:

@@ -1,8 +1,8 @@
-"""The `crs` members of a GeoJSON file, wherever they stand, read before GDAL sees the file.
+"""GeoJSON CRS: reads the `crs` members of a GeoJSON file, wherever they are, before GDAL opens the file.
 
-GDAL fetches the address that a `crs` of the type `link` names, from wherever the server stands, and takes what it
-cannot read for longitude and latitude, in silence. So we read each of them, and GDAL gets only what names the CRS that
-it will find.
+GDAL would fetch the address that a `crs` of the type `link` names, from within the server's network, and it silently
+takes a `crs` that it cannot read for longitude and latitude. So each `crs` is read here first, and a file is accepted
+only if each one names the CRS that GDAL finds.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from arpent.domain.boundary.crs_text import crs_of_text
 from arpent.domain.errors import FeaturesUnreadable
 
 WINDOW = 1 << 14
-"""Bytes in which one `crs` must end."""
+"""Bytes within which one `crs` must end."""
 _KEY = re.compile(rb"""(?i)["'](?:c|\\u00[46]3)(?:r|\\u00[57]2)(?:s|\\u00[57]3)["']""")
-"""The key in all spellings that GDAL takes: any case, escapes, quotes of both kinds."""
+"""The key in all spellings that GDAL accepts: any case, escapes, quotes of both kinds."""
 _TOKEN = re.compile(
     rb"""(?s)"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|/\*(?:[^*]|\*(?!/))*+"""
     rb"""|(?<=":)\s*\[[\[\]\d\s.,eE+-]*+(?=[}"])|[][{}:]"""
 )
-"""A text or a comment, closed or not; all coordinates of a geometry at once; or a sign of the structure."""
+"""A string or a comment, closed or not; all coordinates of a geometry at once; or a structural character."""
 _WAYS = (b"", b"features", b"geometry", b"geometries")
-"""Keys that lead from the root to what may have a `crs` of its own; items of lists have none."""
+"""Keys that lead from the root to an object that may have a `crs` of its own; items of lists have the empty key."""
 _PLACE = {"name": ("name", "{}"), "ogc": ("urn", "{}"), "epsg": ("code", "EPSG:{}")}
 """Type of a `crs` → the property that names it, and how it is written out."""
 WAY_OUT = 'Write {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}, or longitude and latitude.'
@@ -38,7 +38,7 @@ UNREADABLE = f"A `crs` of the GeoJSON file cannot be read. {WAY_OUT}"
 
 
 def named_crs(path: Path) -> frozenset[str]:
-    """The CRSs that the file names. Raises FeaturesUnreadable for a `crs` that does more than to name one."""
+    """The CRSs that the file names. Raises FeaturesUnreadable for a `crs` that does more than name one."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return frozenset([*(_name(text) for text in _objects(content)), *_texts(content)])
 
@@ -54,7 +54,7 @@ def check_crs(names: Iterable[str], found: CRS) -> None:
 
 
 def _objects(content: mmap.mmap) -> Iterator[bytes]:
-    """The window that begins with each object that is the value of a `crs`, or with the slash of a comment before it,
+    """The windows that begin with an object that is the value of a `crs`, or with the slash of a comment before it,
     which GDAL would skip."""
     ends = [key.end() for key in _KEY.finditer(content)]  # a match would keep the file mapped
     for end in ends:
@@ -65,16 +65,16 @@ def _objects(content: mmap.mmap) -> Iterator[bytes]:
 
 
 def _texts(content: mmap.mmap) -> list[str]:
-    """Each `crs` that is text where an object should be: GDAL passes it over. Raises FeaturesUnreadable for what is
-    neither an object, text nor null. Columns of features may have the name."""
+    """Each `crs` that is a string instead of an object, which GDAL would ignore. Raises FeaturesUnreadable for one that
+    is neither an object, a string nor null. Columns of features may be called `crs`, too."""
     ends = [key.end() for key in _KEY.finditer(content)]
     if all(_is_object_or_null(content[end : end + WINDOW].lstrip()[1:].lstrip()) for end in ends):
-        return []  # the usual case, found without a look at the structure
+        return []  # the usual case, found without parsing the structure
     return [_text(value) for value in _members(content) if not _is_object_or_null(value)]
 
 
 def _is_object_or_null(value: bytes) -> bool:
-    """Whether the value is left to `_objects`, or says nothing."""
+    """Whether the value is left to `_objects`, or is null."""
     return value[:1] in (b"{", b"/") or value.startswith(b"null")
 
 

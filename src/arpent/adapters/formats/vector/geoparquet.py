@@ -1,4 +1,4 @@
-"""GeoParquet, 1.0 and 1.1: the primary column's WKB and the other columns, as Arrow gives them."""
+"""GeoParquet 1.0 and 1.1: reads the WKB of the primary column, and the other columns, with Arrow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from arpent.domain.location import FeatureFile
 NAME = "The Parquet file"
 WAY_OUT = "Write it with geopandas: frame.to_parquet('fields.parquet')."
 INDEX = "__index_level_"
-"""How the columns of a pandas index without a name begin."""
+"""Prefix of the columns of an unnamed pandas index."""
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def open_geoparquet(path: Path, file: FeatureFile) -> Iterator[OpenFile]:
 
 
 def _about(parquet: pq.ParquetFile, there: Sequence[str]) -> tuple[str, str | None, set[str]]:
-    """The primary column, its CRS, and the columns of boxes: from metadata in which anything may stand. Raises
+    """The primary column, its CRS, and the columns of boxes: from metadata that may contain anything. Raises
     FeaturesUnreadable."""
     text = (parquet.schema_arrow.metadata or {}).get(b"geo")
     if text is None:
@@ -68,7 +68,7 @@ def _about(parquet: pq.ParquetFile, there: Sequence[str]) -> tuple[str, str | No
 
 
 def _crs_text(geometry: Mapping[str, Any]) -> str | None:
-    """Longitude and latitude if it is absent; null means unknown."""
+    """The CRS as text: longitude and latitude if the entry is missing; None if it is null, which means unknown."""
     if "crs" not in geometry:
         return "OGC:CRS84"
     crs = geometry["crs"]
@@ -76,6 +76,6 @@ def _crs_text(geometry: Mapping[str, Any]) -> str | None:
 
 
 def _covering(geometry: Mapping[str, Any]) -> set[str]:
-    """Columns of boxes, which follow from the geometries."""
+    """Columns of bounding boxes, which are not read, since they follow from the geometries."""
     boxes = geometry.get("covering", {}).get("bbox", {})
     return {str(path[0]) for path in boxes.values() if path}

@@ -1,7 +1,7 @@
-"""What GDAL reads of vector files: one layer of a file, as Arrow columns.
+"""OGR: reads one layer of a vector file with GDAL, as Arrow columns.
 
-GDAL tells a format by a file's content, and some formats name other files. So the content must begin as the ending
-says, and GeoJSON, which begins as others do, is opened by the name of its driver.
+GDAL detects the format from a file's content, and files of some formats refer to other files. So the content must begin
+as the ending says, and GeoJSON, which begins like other formats, is opened with its driver named.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from arpent.domain.location import FeatureFile
 
 READ_ERRORS = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError, pa.ArrowException, OSError)
 SIGNATURES = {".fgb": b"fgb", ".shp": b"\x00\x00\x27\x0a", ".geojson": b"{"}
-"""Ending → how the content begins, blanks and a byte-order mark before it left out."""
+"""Ending → first bytes of the content, in GeoJSON after blanks and a byte-order mark."""
 NAMES = {".fgb": "FlatGeobuf file", ".shp": "Shapefile", ".geojson": "GeoJSON file", ".gpkg": "GeoPackage"}
 PLAIN = {"OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES"}
-"""GDAL 3.12's own way from FlatGeobuf to Arrow gives wrong offsets where a geometry is null; the common way none."""
+"""GDAL 3.12's own conversion of FlatGeobuf to Arrow gives wrong offsets if a geometry is null; the generic one does
+not."""
 CHECKS = {
     "GeoJSONSeq": check_sequence, "GeoJSON": check_single,
     **dict.fromkeys(("GML", "KML", "LIBKML", "GPX", "GeoRSS", "GMLAS", "NAS"), check_xml),
 }  # fmt: skip
-"""Of files that GDAL names the driver of: whether it reads them whole."""
+"""Driver → check that GDAL reads the whole file, for files whose format GDAL detects."""
 BLANKS = b" \t\r\n"
 MARK = b"\xef\xbb\xbf"
 
@@ -55,8 +56,8 @@ def check_content(path: Path, ending: str) -> None:
 def open_ogr(
     path: Path, ending: str, file: FeatureFile, where: str | None = None, layer: str | None = None
 ) -> Iterator[OpenFile]:
-    """The one layer with geometries. `ending`: what the file is, `.geojson`, or "" for whatever GDAL makes of it.
-    Raises FeaturesUnreadable."""
+    """Open the only layer with geometries. `ending`: the format, such as `.geojson`, or "" for whatever GDAL
+    recognises. Raises FeaturesUnreadable."""
     name = f"The {NAMES.get(ending, 'file')}"
     source = f"GeoJSON:{path}" if ending == ".geojson" else str(path)
     options = {"IMMUTABLE": "YES"} if ending == ".gpkg" else {}
@@ -97,8 +98,8 @@ def open_ogr(
         raise FeaturesUnreadable(
             f"{name} is damaged, or its column names are not in the encoding that it states"
         ) from error
-    except UnboundLocalError as error:  # pyogrio stumbles over a CRS that GDAL cannot write down
-        raise FeaturesUnreadable(f"{name} has a CRS that cannot be read; write it again with its .prj") from error
+    except UnboundLocalError as error:  # pyogrio fails on a CRS that GDAL cannot export
+        raise FeaturesUnreadable(f"{name} has a CRS that cannot be read; write it again, with its .prj") from error
     except READ_ERRORS as error:
         raise FeaturesUnreadable(
             f"{name} is damaged, or its format is not supported: {_shortened(error, path)}"
@@ -106,8 +107,8 @@ def open_ogr(
 
 
 def _whole(batches: Iterable[pa.RecordBatch], told: int, name: str) -> Iterator[pa.RecordBatch]:
-    """The batches. GDAL reads a file that is cut short up to its end and says nothing; `told`: the features that the
-    file's header counts. Raises FeaturesUnreadable after the last if some are missing."""
+    """The batches. GDAL reads a truncated file to its end without an error. `told`: the number of features in the
+    file's header. Raises FeaturesUnreadable after the last batch if some are missing."""
     count = 0
     for batch in batches:
         count += batch.num_rows
@@ -128,12 +129,13 @@ def _only_layer(source: str, name: str) -> str:
 
 
 def _shortened(error: Exception, path: Path) -> str:
-    """What GDAL said, without the name of our temporary folder."""
+    """GDAL's message without the name of the file's folder."""
     return str(error).replace(f"{path.parent}/", "")[:200] or type(error).__name__
 
 
 def _linear(source: str, layer: str, keys: Sequence[int]) -> dict[int, bytes]:
-    """GDAL's way to read features one by one makes straight pieces of curves; the one by columns does not."""
+    """Primary key → WKB with curves as straight segments: GDAL makes these when it reads features, not when it reads
+    columns."""
     try:
         _, found, wkb, _ = read_raw(source, layer=layer, fids=list(keys), columns=[], return_fids=True)
     except (*READ_ERRORS, ValueError):

@@ -1,4 +1,4 @@
-"""Open file: a file of features as batches of Arrow columns, whatever its format; rows → Features."""
+"""Open file: a features file of any format as batches of Arrow columns, and the conversion of its rows to Features."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ IDENTIFIER = "identifier"
 BATCH = 50_000
 """Rows of a batch."""
 EXACT = 2.0**53
-"""From here on a double stands for several whole numbers."""
+"""From here on, a double can stand for more than one whole number."""
 TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 """Kinds of columns that hold text, or bytes that may be text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFile:
-    """An open file."""
+    """An open features file."""
 
     crs: CRS
     key: str | None
@@ -37,16 +37,16 @@ class OpenFile:
     columns: tuple[str, ...]
     """The other columns that are read."""
     batches: Iterator[pa.RecordBatch]
-    """All of these columns; of one layer, in its order."""
+    """Batches of all of these columns, in the order of the layer."""
     linear: Callable[[Sequence[int]], Mapping[int, bytes]] = lambda _: {}
-    """Primary keys → WKB of curves made of straight pieces."""
+    """Primary keys → WKB with curves as straight segments."""
 
 
 def columns_to_read(
     there: Sequence[str], columns: Sequence[str] | None, identifier: str | None, name: str
 ) -> list[str]:
-    """The columns to read of those that there are: the ones asked for (None: all) and that of the identifiers. Raises
-    FeaturesUnreadable if one is not there."""
+    """The columns to read: the ones asked for (None: all) and that of the identifiers. Raises FeaturesUnreadable if one
+    that was named is not in `there`."""
     wanted = list(there if columns is None else columns)
     for column in [*wanted, *([] if identifier is None else [identifier])]:
         if column not in there:
@@ -69,7 +69,7 @@ def batches_with_ids(opened: OpenFile) -> Iterator[tuple[NDArray[np.int64], pa.R
 
 
 def features_of(opened: OpenFile, ids: NDArray[np.int64], rows: pa.RecordBatch, identifier: str | None) -> Features:
-    """One batch; a geometry that cannot be read is None, with its reason in `flaws`."""
+    """The features of one batch; a geometry that cannot be read is None, with its reason in `flaws`."""
     identifiers = texts_of(rows, IDENTIFIER if identifier is None else identifier)
     return features_of_column(opened.crs, ids, identifiers, rows.column(opened.geometry), opened.linear)
 
@@ -103,7 +103,7 @@ def _greatest(numbers: pa.Array) -> float:
 
 
 def plain_texts(column: pa.Array) -> tuple[str | None, ...] | None:
-    """Texts that are UTF-8; None if one is not, or may be none."""
+    """The texts of a column; None if it is not of a text type, or holds text that is not UTF-8."""
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return None
     try:
@@ -114,6 +114,6 @@ def plain_texts(column: pa.Array) -> tuple[str | None, ...] | None:
 
 
 def as_bytes(column: pa.Array) -> list[bytes | None]:
-    """The bytes of texts, unchecked: a file may hold any."""
+    """The bytes of texts, unchecked, since a file may hold any bytes."""
     found: list[bytes | None] = as_binary(column).to_pylist()
     return found

@@ -1,4 +1,4 @@
-"""Whole: whether a file has all of its features. GDAL reads what there is of a partial upload without an error."""
+"""Whole: checks that a file has all of its features. GDAL reads what there is of a partial upload without an error."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ AGAIN = "upload all parts of it again"
 HEADER = 100
 """Bytes of the header of .shp and .shx."""
 ENTRY = np.dtype([("offset", ">u4"), ("length", ">u4")])
-"""Of .shx: where a record of .shp begins and how long it is, in units of two bytes."""
+"""Entry of .shx: where a record of .shp begins and how long it is, in units of two bytes."""
 SEPARATOR = b"\x1e"
 """What may stand before each record of a GeoJSON sequence (RFC 8142)."""
 
 UNKNOWN_ENCODING = 18
-"""Expat's code of an error: the file may be whole."""
+"""Expat's code of an error that does not mean that the file is incomplete."""
 
 
 def check_shapefile(shape: Path) -> None:
     """Raises FeaturesUnreadable if a part of the Shapefile is cut short, or if its parts do not have the same number of
-    features. Records that .dbf marks as deleted are none of ours, and there may be no .dbf."""
+    records. Records that .dbf marks as deleted are counted, and there may be no .dbf."""
     index, table = _part(shape, ".shx"), _part(shape, ".dbf")
     if index is None:
         raise FeaturesUnreadable("The Shapefile has no .shx next to its .shp; write or upload all parts of it.")
@@ -44,8 +44,8 @@ def check_shapefile(shape: Path) -> None:
 
 
 def check_sequence(path: Path) -> None:
-    """Raises FeaturesUnreadable if a record of a GeoJSON sequence cannot be read: GDAL passes over it, or takes what
-    there is of it."""
+    """Raises FeaturesUnreadable if a record of a GeoJSON sequence cannot be read: GDAL would skip it, or read a part of
+    it."""
     for number, record in enumerate(_records(path), 1):
         try:
             json.loads(record.decode("utf-8-sig", "replace"), parse_int=json_whole)
@@ -68,8 +68,8 @@ def check_single(path: Path) -> None:
 
 
 def check_xml(path: Path) -> None:
-    """Raises FeaturesUnreadable if a file of XML is not well-formed to its end. What is no XML (an archive of it), or
-    of an encoding that only GDAL knows, passes."""
+    """Raises FeaturesUnreadable if a file of XML is not well-formed to its end. A file that is not XML (such as an
+    archive of it), or has an encoding that only GDAL knows, passes."""
     with path.open("rb") as stream:
         if not stream.read(64).lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"<"):
             return
@@ -90,7 +90,7 @@ def _part(shape: Path, ending: str) -> Path | None:
 
 
 def _entries(index: Path) -> NDArray[np.void]:
-    """(n,): what .shx states of each record; its header states how long it is itself."""
+    """(n,): the entries of .shx. Its header states its own length. Raises FeaturesUnreadable if it is cut short."""
     with index.open("rb") as stream:
         start = stream.read(HEADER)
     size = struct.unpack_from(">I", start, 24)[0] * 2 if len(start) == HEADER else HEADER
@@ -100,8 +100,8 @@ def _entries(index: Path) -> NDArray[np.void]:
 
 
 def _end(shape: Path, last: int) -> int:
-    """Where the record of .shp ends that begins at byte `last`; 0: there are no records. What .shx states of its length
-    is not used: some programs count its header."""
+    """Where the record of .shp that begins at byte `last` ends; `last` is 0 if there are no records. The length in .shx
+    is not used: some programs include the record's header in it."""
     if not last:
         return HEADER
     with shape.open("rb") as stream:
@@ -122,7 +122,7 @@ def _number_at(shape: Path, place: int) -> int | None:
 
 
 def _rows(table: Path) -> int:
-    """The records of a .dbf, those that are marked as deleted counted."""
+    """The number of records of a .dbf, including those marked as deleted."""
     with table.open("rb") as stream:
         start = stream.read(32)
     if len(start) < 32:
@@ -138,7 +138,7 @@ def _cut(part: Path) -> FeaturesUnreadable:
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    """The records: each is a line, or what stands between separators."""
+    """The records: each is a line, or the text between two separators."""
     with path.open("rb") as stream:
         separated = stream.read(1) == SEPARATOR
         stream.seek(0)

@@ -1,4 +1,4 @@
-"""Counters: what all runners did since the database was made."""
+"""Counters: totals over all runners since the database was created."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What tells how fast a job goes, and an index for the operator's list of everybody's jobs."""
+"""Columns for a job's rate, and an index for the operator's list of all clients' jobs."""
 
 import sqlalchemy as sa
 from alembic import op

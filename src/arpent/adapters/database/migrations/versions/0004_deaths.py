@@ -1,4 +1,4 @@
-"""What a partition went through: deaths of its workers, cuts, claims and retries; those least suspected come first."""
+"""A partition's history: deaths of its workers, cuts, claims and retries; the least suspect partitions come first."""
 
 import sqlalchemy as sa
 from alembic import op

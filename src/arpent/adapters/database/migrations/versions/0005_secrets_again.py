@@ -1,4 +1,4 @@
-"""Ended jobs are looked through once more for secrets: fields spelt otherwise than the API writes them were missed."""
+"""Ended jobs are searched for secrets once more: fields not spelt as the API writes them had been missed."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""What an analysis waits for, and since when."""
+"""What an analysis is waiting for, and since when."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Clients take turns: when a client was last served is looked up by this index."""
+"""Clients take turns: an index to look up when a client was last served."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Since when a partition waits for what it needs."""
+"""Since when a partition has been waiting for something that it needs."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What the rows of a job came to: counts per partition, and why rows failed."""
+"""Outcomes of a job's rows: counts per partition, and why rows failed."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Clients have roles, can be disabled, and have a former secret for a while."""
+"""Clients have roles, can be disabled, and keep their former secret for a while."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # With defaults in the database: a server of the version before may still add clients.
+    # With defaults in the database: a server of the previous version may still add clients.
     op.add_column("clients", sa.Column("role", sa.String(16), nullable=False, server_default="user"))
     op.add_column("clients", sa.Column("disabled", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("clients", sa.Column("generation", sa.Integer, nullable=False, server_default="0"))

@@ -1,4 +1,4 @@
-"""What clients used by month, and their turns by weight."""
+"""What clients used per month, and their turns by weight."""
 
 import sqlalchemy as sa
 from alembic import op

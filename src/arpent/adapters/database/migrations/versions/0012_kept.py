@@ -1,4 +1,4 @@
-"""How many rows of a partition an earlier request had computed."""
+"""How many rows of a partition were taken from an earlier request."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The texts of evalscripts that lie in buckets, as the analyses read them."""
+"""The texts of evalscripts stored in buckets, as the analyses read them."""
 
 import sqlalchemy as sa
 from alembic import op
