@@ -115,7 +115,7 @@ def test_columns_and_identifier_are_chosen(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["fields.gpkg", "fields.fgb", "fields.parquet"])
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, name)
-    with pytest.raises(FeaturesUnreadable, match=r"no column 'crops'; there is .*crop"):
+    with pytest.raises(FeaturesUnreadable, match=r"no column 'crops'; it has .*crop"):
         copy_file(path, named(path, columns=("crops",)), tmp_path / "x", "{}")
 
 
