@@ -245,5 +245,5 @@ def _in_words(error: OSError, location: Location, action: str, root: Path) -> Wo
         return StorageUnavailable(full, transient=True)
     why = os.strerror(error.errno or errno.EIO)
     if error.errno == errno.ENOENT:  # missing folders are created: the bucket itself was missing
-        why = f"a folder of bucket {location.bucket!r} was away for a moment"
+        why = f"a folder of bucket {location.bucket!r} was unavailable for a moment"
     return StorageUnavailable(f"{what}: {why}.", transient=True)

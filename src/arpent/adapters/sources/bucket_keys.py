@@ -133,7 +133,7 @@ def _of_earthdata(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKe
 
 def _checked(source: ArchiveSource, access: str, secret: str, token: str | None) -> Keys:
     if not (ACCESS_KEY.fits(access) and SECRET_KEY.fits(secret) and (token is None or token.isascii())):
-        raise AccessFailed(f"its source {source.name} has keys with spaces, line ends or other odd characters")
+        raise AccessFailed(f"its source {source.name} has keys with spaces, line breaks or other unusual characters")
     # obstore asks for keys again only if they expire.
     again = datetime.now(UTC) + timedelta(seconds=REREAD_SECONDS)
     return {"access_key_id": access, "secret_access_key": secret, "token": token, "expires_at": again}

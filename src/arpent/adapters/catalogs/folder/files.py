@@ -118,13 +118,13 @@ def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...] | Non
 
 def left_out(name: str, error: object) -> tuple[Document, ...]:
     """Log that a file is skipped, and why. Returns no items."""
-    log.warning("%s is no JSON (%s) and is left out of the catalogue", name, error)
+    log.warning("%s is not JSON (%s) and is left out of the catalogue", name, error)
     return ()
 
 
 def being_written(name: str) -> CatalogUnavailable:
     """The transient error for a search that needs a file which is just being written."""
-    return CatalogUnavailable(f"{public_name(name)} of the catalogue is just being written.", transient=True)
+    return CatalogUnavailable(f"{public_name(name)} of the catalogue is still being written.", transient=True)
 
 
 @lru_cache(MOST_TOLD)

@@ -97,9 +97,9 @@ def _survives(packed: bytes) -> bool:
             [sys.executable, "-P", "-c", _TRY], input=packed, capture_output=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        raise NotTried(f"its footers could not be tried within {seconds:.0f} s", transient=True) from None
+        raise NotTried(f"its footers could not be checked within {seconds:.0f} s", transient=True) from None
     if done.returncode == -SIGKILL:  # by the system, perhaps because the machine is out of memory
-        raise NotTried("the process that tries its footers was killed", transient=True)
+        raise NotTried("the process that checks its footers was killed", transient=True)
     if done.returncode > 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise NotTried(f"its footers could not be checked: {''.join(said)[:200]}", transient=False)

@@ -49,7 +49,7 @@ class Work:
             raise
         except Exception as error:
             # Its class may exist on the worker only; then the client could not unpickle it.
-            logging.getLogger(__name__).exception("A partition broke", extra={"job": self._lease.job_id})
+            logging.getLogger(__name__).exception("A partition failed unexpectedly", extra={"job": self._lease.job_id})
             raise environment_fault(error) or ArpentError(sentence(error)) from None
 
     def __repr__(self) -> str:

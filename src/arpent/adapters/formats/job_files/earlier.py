@@ -27,7 +27,7 @@ MOST_READ_BACK = 4 << 30
 """Maximum bytes of one file that is read back."""
 MOST_MIB = 4096
 """Mebibytes that reading the files may take: clients can change them, and a few kilobytes may unpack to any size."""
-TOO_MUCH = "The results of an earlier job take too much memory, and are computed anew"
+TOO_MUCH = "The results of an earlier job take too much memory, and are recomputed"
 MOST_UPDATES = 2
 """Jobs whose fingerprints are kept in memory; the least recently used one is dropped first."""
 

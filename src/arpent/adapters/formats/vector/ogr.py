@@ -99,7 +99,7 @@ def open_ogr(
             f"{name} is damaged, or its column names are not in the encoding that it states"
         ) from error
     except UnboundLocalError as error:  # pyogrio fails on a CRS that GDAL cannot export
-        raise FeaturesUnreadable(f"{name} has a CRS that cannot be read; write it again, with its .prj") from error
+        raise FeaturesUnreadable(f"{name} has a CRS that cannot be read; write it again with its .prj") from error
     except READ_ERRORS as error:
         raise FeaturesUnreadable(
             f"{name} is damaged, or its format is not supported: {_shortened(error, path)}"
