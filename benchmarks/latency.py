@@ -1,4 +1,4 @@
-"""Latency: how long a status call takes on an idle server, while jobs use every core, and while features are analysed.
+"""Latency: time of a status call while jobs use every core, or features are analysed, compared with an idle server.
 
 Run: python -m benchmarks.latency --size S. Server, runner and workers are real processes, as `arpent serve` starts
 them. The client uses one connection, which stays open, with a pause between calls; it needs a little of a core itself.

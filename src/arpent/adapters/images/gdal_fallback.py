@@ -97,7 +97,7 @@ class GdalImage:
         except AssetUnreadable:
             self.close()
             raise
-        except Exception:  # a damaged file makes GDAL raise many things; their text may repeat a signed URL
+        except Exception:  # GDAL raises errors of many types; their text may repeat a signed URL
             raise self._source.failure or AssetUnreadable(
                 f"image {public_name(href)} is not an image that can be read", href=href
             ) from None

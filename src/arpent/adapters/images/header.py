@@ -24,7 +24,7 @@ from arpent.adapters.images.table import Table, block_table
 from arpent.adapters.images.tiff_directories import Oversized, check_directories
 from arpent.domain.imagery.raster import COLUMNS_AND_ROWS, Raster
 
-# It warns of every unusual tag, on standard error if no log is configured; this module reports the faults that matter.
+# tifffile warns of every unusual tag, on standard error if no log is configured; faults that matter are raised here.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _REDUCED, _MASK = 1, 4

@@ -60,7 +60,7 @@ class _BlockFetch:
     href: str
     """Href of the image."""
     image: Image
-    """The image, its header read."""
+    """The image, whose header has been read."""
     blocks: tuple[Block, ...]
     """The blocks, in the order in which they were requested."""
 
@@ -72,7 +72,7 @@ class _FetchedBlock:
     href: str
     """Href of the image."""
     image: Image
-    """The image, its header read."""
+    """The image, whose header has been read."""
     block: Block
     """Position of the block in the image."""
     fetched: Any = None

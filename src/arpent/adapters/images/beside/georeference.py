@@ -112,7 +112,7 @@ def _differs(told: CRS, own: CRS, corners: Sequence[tuple[float, float]], near: 
     except (ProjError, CRSError):
         return True
     pairs = zip(zip(*moved, strict=True), corners, strict=True)
-    return not all(math.dist(there, here) <= near for there, here in pairs)  # NaN and infinities differ
+    return not all(math.dist(there, here) <= near for there, here in pairs)  # NaN and infinity are not near
 
 
 def _is_apart(raster: Raster, place: Georeference, *, unknown: bool) -> bool:

@@ -178,7 +178,7 @@ def _raster(href: str, layout: Layout) -> Raster:
             return _described(href, image, (layout.tile_width, layout.tile_height))
     except (AssetUnreadable, NeedsGdal):
         raise
-    except Exception:  # a damaged header makes GDAL raise many things
+    except Exception:  # a damaged header makes GDAL raise errors of many types
         raise ValueError("its header is damaged") from None
 
 

@@ -34,7 +34,7 @@ def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, 
     advice = access.advice(href, answer or str(code))
     credentials = "may not be read with the available credentials"
     shown = f" ({answer})" if answer not in ("region", "keys", "whole", "") else ""
-    shown += ", or does not exist" if answer == "AccessDenied" else ""  # S3's answer without list rights
+    shown += ", or does not exist" if answer == "AccessDenied" else ""  # S3 says so if keys may not list
     refused = isinstance(error, PermissionError) or said.denied or said.misplaced
     local = getattr(error, "strerror", None) or type(error).__name__
     if isinstance(error, ValueError):  # raised by the store's client, or by the operating system
