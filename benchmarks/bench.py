@@ -1,4 +1,5 @@
-"""`make bench`: everything in one run on one core, as ratios to the decode floor; see README.md beside this file."""
+"""`make bench`: runs all benchmarks, mostly on one core, and reports times as ratios to the decode floor; see
+benchmarks/README.md."""
 
 from __future__ import annotations
 
@@ -30,14 +31,14 @@ from benchmarks.synchronous import synchronous
 
 OUT = Path(__file__).parent / "out"
 FEW_DATES = 2
-"""Of regions beside exactextract."""
+"""Number of dates in the comparison of regions with exactextract."""
 GROWTH = (1, 4, 16)
-"""Parcels, in quarters of the sparse ones."""
+"""Numbers of parcels in the case of growth, in quarters of the number of sparse parcels."""
 Step = Callable[[], dict[str, Any]]
 
 
 def main() -> None:
-    """Measure, write and print."""
+    """Run the chosen cases, write the results, and print them."""
     given = _arguments()
     began = time.time()
     os.environ["ARPENT_BENCH_RUN"] = f"{RUN}-{os.getpid()}"
@@ -79,7 +80,7 @@ NAMES = (
 
 
 def plan(folder: Path, given: argparse.Namespace) -> Mapping[str, Step]:
-    """Case → what measures it."""
+    """Name of a case → function that measures it."""
     size, alone = given.size, cases.alone
     return {
         "sparse": partial(alone, cases.core, folder, size, "sparse", cases.UTM, given.rounds),
@@ -109,7 +110,7 @@ def plan(folder: Path, given: argparse.Namespace) -> Mapping[str, Step]:
 
 
 def _generate(folder: Path, size: str, steps: Mapping[str, Step]) -> None:
-    """The parcels of each case, made before anything is measured."""
+    """Make the parcels of each case before anything is measured."""
     kinds = {
         "sparse": {"sparse", "peers", "workers", "remote", "far", "growth", "commands"},
         "dense": {"dense", "dense-peers", "commands"}, "many": {"many", "commands"}, "large": {"large"},
@@ -130,7 +131,7 @@ def _generate(folder: Path, size: str, steps: Mapping[str, Step]) -> None:
 def _workers(folder: Path, size: str) -> dict[str, Any]:
     if (os.cpu_count() or 1) < 2:
         return {}
-    # One worker keeps one core as two keep two: the parent only waits.
+    # One worker uses one core, and two use two: the parent process only waits.
     return {str(count): cases.alone(cases.workers, folder, size, count, cores=2) for count in (1, 2)}
 
 
@@ -160,7 +161,7 @@ def _lines(path: str) -> list[str]:
 
 
 def _sweep(place: Path) -> None:
-    """Remove what runs that were killed have left in memory."""
+    """Remove the results that killed runs have left in memory."""
     for left in place.glob(f"{RUN}-*"):
         if not Path(f"/proc/{left.name.rpartition('-')[2]}").exists():
             shutil.rmtree(left, ignore_errors=True)

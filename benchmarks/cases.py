@@ -1,4 +1,4 @@
-"""Cases: what is measured, each in a process of its own, so that peaks of memory are its own, too."""
+"""Cases: what is measured. Each case runs in a process of its own, so that peaks of memory can be told apart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.parcels import Numbers
 UTM, DEGREES = "EPSG:32633", "EPSG:4326"
 PER_COMMUNE = 400
 LARGE = 500
-"""Features of the largest size that is allowed, to be analysed."""
+"""Number of features in the case "large"; each is as large as is allowed."""
 
 STAGES = (
     ("script", ("/scripts/", "/evalscript/", "script_supervisor.py", "_socket")),
@@ -33,11 +33,11 @@ STAGES = (
     ("render Parquet", ("parquet", "pyarrow")),
     ("write files", ("folder_", "posix", "concurrent/futures", "threading")),
 )
-"""Stage → what the paths or names of its functions hold; the first that fits."""
+"""Stage and parts of the paths or names of its functions; a function belongs to the first stage that fits."""
 
 
 def alone(work: Callable[..., Any], *arguments: object, cores: int = 1) -> Any:
-    """Call in a fresh process, pinned."""
+    """Call `work` in a new process that is pinned to so many cores."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     child = context.Process(target=_send, args=(there, work, arguments, cores))
@@ -58,7 +58,7 @@ def _send(pipe: Any, work: Callable[..., Any], arguments: tuple[object, ...], co
 
 
 def layer(folder: Path, size: str, kind: str, crs: str, factor: float = 1) -> tuple[Path, int]:
-    """GeoPackage and dates of a kind of parcels."""
+    """GeoPackage with a kind of parcels, and the number of dates for them."""
     chosen = SIZES[size]
     if kind in ("regions", "voronoi"):
         count, touching = (chosen.cells, True) if kind == "voronoi" else (chosen.regions, False)
@@ -85,7 +85,7 @@ def layer(folder: Path, size: str, kind: str, crs: str, factor: float = 1) -> tu
 
 
 def core(folder: Path, size: str, kind: str, crs: str, rounds: int) -> dict[str, Any]:
-    """Floor and arpent, turn by turn on one core."""
+    """Measure the floor and arpent alternately on one core."""
     from benchmarks import ours
     from benchmarks.floor import floor, needed
 
@@ -134,8 +134,8 @@ def core(folder: Path, size: str, kind: str, crs: str, rounds: int) -> dict[str,
 
 
 def warm(work: Callable[[], object]) -> list[float]:
-    """Run until it is no quicker than before; seconds of each run. The first ones load kernels and let the interpreter
-    confirm the compiled script; a worker pays that once (`fixed` tells how much), not per job."""
+    """Repeat the work until it gets no faster; returns the seconds of each run. The first runs load kernels and let V8
+    confirm the compiled script; a worker pays for that once, not per job (`fixed` measures how much)."""
     runs = [take(work).cpu]
     while len(runs) < 6 and (len(runs) == 1 or runs[-1] < 0.95 * runs[-2]):
         runs.append(take(work).cpu)
@@ -143,8 +143,8 @@ def warm(work: Callable[[], object]) -> list[float]:
 
 
 def staged(work: Callable[[], object]) -> dict[str, float]:
-    """Seconds of a profile by stage: for shares, since profiling takes time itself. Time in compiled functions counts
-    where they were called from."""
+    """Seconds by stage in a profile. Only their shares are meaningful, since profiling itself takes time. Time in
+    compiled functions counts for their callers."""
     profile = cProfile.Profile()
     profile.runcall(work)
     found = dict.fromkeys([*(name for name, _ in STAGES), "rest"], 0.0)
@@ -159,7 +159,7 @@ def staged(work: Callable[[], object]) -> dict[str, float]:
 
 
 def shared(stages: dict[str, float], seconds: float) -> dict[str, float]:
-    """The same shares of what it takes when nobody looks."""
+    """Scale the seconds of a profile so that their sum is `seconds`, which was measured without profiling."""
     total = sum(stages.values()) or 1.0
     return {name: seconds * part / total for name, part in stages.items()}
 
@@ -170,12 +170,12 @@ def _stage(function: tuple[str, int, str]) -> str:
 
 
 def generate(folder: Path, size: str, kind: str, crs: str, factor: float = 1) -> None:
-    """Make the parcels beforehand, so that no case's peak of memory is that of making them."""
+    """Make the parcels beforehand, so that the peaks of memory of cases do not include making them."""
     layer(folder, size, kind, crs, factor)
 
 
 def large(folder: Path, size: str) -> dict[str, Any]:
-    """Analysis of the largest features that are allowed: seconds, and the peak of its process."""
+    """Analysis of features of the largest size allowed: seconds, and the peak memory of its process."""
     from benchmarks import ours
 
     features, dates = layer(folder, size, "large", UTM)
@@ -186,8 +186,9 @@ def large(folder: Path, size: str) -> dict[str, Any]:
 
 
 def peers(folder: Path, size: str, kind: str, dates: int | None = None, only: str = "") -> dict[str, Any]:
-    """The others on the same core, each in a process of its own; those that are not installed are named. `dates`: so
-    many of them; `only`: of those whose names begin so. arpent's own numbers beside them where no case has them."""
+    """Measure the peers on the same core, each in a process of its own; peers that are not installed are named.
+    `dates`: number of dates; None: all of the case, which then measures arpent, too. `only`: beginning of the peers'
+    names."""
     from benchmarks.peers import PEERS
 
     reference = alone(_reference, folder, size, kind, dates)
@@ -234,7 +235,7 @@ def _peer(folder: Path, size: str, kind: str, name: str, reference: Numbers, dat
 
 
 def workers(folder: Path, size: str, count: int) -> dict[str, float]:
-    """Files of the sparse parcels by `count` worker processes; wall seconds once they are warm."""
+    """Write files for the sparse parcels with `count` worker processes; wall seconds once the workers are warm."""
     from arpent import worker
     from arpent.domain.ports.jobs import Lease
     from arpent.wiring import local
@@ -265,7 +266,7 @@ def workers(folder: Path, size: str, count: int) -> dict[str, float]:
 
 
 def growth(folder: Path, size: str, factor: int, dates: int) -> dict[str, float]:
-    """Numbers of more parcels, or of more dates."""
+    """Compute the numbers of more parcels, or of more dates."""
     from benchmarks import ours
 
     features, _ = layer(folder, size, "sparse", UTM, factor / 4)
@@ -276,7 +277,7 @@ def growth(folder: Path, size: str, factor: int, dates: int) -> dict[str, float]
 
 
 def remote(folder: Path, size: str, delay: float) -> dict[str, float]:
-    """Numbers of the sparse parcels over HTTP, and from the disk, turn by turn; wall seconds."""
+    """Compute the numbers of the sparse parcels alternately over HTTP and from disk; wall seconds."""
     from benchmarks import ours
     from benchmarks.remote import linked, serving
 

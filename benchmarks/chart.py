@@ -1,4 +1,4 @@
-"""The tables as an SVG: a panel per case, bars on a logarithmic axis, in multiples of the decode floor."""
+"""Chart: draws the tables as an SVG, one panel per case, with bars on a logarithmic axis in multiples of the floor."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ HEAD, FOOT = 78, 46
 COLOURS = {"floor": "#8a8f98", "arpent": "#1a7f4b", "peer": "#c8692c"}
 INK, QUIET, GRID = "#1d2126", "#636b75", "#e3e6ea"
 LEAST = 0.5
-"""Where the axis begins: the inflating of a block may end early, below the floor."""
+"""Beginning of the axis; arpent may be below the floor (1), since it may stop before the end of a block."""
 LEGEND = (("arpent", "arpent, end to end"), ("peer", "others"), ("floor", "the floor"))
 
 
 def chart(rows: Sequence[Row], found: dict[str, Any]) -> str:
-    """A whole SVG document."""
+    """The complete SVG document."""
     groups = [(case, [row for row in rows if row.case == case]) for case in TITLES]
     groups = [(case, fellows) for case, fellows in groups if fellows]
     height = HEAD + FOOT + sum(PANEL + LINE * len(fellows) for _, fellows in groups)
@@ -86,7 +86,7 @@ def _bar(top: float, row: Row, most: float) -> Iterator[str]:
 
 
 def _short(number: float) -> str:
-    """Three digits."""
+    """A number with about three digits."""
     return f"{number:,.{2 if number < 10 else 1 if number < 100 else 0}f}"
 
 
@@ -99,7 +99,7 @@ def _legend(width: float) -> Iterator[str]:
 
 
 def _place(ratio: float, most: float) -> float:
-    """Where a ratio lies on the axis."""
+    """The x coordinate of a ratio on the axis."""
     return LEFT + WIDTH * math.log(ratio / LEAST) / math.log(most / LEAST)
 
 

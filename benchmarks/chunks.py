@@ -1,4 +1,4 @@
-"""Zarr: chunks of a store laid out as EOPF's products, by arpent, by zarr-python and by zarrs.
+"""Zarr: time to read all chunks of a store that is laid out like EOPF products, by arpent, zarr-python and zarrs.
 
 Run: python -m benchmarks.chunks --size S.
 """
@@ -29,12 +29,12 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "version 3, zstd": {"version": 3, "packed": "zstd", "ratio": 3},
     "version 3, zstd, sharded": {"version": 3, "packed": "zstd", "ratio": 15},
 }
-"""`ratio`: chunks along a side; a third of the side is a shard."""
+"""Name → options of a store. `ratio`: number of chunks along a side; a shard spans a third of the side."""
 
 
 def zarr_chunks(folder: Path, size: str) -> dict[str, dict[str, float]]:
-    """Layout → who → seconds of the processor for every chunk, header included."""
-    warnings.simplefilter("ignore")  # consolidated metadata of version 3 is not in the specification yet
+    """Layout → library → processor seconds to read all chunks, including the header."""
+    warnings.simplefilter("ignore")  # of consolidated metadata in version 3, which is not specified yet
     side = SIZES[size].side // 15 * 15
     pixels = landscape(side, 0)
     found = {}

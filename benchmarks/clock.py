@@ -1,4 +1,4 @@
-"""Clocks: processor time of this process and everything below it, wall time, and peak memory."""
+"""Clocks: processor time of this process and all processes below it, wall time, and peak memory."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What something took."""
+    """The time that a piece of work took."""
 
     cpu: float
-    """Seconds of processor time, of all processes."""
+    """Seconds of processor time of all processes."""
     wall: float
-    """Seconds that passed."""
+    """Seconds of elapsed time."""
 
     def scaled(self, factor: float) -> Taken:
-        """Extrapolated from a sample."""
+        """Both times multiplied by a factor, to extrapolate from a sample."""
         return Taken(cpu=self.cpu * factor, wall=self.wall * factor)
 
 
 def pin(cores: int = 1) -> tuple[int, ...]:
-    """Keep this process and all it starts on the first `cores` of its cores."""
+    """Pin this process and all that it starts to the last `cores` of its cores; returns their numbers."""
     chosen = tuple(sorted(os.sched_getaffinity(0)))[-cores:]
     os.sched_setaffinity(0, chosen)
     return chosen
@@ -39,7 +39,7 @@ def pin(cores: int = 1) -> tuple[int, ...]:
 
 def take(work: Callable[[], object]) -> Taken:
     """Time one call."""
-    cpu = _processor()  # to ask all processes takes some milliseconds, which are not the call's
+    cpu = _processor()  # asking all processes takes some milliseconds, which must not count
     begun = time.perf_counter()
     work()
     wall = time.perf_counter() - begun
@@ -47,30 +47,30 @@ def take(work: Callable[[], object]) -> Taken:
 
 
 def best(runs: list[Taken]) -> Taken:
-    """The fastest: what the others had on top was somebody else's."""
+    """The shortest times: anything longer is due to other work on the machine."""
     return Taken(cpu=min(run.cpu for run in runs), wall=min(run.wall for run in runs))
 
 
 def peak_bytes() -> int:
-    """Most memory that this process has had resident; ru_maxrss would count what its parent had when it started it."""
+    """Peak resident memory of this process; ru_maxrss would include that of its parent when it was started."""
     return _high_water(os.getpid())
 
 
 def forget_peak() -> None:
-    """Give back what is free, and count the peak of this process anew: what it did before is the work of another one
-    where people run it."""
+    """Return free memory to the system and reset the peak of this process: outside benchmarks, another process does
+    what was done so far."""
     gc.collect()
-    with suppress(AttributeError):  # of glibc only
+    with suppress(AttributeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 class Watch:
-    """Peak memory of each process below this one, also of those that have ended by the time it is asked for."""
+    """Records the peak memory of each process below this one, including those that have ended."""
 
     def __init__(self, every: float = 0.05) -> None:
-        """`every`: seconds between looks; the kernel keeps the high-water mark, so that little is missed."""
+        """`every`: seconds between samples; little is missed, since the kernel keeps each process's high-water mark."""
         self._every = every
         self._peaks: dict[int, int] = {}
         self._depths: dict[int, int] = {}
@@ -86,37 +86,37 @@ class Watch:
         self._thread.join()
 
     def peak(self, least: int, most: int) -> int:
-        """Bytes of the largest process that is so many steps below this one (1: its children)."""
+        """Peak bytes of the largest process that is `least` to `most` generations below this one (1: its children)."""
         return max((peak for it, peak in self._peaks.items() if least <= self._depths[it] <= most), default=0)
 
     def _look(self) -> None:
         while not self._over.wait(self._every):
             for process, depth in _depths().items():
-                if mark := _high_water(process):  # the last counts: before its exec a child has its parent's
+                if mark := _high_water(process):  # the last one counts: before exec, a child has its parent's mark
                     self._peaks[process] = mark
                 self._depths.setdefault(process, depth)
 
 
 def peak_below() -> int:
-    """Most memory that any process below has resident, or had when it was the largest that has ended."""
+    """Peak resident bytes of the largest process below this one, running or ended."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     return max([ended, *(_high_water(process) for process in _descendants())])
 
 
 def _processor() -> float:
-    """Seconds of this process, of those below it, and of those they have buried."""
+    """Processor seconds of this process, of those below it, and of those that have ended and were waited for."""
     own = time.process_time()
     buried = resource.getrusage(resource.RUSAGE_CHILDREN)
     return own + buried.ru_utime + buried.ru_stime + sum(_ticks(process) for process in _descendants()) * TICK
 
 
 def _descendants() -> list[int]:
-    """Processes below this one."""
+    """Ids of the processes below this one."""
     return list(_depths())
 
 
 def _depths() -> dict[int, int]:
-    """Process below this one → how many steps."""
+    """Id of a process below this one → how many generations below (1: a child)."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):
@@ -135,7 +135,7 @@ def _ticks(process: int) -> int:
 
 
 def _stat(process: int) -> list[str]:
-    """Fields of /proc/<process>/stat from the third on; none if it is gone."""
+    """Fields of /proc/<process>/stat from the third on; empty if the process has ended."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""Commands: whole jobs as a person starts them, start-up, runner and files included."""
+"""Commands: times of whole `arpent run` commands, including start-up, runner and files."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from benchmarks.ours import body, root
 
 ROUNDS = 3
 DEEPEST = 9
-"""Steps to the lowest process below the bench that may be a command's."""
+"""Maximum generations below this process at which processes of a command are looked for."""
 
 
 def commands(folder: Path, size: str) -> dict[str, Any]:
-    """Seconds of `arpent run`: one parcel with warm caches; dense parcels with files and as a table, by one worker; the
-    sparse ones by one and by two; very many on one date, by as many as there are cores."""
+    """Seconds of `arpent run` for one parcel with warm caches; for dense parcels with files and as a table, by one
+    worker; for sparse parcels by one and two workers; and for very many parcels on one date, by one worker per core."""
     one, dates = layer(folder, size, "one", UTM)
     found: dict[str, Any] = {}
-    _run(folder, one, dates)  # kernels and the compiled script are in their caches then
+    _run(folder, one, dates)  # fills the caches of kernels and compiled scripts
     found["one parcel"] = _told([_run(folder, one, dates) for _ in range(ROUNDS)])
     dense, dates = layer(folder, size, "dense", UTM)
     for form in ("files,table", "table"):
@@ -40,7 +40,7 @@ def commands(folder: Path, size: str) -> dict[str, Any]:
 
 
 def _run(folder: Path, features: Path, dates: int, **settings: str) -> tuple[Taken, int]:
-    """What the command took, and bytes of the largest process of it."""
+    """The time that the command took, and the peak bytes of its largest process."""
     request = folder / "request.json"
     request.write_text(body(features, dates))
     paths = {"ARPENT_BUCKETS": str(root(folder)), "ARPENT_CATALOG": str(folder / "catalog")}

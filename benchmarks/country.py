@@ -1,4 +1,5 @@
-"""A made country for the benchmarks: one MGRS-like tile, several dates, and parcels; same seed, same bytes."""
+"""Country: makes synthetic data for the benchmarks: one MGRS-like tile on several dates, and parcels. The same seed
+gives the same bytes."""
 
 from __future__ import annotations
 
@@ -22,43 +23,43 @@ from arpent.landscape.archive import EPSG, Acquisition, write_acquisition
 SEED = 20240612
 WEST, NORTH, PIXEL = 499_980.0, 5_200_020.0, 10.0
 VERSION = 4
-"""Counts up when the same size means other bytes of imagery."""
+"""Version of the imagery, to be increased when its bytes change."""
 PARCELS = 5
-"""Counts up when it means other parcels."""
+"""Version of the parcels, to be increased when they change."""
 START = datetime(2024, 4, 2, 10, 0, 31, tzinfo=UTC)
 REVISIT = timedelta(days=5)
 COMMUNE = 500
-"""Pixels per side of the squares that hold a village's parcels each."""
+"""Pixels per side of a square that holds the parcels of one village."""
 CLOUDS = (0.01, 0.25, 0.05, 0.59, 0.12, 0.02)
-"""Cloud cover of one date after the other, over and over."""
+"""Cloud cover (as a share) of successive dates, repeated as often as needed."""
 EDGES = (None, 0.76, None, None, 0.7, None)
-"""Where the swath ends, as a share of the tile's width, on one date after the other."""
+"""Where the swath ends on successive dates, as a share of the tile's width; None: it covers the tile."""
 MEDIAN_HECTARES, SPREAD = 1.7, 0.47
 """Parcel areas are log-normal: 1 % lie below 0.35 ha, 1 % above 8 ha."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much of everything."""
+    """Amounts of data for one size of the benchmarks."""
 
     side: int
-    """Pixels of the tile per side."""
+    """Pixels per side of the tile."""
     dates: int
-    """Acquisitions."""
+    """Number of acquisitions."""
     sparse: int
-    """Parcels that lie in some of the blocks."""
+    """Number of parcels that lie in some of the imagery's blocks only."""
     dense: int
-    """Parcels that lie in all of them."""
+    """Number of parcels that lie in all blocks."""
     dense_dates: int
-    """Acquisitions the dense parcels are computed for."""
+    """Number of acquisitions for which the dense parcels are computed."""
     many: int
-    """Parcels of the case of very many, touching, all over the tile."""
+    """Number of parcels in the case of very many, which touch and cover the tile."""
     regions: int
-    """Overlapping districts."""
+    """Number of overlapping districts."""
     cells: int
-    """Touching districts."""
+    """Number of touching districts."""
     season: int
-    """Scenes of one interval for ORBIT."""
+    """Number of scenes in the one interval of a request with ORBIT."""
 
 
 SIZES = {
@@ -80,7 +81,7 @@ SIZES = {
 
 
 def make(out: Path, name: str) -> Path:
-    """The folder of a size, made if it is not there: `catalog/` and `buckets/results/`."""
+    """The folder of a size, with `catalog/` and `buckets/results/`; made if it does not exist."""
     size = SIZES[name]
     folder = out / name
     stamp = folder / "made.json"
@@ -98,8 +99,8 @@ def make(out: Path, name: str) -> Path:
 
 
 def season(folder: Path, count: int) -> Path:
-    """A catalogue of so many scenes, one every REVISIT: the images of the dates over and over, made if it is not
-    there. The files are links, so that their headers are read anew, and their bytes are in the cache."""
+    """A catalogue of `count` scenes, one every REVISIT, made if it does not exist. The dates' images are repeated, as
+    hard links, so that each header is read, while the system has most bytes in its cache."""
     catalog = folder / f"season-{count}"
     scenes = sorted((folder / "catalog").iterdir())
     for number in range(count):
@@ -121,7 +122,7 @@ def season(folder: Path, count: int) -> Path:
 
 
 def day(number: int) -> datetime:
-    """When the date is."""
+    """Time of an acquisition, by its number."""
     return START + REVISIT * number
 
 
@@ -129,7 +130,7 @@ def day(number: int) -> datetime:
 
 
 def _noise(random: np.random.Generator, side: int, cell: int) -> NDArray[np.float32]:
-    """(side, side), about 0, deviation 1: random numbers every `cell` pixels, linear between them."""
+    """(side, side): random numbers of mean 0 and deviation 1 every `cell` pixels, interpolated linearly in between."""
     count = side // cell + 2
     coarse = random.standard_normal((count, count), dtype=np.float32)
     place = np.arange(side, dtype=np.float32) / cell
@@ -143,7 +144,8 @@ def _noise(random: np.random.Generator, side: int, cell: int) -> NDArray[np.floa
 
 
 def _ground(random: np.random.Generator, side: int) -> NDArray[np.float32]:
-    """How green it is, 0 to 1: regions, and fields of some 130 m that differ from their neighbours."""
+    """(side, side): share of green vegetation, 0 to 1, in regions, and in fields of about 130 m that differ from their
+    neighbours."""
     field = random.random((side // 13 + 2, side // 13 + 2), dtype=np.float32)
     rows = np.clip(np.arange(side) // 13 + (np.arange(side) // 170) % 2, 0, len(field) - 1)
     green = field[rows][:, rows]
@@ -187,7 +189,7 @@ def _date(catalog: Path, ground: NDArray[np.float32], number: int) -> None:
 def _classes(
     random: np.random.Generator, ground: NDArray[np.float32], cloud: NDArray[np.float32], outside: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """Scene classification at 20 m: vegetation, bare, thin and thick cloud, shadow, and some speckle."""
+    """Scene classification at 20 m: vegetation, bare soil, thin and thick clouds, shadows, and some speckle."""
     sky = cloud[::2, ::2]
     classes = np.where(ground[::2, ::2] > 0.45, 4, 5).astype(np.uint8)
     speckle = random.random(classes.shape, dtype=np.float32)
@@ -212,26 +214,26 @@ def _footprint(side: int, edge: float | None) -> shapely.Polygon:
 
 
 def parcels(folder: Path, name: str, count: int, side: int, crs: str, communes: int | None = None) -> Path:
-    """A GeoPackage of `count` touching parcels in `communes` squares (None: all of the tile)."""
+    """A GeoPackage of `count` touching parcels in `communes` squares of COMMUNE pixels (None: in all of the tile)."""
     wanted = {"version": PARCELS, "seed": SEED, "count": count, "side": side, "crs": crs, "communes": communes}
     return _layer(folder, name, wanted, lambda: _shapes(count, side, communes))
 
 
 def districts(folder: Path, name: str, count: int, side: int, touching: bool) -> Path:
-    """A GeoPackage of `count` districts: cells that touch one another and fill the tile, or regions of 5,000 to 20,000
-    ha that overlap."""
+    """A GeoPackage of `count` districts: touching cells that fill the tile, or overlapping regions of 5,000 to 20,000
+    ha."""
     wanted = {"version": PARCELS, "seed": SEED, "count": count, "side": side, "crs": f"EPSG:{EPSG}", "kind": name}
     return _layer(folder, name, wanted, lambda: _cells(count, side) if touching else _regions(count, side))
 
 
 def squares(folder: Path, name: str, count: int, side: int, across: int) -> Path:
-    """A GeoPackage of `count` overlapping squares of `across` pixels, the largest features that are allowed."""
+    """A GeoPackage of `count` overlapping squares with sides of `across` pixels."""
     wanted = {"version": PARCELS, "seed": SEED, "count": count, "side": side, "crs": f"EPSG:{EPSG}", "across": across}
     return _layer(folder, name, wanted, lambda: _squares(count, side, across))
 
 
 def _layer(folder: Path, name: str, wanted: dict[str, Any], shapes_of: Callable[[], NDArray[np.object_]]) -> Path:
-    """The GeoPackage of these shapes, made if it is not there as `wanted`."""
+    """The GeoPackage of these shapes; made if it does not exist, or its note differs from `wanted`."""
     path = folder / "buckets" / "results" / f"{name}.gpkg"
     note = path.with_suffix(".json")
     if path.exists() and note.exists() and json.loads(note.read_text()) == wanted:
@@ -253,7 +255,7 @@ def _layer(folder: Path, name: str, wanted: dict[str, Any], shapes_of: Callable[
 
 
 def _regions(count: int, side: int) -> NDArray[np.object_]:
-    """Stars of 40 corners, smaller where the tile is small."""
+    """(count,): irregular polygons with 40 corners, which are smaller in a small tile."""
     random, extent = np.random.default_rng((SEED, 3)), side * PIXEL
     radius = np.minimum(np.sqrt(random.uniform(5e7, 2e8, (count, 1)) / np.pi), extent / 5)
     centre = radius * 1.2 + random.uniform(0, 1, (count, 2)) * (extent - radius * 2.4) + (WEST, NORTH - extent)
@@ -271,7 +273,7 @@ def _squares(count: int, side: int, across: int) -> NDArray[np.object_]:
 
 
 def _cells(count: int, side: int) -> NDArray[np.object_]:
-    """The Voronoi cells of random points, which move to the centroids until no cell is larger than a feature may be."""
+    """(count,): Voronoi cells of random points, which are moved to the centroids until no cell exceeds MAXIMUM_SIDE."""
     extent = side * PIXEL
     points = np.random.default_rng((SEED, 4)).uniform(0, extent, (count, 2)) + np.array([WEST, NORTH - extent])
     tile = shapely.box(WEST, NORTH - extent, WEST + extent, NORTH)
@@ -286,7 +288,8 @@ def _cells(count: int, side: int) -> NDArray[np.object_]:
 
 
 def _shapes(count: int, side: int, communes: int | None) -> NDArray[np.object_]:
-    """Villages: lattices of lines at log-normal distances, sides bent; neighbours share every vertex."""
+    """(count,): parcels in villages, which are lattices of lines at log-normal distances, with bent sides. Neighbours
+    share every vertex."""
     random = np.random.default_rng((SEED, 2))
     across = side // COMMUNE
     places = random.permutation(across * across)[: communes or across * across]
@@ -302,11 +305,11 @@ def _shapes(count: int, side: int, communes: int | None) -> NDArray[np.object_]:
 
 
 def _village(random: np.random.Generator, corner: NDArray[np.float64], cells: int, room: float) -> NDArray[np.object_]:
-    """(cells²,): 16 corners each."""
+    """(cells²,): the parcels of one village, with 16 corners each."""
     step = np.sqrt(MEDIAN_HECTARES * 10_000) * np.exp(random.normal(0, SPREAD, (2, cells)))
     lines = np.concatenate((np.zeros((2, 1)), np.cumsum(step, axis=1)), axis=1)
     lines *= np.minimum(1.0, room / lines[:, -1:])
-    # Four vertices per side: a fine lattice of which only the lines are used, every point moved a little.
+    # For four vertices per side, make a finer lattice, move each point a little, and use only those on the lines.
     fine = np.stack([np.interp(np.arange(4 * cells + 1) / 4, np.arange(cells + 1), line) for line in lines])
     x, y = np.meshgrid(fine[0], fine[1])
     least = np.minimum(_narrower(fine[0])[None, :], _narrower(fine[1])[:, None])
@@ -320,6 +323,6 @@ def _village(random: np.random.Generator, corner: NDArray[np.float64], cells: in
 
 
 def _narrower(line: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each point to the nearer of its neighbours: moved by less than half of it, no two sides cross."""
+    """Distance of each point to its nearer neighbour: if points move by less than half of it, no two sides cross."""
     gaps = np.diff(line)
     return np.minimum(np.append(gaps[:1], gaps), np.append(gaps, gaps[-1:]))

@@ -1,4 +1,4 @@
-"""Criteria: what is wanted of the engine, and whether this run has it; only what was measured is judged."""
+"""Criteria: goals for the engine, and whether a run meets them; only what the run measured is judged."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from typing import Any
 
 GIGABYTE = 1e9
 NOISE = 1.05
-"""Twice the work in twice the time is not measured as 2.00."""
+"""Tolerance for noise: twice the work that takes twice the time is not measured as exactly 2.00."""
 SHAPES = (
     ("regions", "numbers", 2.0), ("voronoi", "numbers", 1.8), ("orbit", "numbers", 1.8),
     ("orbit-sparse", "numbers", 1.5), ("dense", "numbers", 2.0), ("dense", "files", 4.5),
 )  # fmt: skip
-"""Case, work, and how many times the floor it may take."""
+"""Case, work, and the maximum multiple of the floor's time that it may take."""
 ONCE = 52.9
-"""Seconds that very many parcels took when this goal was set, on a busy machine with two cores."""
+"""Seconds that the case of very many parcels took when its goal was set, on a busy machine with two cores."""
 Cases = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
-    """One of them."""
+    """One goal and what was measured."""
 
     name: str
     """What is measured."""
     goal: float
-    """The bound."""
+    """The bound that has to be met."""
     at_least: bool = False
-    """Whether the bound is the least, not the most."""
+    """Whether the bound is a minimum, not a maximum."""
     measured: float
-    """What was found."""
+    """The measured value."""
     extrapolated: bool = False
-    """Found on a part of the work."""
+    """Whether the value is extrapolated from a part of the work."""
 
     @property
     def met(self) -> bool:
-        """Whether it is as good as wanted."""
+        """Whether the goal is met."""
         return self.measured >= self.goal if self.at_least else self.measured <= self.goal
 
     @property
     def goal_told(self) -> str:
-        """The bound in words."""
+        """The bound as text, with its direction."""
         return f"{'>=' if self.at_least else '<='} {self.goal:g}"
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """Whether the goal is met, as text."""
         return ("met" if self.met else "NOT MET") + (" (extrapolated)" if self.extrapolated else "")
 
     def as_json(self) -> dict[str, object]:
-        """For the file of the run."""
+        """The criterion as it is written to the JSON file of the run."""
         return {
             "criterion": self.name, "goal": self.goal_told, "measured": self.measured, "met": self.met,
             "extrapolated": self.extrapolated,
@@ -59,7 +59,7 @@ class Criterion:
 
 
 def judge(found: dict[str, Any]) -> list[Criterion]:
-    """Every criterion that this run can tell something about, in the order they were set."""
+    """All criteria for which this run has measurements, in the order of RULES."""
     return [one for rule in RULES for one in rule(found["cases"])]
 
 
@@ -120,7 +120,7 @@ def _sparse(cases: Cases) -> Iterator[Criterion]:
 
 
 def _fastest(peers: dict[str, Any], fits: Callable[[str], bool]) -> tuple[str, dict[str, Any]] | None:
-    """Among those whose numbers agree with arpent's; one that does something else proves nothing."""
+    """The fastest peer that `fits` and whose numbers agree with arpent's: others do not do the same work."""
     listed = [
         (name, taken) for name, taken in peers.items() if "cpu" in taken and taken["agreement"]["agrees"] and fits(name)
     ]
@@ -140,7 +140,7 @@ def _workers(cases: Cases) -> Iterator[Criterion]:
 
 
 def _growth(cases: Cases) -> Iterator[Criterion]:
-    """Time per unit of work against that of the smallest amount."""
+    """How time per unit of work changes from each amount of work to the next larger one."""
     case = cases.get("growth", {})
     for what in ("parcels", "dates"):
         steps = [one for name, one in case.items() if name.startswith(what)]
@@ -151,14 +151,14 @@ def _growth(cases: Cases) -> Iterator[Criterion]:
 
 
 def _latency(cases: Cases) -> Iterator[Criterion]:
-    """It tells something only on a machine that nobody else uses."""
+    """Meaningful only on a machine without other work."""
     for name, one in cases.get("latency", {}).items():
         if name != "idle":
             yield Criterion(name=f"status calls while {name}: 99th percentile, ms", goal=50, measured=one["p99"])
 
 
 def _memory(cases: Cases) -> Iterator[Criterion]:
-    """Of processes as people run them: those of the other cases hold all partitions, and what they need for each."""
+    """Peak memory of processes as users run them; those of other cases hold all partitions at once."""
     peaks = {f"command, {name}": one["peak"] for name, one in cases.get("commands", {}).items()}
     peaks |= {f"{name} workers": one["peak"] for name, one in cases.get("workers", {}).items()}
     if many := cases.get("many"):

@@ -2,11 +2,11 @@
 
 Run: python benchmarks/evalscript.py [samples]
 Scripts: a one band, b NDVI with cloud classes and mask, c a 12-band classifier, d the maximum NDVI of 12 scenes,
-e as b with an index() of its own, f the median over scenes with closures. Rounds are interleaved; the best counts.
-Columns: end to end by the clock on the wall; processor time inside the interpreter, messages included; numba's
-processor time; the ratio of the last two and the one measured for V8 alone when it was chosen; the ratio of the
-whole; processor time of the first call, in which V8 compiles; the compiled script end to end, and how many times faster
-that is than V8 end to end. Linux only: processor times come from /proc.
+e as b, but with its own index(), f the median over scenes with closures. Rounds are interleaved; the best counts.
+Columns, as speeds in million samples per second, ratios or ms: V8 end to end, by wall time; V8's process, including
+messages, by processor time; numba, by processor time; the ratio of the last two, and the same for V8 alone when it was
+chosen; the ratio of V8 end to end to numba; processor time of the first call, in which V8 compiles; the compiled script
+end to end, and its ratio to V8 end to end. Linux only: processor times come from /proc.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from arpent.domain.ports.scripts import Scene, ScriptInput, ScriptSession
 
 ROUNDS = 9
 REPORT = {"a": 0.39, "b": 0.097, "c": 0.091, "d": 0.56, "e": 0.097, "f": 0.22}
-"""V8 alone ÷ numba, object literals: what the runtime is held to."""
+"""Script → speed of V8 alone ÷ speed of numba, measured with object literals, as a reference for the runtime."""
 SCENES = 12
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 MASK = '{ id: "dataMask", bands: 1 }'
@@ -209,7 +209,7 @@ def timed(action: Callable[[], object], clock: Callable[[], float] = time.perf_c
 
 
 def processor_of(process: int) -> Callable[[], float]:
-    """Clock of the processor seconds that an interpreter has used; other jobs on the machine do not move it."""
+    """A clock that gives the processor seconds of a V8 process; other work on the machine does not affect it."""
 
     def clock() -> float:
         threads = Path(f"/proc/{process}/task").glob("*/schedstat")

@@ -1,11 +1,11 @@
-"""How a server answers, and how it shares, while everybody wants it: 200 slow synchronous requests and 100 jobs of
-five clients.
+"""Fairness: how fast a server answers, and how evenly it serves its clients, under load: 200 slow synchronous requests
+and 100 jobs of five clients.
 
-Run: python -m benchmarks.fairness. The first client is greedy: it brings 80 of the jobs and 160 of the requests.
-Meanwhile one process asks for /healthz and another for the status of a job. A client's fair share: if all work were
-split evenly, at every moment, among the clients that still have some, its last job would end so many seconds after the
-start; told is how many times as long it took. What is lost, refused or failed is told, too. It tells something only on
-a machine that nobody else uses.
+Run: python -m benchmarks.fairness. The first client is greedy: it sends 80 of the jobs and 160 of the requests.
+Meanwhile one process polls /healthz, and another the status of a job. A client's fair time is when its last job would
+end if the server's work were split evenly, at every moment, among the clients that still have some. The table gives how
+many times as long it took, and lists requests and jobs that were lost, refused or failed. The results are meaningful
+only on a machine without other work.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.support.server import Server
 
 CLIENTS = 5
 REST_SECONDS = 0.01
-"""Between two calls of somebody who polls."""
+"""Pause between two calls of a poller."""
 IDLE_SECONDS = 10.0
 PATIENCE = 3600.0
 SLOW = """//VERSION=3
@@ -47,12 +47,12 @@ function evaluatePixel(samples) {
   for (let i = 0; i < 1e7; i++) x = Math.sin(x + i);
   return { x: [x], dataMask: [samples.dataMask] };
 }"""
-"""A request takes some tenths of a second of a quiet core."""
+"""Evalscript of the synchronous requests: one sample takes some tenths of a second on an idle core."""
 
 
 @dataclass(kw_only=True)
 class Client:
-    """A client, and what it brings."""
+    """A client, how much work it sends, and what it has got."""
 
     id: str
     secret: str
@@ -60,7 +60,7 @@ class Client:
     requests: int
     token: str = ""
     began: float = 0.0
-    """When its first job was started."""
+    """Time at which the client started its first job."""
     ids: list[str] = field(default_factory=list)
     answered: list[float] = field(default_factory=list)
     """Seconds from the start to each synchronous answer."""
@@ -72,13 +72,13 @@ class Client:
 
 
 def shares(total: int) -> list[int]:
-    """How many of `total` each client brings: the greedy one 16 times as many as each other one."""
+    """How many of `total` each client sends: the first, greedy one 16 times as many as each of the others."""
     other = max(1, total // 20)
     return [total - (CLIENTS - 1) * other, *([other] * (CLIENTS - 1))]
 
 
 def fair_ends(amounts: Sequence[float], rate: float) -> list[float]:
-    """When each client's work would end if `rate` were split evenly among those who still have some."""
+    """When each client's work would end if `rate` were split evenly among the clients that still have some."""
     ends, passed, done = [0.0] * len(amounts), 0.0, 0.0
     for place, index in enumerate(order := sorted(range(len(amounts)), key=lambda each: amounts[each])):
         passed += (amounts[index] - done) * (len(order) - place) / rate
@@ -87,7 +87,8 @@ def fair_ends(amounts: Sequence[float], rate: float) -> list[float]:
 
 
 def poll(port: int, path: str, headers: Mapping[str, str], told: Connection) -> None:
-    """Ask again and again until told to end; then send milliseconds of each call, and how many were not 200."""
+    """Poll a path until a message arrives on `told`; then send back the milliseconds of each call, and how many answers
+    were not 200."""
     connection, taken, bad = HTTPConnection("127.0.0.1", port, timeout=60), [], 0
     while not told.poll():
         began = time.perf_counter()
@@ -101,7 +102,7 @@ def poll(port: int, path: str, headers: Mapping[str, str], told: Connection) -> 
 
 
 class Pollers:
-    """Processes of their own, so that they wait for the server only."""
+    """Polls several paths, each from a process of its own, so that calls wait for nothing but the server."""
 
     def __init__(self, port: int, paths: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -124,7 +125,7 @@ class Pollers:
 
 
 def ask(server: Server, one: Client, body: Mapping[str, Any], began: float) -> None:
-    """One synchronous request."""
+    """Send one synchronous request, and record its time or its failure."""
     try:
         answer = requests.post(f"{server.url}/api/v1/statistics", json=body, headers=one.headers, timeout=PATIENCE)
     except requests.RequestException as error:
@@ -137,7 +138,7 @@ def ask(server: Server, one: Client, body: Mapping[str, Any], began: float) -> N
 
 
 def fairness(folder: Path, jobs: int, synchronous: int, parcels: int) -> dict[str, Any]:
-    """All numbers, in milliseconds and seconds."""
+    """Run the benchmark. Returns calls of pollers in milliseconds, and the clients' times in seconds."""
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     land = make_landscape(folder / "land", parcels=parcels, scenes=3, tile=256)
     settings = {
@@ -177,7 +178,7 @@ def _measured(server: Server, land: Landscape, clients: list[Client]) -> dict[st
         for one in clients:
             for _ in range(one.requests):
                 threads.submit(ask, server, one, small, began)
-        for one in clients:  # the greedy one comes first
+        for one in clients:  # the greedy client comes first
             one.began = time.monotonic()
             for job in one.ids:
                 answer = requests.post(f"{server.batch}/{job}/start", headers=one.headers, timeout=PATIENCE)
@@ -193,7 +194,7 @@ def _created(server: Server, one: Client, body: str) -> str:
 
 
 def _ends(server: Server, clients: list[Client]) -> dict[str, float]:
-    """Client → seconds from its first start to the end of its last job; waits for all."""
+    """Wait for all jobs. Returns for each client the seconds from the start of its first job to the end of its last."""
     open_jobs = {one.id: list(one.ids) for one in clients}
     ended: dict[str, float] = {}
     while len(ended) < len(clients):
@@ -241,13 +242,13 @@ def _aggregation(land: Landscape, script: str) -> dict[str, Any]:
 
 
 def batch_body(land: Landscape) -> str:
-    """A job over all parcels."""
+    """Body of a batch request for all parcels."""
     body = client.seed_body("s3://fields/fields.gpkg", NDVI.text)
     return json.dumps({**body, "aggregation": _aggregation(land, NDVI.text)})
 
 
 def synchronous_body(land: Landscape) -> dict[str, Any]:
-    """A request of one sample whose script takes its time."""
+    """Body of a synchronous request for one sample, with the slow script."""
     from arpent.adapters.formats.geopackage import read_features
 
     (features,) = read_features(land.features)
@@ -267,7 +268,7 @@ def synchronous_body(land: Landscape) -> dict[str, Any]:
 
 
 def tell(found: Mapping[str, Any]) -> list[str]:
-    """A table."""
+    """The results as lines of a table."""
     lines = [f"{'milliseconds':<16}{'calls':>7}{'median':>9}{'p99':>9}{'longest':>9}{'not 200':>9}"]
     for state in ("idle", "busy"):
         for name, each in found[state].items():

@@ -1,4 +1,4 @@
-"""Images far away: over a link of 30 ms and 100 Mbit/s, once and again with ranges kept on the disk."""
+"""Far images: a job over a link of 30 ms and 100 Mbit/s, and a second one that finds ranges in the disk cache."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from benchmarks.clock import take
 from benchmarks.floor import Piece
 
 RATE = 100e6 / 8
-"""Bytes per second."""
+"""Bytes per second of the link."""
 GAP, MOST = 256 << 10, 4 << 20
-"""Bytes between two blocks that an ideal reader fetches along; bytes that it fetches at once."""
+"""Maximum bytes between two blocks that an ideal reader fetches together, and maximum bytes of one of its fetches."""
 
 
 def far(folder: Path, size: str, delay: float) -> dict[str, Any]:
-    """Numbers of the sparse parcels: wall, requests and bytes of a job whose images nobody has seen, and of a second
-    one; requests that an ideal reader needs; seconds of the link alone and of the same job beside its images."""
+    """Compute the numbers of the sparse parcels. Returns wall seconds, requests and bytes of a job with cold caches,
+    and of a second one; the requests that an ideal reader would need; and the seconds that the link needs for the bytes
+    alone, and the same job with local images."""
     from benchmarks import ours
     from benchmarks.floor import needed
     from benchmarks.remote import asked, linked, serving
@@ -36,7 +37,7 @@ def far(folder: Path, size: str, delay: float) -> dict[str, Any]:
     try:
         with serving(folder / "catalog", delay, RATE) as address:
             catalog = linked(folder, address)
-            for other in (511, 512):  # other settings, other services, which have read no header yet
+            for other in (511, 512):  # different settings make new services, which have read no headers yet
                 asked(address)
                 reachable = (address.rpartition("/")[2],)
                 more = {"cache": f"{kept}:4GB", "synchronous_cache": other, "reachable": reachable}
@@ -55,7 +56,7 @@ def far(folder: Path, size: str, delay: float) -> dict[str, Any]:
 
 
 def _ideal(pieces: list[Piece]) -> Iterator[int]:
-    """Requests per image: one for its header, and one for each stretch of blocks that lie side by side."""
+    """Requests per image: one for its header, and one for each run of blocks that lie close together in the file."""
     for _, mine in groupby(sorted(pieces, key=attrgetter("path", "offset")), key=attrgetter("path")):
         requests, start, end = 1, -1, -1
         for piece in mine:

@@ -1,4 +1,4 @@
-"""Fixed costs: what a worker pays however little it does; once when it starts, and with every partition."""
+"""Fixed costs: processor time that a worker needs once when it starts, and for each partition, however small."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ROUNDS = 5
 
 
 def fixed(folder: Path, size: str) -> dict[str, Any]:
-    """Processor seconds of one parcel on all dates, and of what precedes it.
+    """Processor seconds of one parcel on all dates, and of the start of a worker.
 
-    `once`: what only a new process pays (imports; kernels and compiled script out of their caches; V8, which confirms
-    the compiled script on some samples); no row of the table holds it. `each`: what a partition of one parcel takes in
-    a warm worker, and how much of that is its floor; the rows hold the rest once per partition.
+    `once`: costs of a new process only (imports; loading kernels and the compiled script from their caches; V8, which
+    confirms the compiled script on some samples), which no row of the table includes. `each`: what a partition of one
+    parcel takes in a warm worker, and the floor of its blocks; the rows include the difference once per partition.
     """
     from benchmarks import ours
     from benchmarks.floor import floor, needed

@@ -1,4 +1,4 @@
-"""The decode floor: read, inflate and un-predict every block that holds a sample, once, and nothing else."""
+"""The decode floor: the time to read, inflate and un-predict each block that holds a sample, once, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ BANDS = ("B04", "B08", "SCL")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """One compressed block."""
+    """One compressed block of an image."""
 
     path: str
-    """File."""
+    """Path of the file."""
     offset: int
-    """Where it begins."""
+    """Offset of the block in the file."""
     length: int
     """Compressed bytes."""
     side: int
@@ -42,9 +42,9 @@ class Piece:
 
 
 def needed(request: Request, world: Services, catalog: Path, dates: int, first: int = 0) -> list[Piece]:
-    """Blocks with a sample of any feature, image by image, in the order of the file."""
+    """Blocks with a sample of any feature, image by image, in the order in which they lie in the file."""
     features = load_features(request.features, world, Limits())
-    # In portions: the samples of a full tile at once would take more memory than arpent itself ever does.
+    # In portions: all samples of a full tile would take more memory than arpent itself ever needs.
     portions = [features.take(rows) for rows in np.array_split(np.arange(len(features)), len(features) // 20_000 + 1)]
     reader = CogReader()
     pieces = []
@@ -77,7 +77,7 @@ def _blocks(portions: list[Features], request: Request, raster: Raster) -> NDArr
 
 
 def floor(pieces: list[Piece], rounds: int = 3) -> tuple[str, Taken]:
-    """Name and time of the fastest decoder of this installation."""
+    """Name and time of the fastest decoder in this installation."""
     decoders = {"libdeflate (imagecodecs)": _libdeflate, "ISA-L (isal)": _isal, "ISA-L, streaming (isal)": _stream}
     for decode in decoders.values():
         run(pieces[:9], decode)
@@ -87,7 +87,7 @@ def floor(pieces: list[Piece], rounds: int = 3) -> tuple[str, Taken]:
 
 
 def run(pieces: list[Piece], decode: Callable[[bytes, bytearray], object]) -> None:
-    """Every block, into buffers that are used again and again."""
+    """Decode every block, into buffers that are reused."""
     buffers = {(p.side, p.itemsize): bytearray(p.side * p.side * p.itemsize) for p in pieces}
     pixels = {
         key: np.frombuffer(buffer, f"u{key[1]}").reshape(key[0], key[0]) for key, buffer in buffers.items()
@@ -122,7 +122,7 @@ def _stream(payload: bytes, out: bytearray) -> object:
 
 @njit(cache=True, nogil=True)
 def _undo(source, pixels):  # type: ignore[no-untyped-def]
-    """Running sums along rows, four rows at a time: a tile has a multiple of 16."""
+    """Running sums along rows, four rows at a time; the height of a tile is a multiple of 16."""
     for row in range(0, source.shape[0], 4):
         a = b = c = d = source[0, 0] & 0
         for column in range(source.shape[1]):

@@ -1,7 +1,7 @@
-"""JPEG 2000: decoding against OpenJPEG alone, and crops over a distance against GDAL's way.
+"""JPEG 2000: decoding compared with OpenJPEG alone, and reading crops from a remote file compared with GDAL.
 
-Run: python -m benchmarks.jpeg2000 --size S. The file is laid out as Sentinel-2's are: no table of tiles, 1024 x 1024
-pixels a tile, six resolutions.
+Run: python -m benchmarks.jpeg2000 --size S. The file is laid out like those of Sentinel-2: no table of tiles, tiles of
+1024 x 1024 pixels, six resolutions.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from benchmarks.report import tell_jpeg2000
 
 TILE, RESOLUTIONS = 1024, 6
 CROPS = 4
-"""Scattered crops of 2 x 2 tiles."""
+"""Number of scattered crops, each of 2 x 2 tiles."""
 ROUNDS = 3
 Crop = Sequence[Block]
 
 
 def jpeg2000(folder: Path, size: str, delay: float) -> dict[str, Any]:
-    """Seconds of the processor to decode tiles, seconds that crops take over a distance, and requests."""
+    """Processor seconds to decode tiles, wall seconds to read crops from a remote file, and numbers of requests."""
     path = image(folder, SIZES[size].side)
     return {"delay": delay, **_decoding(path), **_crops(path, delay)}
 
 
 def image(folder: Path, side: int) -> Path:
-    """The file; made once."""
+    """Path of the JPEG 2000 file, which is made if it does not exist."""
     path = folder / f"bench-{side}.jp2"
     if not path.exists():
         tile = min(TILE, side // 8)
@@ -55,8 +55,8 @@ def image(folder: Path, side: int) -> Path:
 
 
 def _decoding(path: Path) -> dict[str, Any]:
-    """The same tiles by OpenJPEG alone, from memory, and by arpent, from the file, its header and the search for tiles
-    included."""
+    """Processor seconds to decode the same tiles by OpenJPEG alone, from memory, and by arpent, from the file, with its
+    header and the search for tiles."""
     href = str(path)
     reader = CogReader()
     level = reader.describe(href).levels[0]
@@ -92,8 +92,8 @@ def _decoding(path: Path) -> dict[str, Any]:
 
 
 def _crops(path: Path, delay: float) -> dict[str, Any]:
-    """Wall seconds of scattered crops by a reader that does not know the file, and by one that knows where the tiles
-    are; GDAL gets its bytes from the same client."""
+    """Wall seconds and requests of scattered crops: by a reader that has not read the file before ("arpent"), by one
+    that knows where the tiles lie ("known"), and by GDAL, which gets its bytes through the same client."""
     with serving(path.parent, delay) as address:
         href = f"{address}/{path.name}"
         reader = CogReader()
@@ -121,7 +121,7 @@ def _crops(path: Path, delay: float) -> dict[str, Any]:
 
 
 def _counted(reader: CogReader) -> list[str]:
-    """Every request that the reader sends from now on."""
+    """A list to which the URL of every request that the reader sends from now on is appended."""
     asked: list[str] = []
     web = reader._origins._web
     piece = web.piece

@@ -1,7 +1,7 @@
-"""How long a status call takes while a job uses every core, and while features are analysed: ratios to an idle server.
+"""Latency: time of a status call while jobs use every core, or features are analysed, compared with an idle server.
 
 Run: python -m benchmarks.latency --size S. Server, runner and workers are real processes, as `arpent serve` starts
-them; the client is one connection that stays open and rests between calls, and takes a little of a core itself.
+them. The client uses one connection, which stays open, with a pause between calls; it needs a little of a core itself.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from tests.support import client
 from tests.support.server import Server
 
 CALLS = 1000
-"""Calls of each kind, if the work lasts so long: the 99th percentile is then that of ten."""
+"""Number of calls in each state, if it lasts long enough; ten of them lie above the 99th percentile."""
 FEWEST = 200
-"""Less than so many tell nothing of the slowest hundredth."""
+"""Minimum number of calls, without which the 99th percentile would be meaningless."""
 REST_SECONDS = 0.005
-"""Between two calls: somebody who polls, not somebody who attacks."""
+"""Pause between two calls, to act like a client that polls, not like an attack."""
 JOBS = 6
-"""At once: they keep every core busy for long enough."""
+"""Number of simultaneous jobs, enough to keep every core busy for long enough."""
 LEAST_DENSE = 10_000
-"""Features of a job, so that it lasts."""
+"""Minimum number of features of a job, so that it takes long enough."""
 ANALYSED = 200_000
-"""Features of the analysis."""
+"""Number of features that are analysed."""
 
 Numbers = dict[str, float]
 
 
 class Poller:
-    """Asks for a status again and again, over one connection."""
+    """Polls the status of a job over one connection."""
 
     def __init__(self, server: Server, token: str) -> None:
         self._connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -48,7 +48,7 @@ class Poller:
         self._path = server.batch.removeprefix(server.url)
 
     def once(self, job: str) -> tuple[float, bytes]:
-        """Milliseconds of one call, and the answer."""
+        """Milliseconds that one call took, and the response body."""
         began = time.perf_counter()
         self._connection.request("GET", f"{self._path}/{job}/status", headers=self._headers)
         answer = self._connection.getresponse()
@@ -57,7 +57,7 @@ class Poller:
         return 1000 * (time.perf_counter() - began), text
 
     def measure(self, job: str, status: str) -> Numbers:
-        """Percentiles over up to CALLS calls, as long as the job has this status."""
+        """Percentiles of the milliseconds of up to CALLS calls, made while the job has this status."""
         taken = []
         for _ in range(CALLS):
             milliseconds, text = self.once(job)
@@ -75,7 +75,7 @@ class Poller:
 
 
 def latency(folder: Path, size: str) -> dict[str, Numbers]:
-    """Milliseconds of status calls: idle, processing, analysing; nothing for a size that is done too soon."""
+    """Milliseconds of status calls by state (idle, processing, analysing); empty for a size whose jobs end too soon."""
     from benchmarks.cases import UTM, layer
 
     if SIZES[size].dense < LEAST_DENSE:
@@ -113,7 +113,7 @@ def _measured(server: Server, session: OAuth2Session, processed: str, analysed: 
     act(jobs, "start")
     _wait(lambda: b"PROCESSING" in poller.once(jobs[-1])[1])
     found["processing"] = poller.measure(jobs[-1], "PROCESSING")
-    for job in jobs:  # one that is done by now refuses to be stopped
+    for job in jobs:  # a job that is already done refuses to be stopped
         client.act(session, server, job, "stop")
     two = [create(analysed), create(analysed)]
     act(two, "analyse")

@@ -1,7 +1,7 @@
-"""Very many parcels as `arpent serve` handles them: analysis in the runner, then one interval in a worker process.
+"""Very many parcels, as `arpent serve` processes them: analysis in the runner, then one interval in a worker process.
 
-Peaks of memory are told apart: the runner analyses, a process of `processes:1` computes and writes, and below it the
-evalscript's process.
+Peaks of memory are measured separately for the runner, which analyses, the process of `processes:1`, which computes and
+writes, and the evalscript's process below it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ OWNER = "bench"
 
 
 def many(folder: Path, size: str) -> dict[str, Any]:
-    """Seconds and bytes. On two cores, if there are two: the runner looks after the worker while it works."""
+    """Seconds, and peak bytes of each process. Runs on two cores if there are two, since the runner supervises the
+    worker while it works."""
     from arpent.domain.job import Status, UserAction
     from arpent.jobs.state_machine import completion
     from arpent.wiring import local, server, store
@@ -36,7 +37,8 @@ def many(folder: Path, size: str) -> dict[str, Any]:
     job = service.create(OWNER, ours.body(features, 1))
 
     def until(*reached: Status) -> tuple[Taken, float]:
-        """What it took, and the seconds of this process alone."""
+        """Run until the job has one of these statuses or has failed. Returns the time that it took, and the processor
+        seconds of this process alone."""
         begun = time.process_time()
         taken = take(lambda: runner.run_until(lambda: service.get(OWNER, job.id).status in (*reached, Status.FAILED)))
         return taken, time.process_time() - begun

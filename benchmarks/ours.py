@@ -1,4 +1,4 @@
-"""arpent as the benchmarks run it: the engine of a worker, in this process, on a request like any client's."""
+"""Ours: arpent as the benchmarks run it: a worker's engine, in this process, on an ordinary batch request."""
 
 from __future__ import annotations
 
@@ -61,9 +61,10 @@ function evaluatePixel(samples) {
   return { ndvi: [count > 0 ? sum / count : 0], dataMask: [count > 0 ? 1 : 0] };
 }
 """
-"""The mean NDVI of all clear scenes."""
+"""Evalscript for the mean NDVI of all clear scenes of an interval."""
 RUN = "arpent-bench"
-"""Folder of the results; each run of the bench has one of its own, so that two do not take away each other's files."""
+"""Name of the folder of results, unless ARPENT_BENCH_RUN gives another: each run has its own, so that concurrent runs
+do not remove each other's files."""
 K = (5, 25, 50, 75, 95)
 RICH = {
     "ndvi": {
@@ -74,19 +75,19 @@ RICH = {
 
 
 def root(folder: Path) -> Path:
-    """Where results go: ARPENT_BENCH_RESULTS, or memory, because the time to make a file belongs to the disk."""
+    """Folder for results: in ARPENT_BENCH_RESULTS, otherwise in memory, so that the disk's speed does not matter."""
     memory = Path("/dev/shm")
     chosen = os.environ.get("ARPENT_BENCH_RESULTS") or (memory if os.access(memory, os.W_OK) else folder / "buckets")
     return Path(chosen) / os.environ.get("ARPENT_BENCH_RUN", RUN)
 
 
 def settings(folder: Path, **more: object) -> Settings:
-    """Buckets and catalogue of a size."""
+    """Settings with the buckets and the catalogue in `folder`, the folder of a size."""
     return load(**{"buckets": root(folder), "catalog": str(folder / "catalog"), "executor": "inline", **more})
 
 
 def bring(folder: Path, features: Path) -> None:
-    """Put the GeoPackage into the bucket of the results."""
+    """Copy a GeoPackage into the bucket of results."""
     place = root(folder) / "results" / features.name
     place.parent.mkdir(parents=True, exist_ok=True)
     if not place.exists():
@@ -94,7 +95,7 @@ def bring(folder: Path, features: Path) -> None:
 
 
 def body(features: Path, dates: int, *, first: int = 0, calculations: object = None, season: bool = False) -> str:
-    """A batch request: an interval per date; for a `season` one interval, all dates of it by ORBIT."""
+    """Body of a batch request with one interval per date; for a `season`, one interval with all dates, by ORBIT."""
     start, end = START + REVISIT * first, START + REVISIT * (first + dates)
     degrees = "4326" in features.stem
     aggregation = {
@@ -118,39 +119,39 @@ def body(features: Path, dates: int, *, first: int = 0, calculations: object = N
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One request, analysed."""
+    """A batch request that has been analysed, ready to be processed."""
 
     request: Request
-    """The wish."""
+    """The parsed request."""
     partitions: tuple[Partition, ...]
-    """The cut."""
+    """The partitions that the analysis made."""
     world: Services
-    """Ports of the process."""
+    """The services that this process uses."""
     folder: Path
-    """Where the results go."""
+    """The folder of the size, as for `root`."""
 
     def numbers(self) -> None:
-        """All numbers, nothing written."""
+        """Compute all numbers, but write nothing."""
         script = script_of(self.request, self.world)
         for partition in self.partitions:
             for result in compute(self.request, partition.features, script, self.world):
                 for failures in (result.failures, *(one.failures for one in result.intervals)):
-                    if failures:  # what is not computed takes no time
+                    if failures:  # it would make the time too short
                         raise SystemExit(f"a feature failed: {next(iter(failures.values())).message}")
 
     def decoded(self) -> int:
-        """How many blocks are decoded for all numbers, without those that were never written."""
+        """Number of blocks that are decoded to compute all numbers, without those that were never written."""
         with patch.object(geotiff, "decode", wraps=geotiff.decode) as decode:
             self.numbers()
         return decode.call_count
 
     def files(self) -> None:
-        """All numbers, JSON per feature and the Parquet table written."""
+        """Compute all numbers, and write a JSON file per feature and the Parquet table."""
         for partition in self.partitions:
             process("bench", self.request, partition, self.world)
 
     def summary(self, rows: NDArray[np.intp], dates: int) -> Numbers:
-        """Numbers of some parcels, rows of the file, to hold those of the peers against."""
+        """Numbers of the parcels in these rows of the file, to compare those of the peers with."""
         found = Numbers(count=np.zeros((dates, len(rows))), mean=np.full((dates, len(rows)), np.nan))
         places = {f"parcel-{row}": place for place, row in enumerate(rows.tolist())}
         script = script_of(self.request, self.world)
@@ -166,20 +167,20 @@ class Job:
         return found
 
     def set_aside(self) -> None:
-        """Let the next run write into an empty folder. Nothing is removed between runs: some file systems (ext4) find
-        places for new files very slowly for a while after many were removed."""
+        """Rename the folder of results, so that the next run writes into an empty one. Nothing is removed between runs:
+        on some file systems (ext4), creating files is very slow for a while after many were removed."""
         results = root(self.folder) / "results"
         if (results / "out").exists():
             (results / "out").rename(results / f"old-{time.time_ns()}")
 
     def clear(self) -> None:
-        """Remove what was written."""
+        """Remove all results that were written or set aside."""
         for path in (root(self.folder) / "results").glob("o[ul][td]*"):
             shutil.rmtree(path)
 
 
 def prepare(folder: Path, text: str, *, parallelism: int = 1, **more: object) -> Job:
-    """Parse and analyse, in a process that keeps memory as a worker does."""
+    """Parse and analyse a request; sets up this process to keep freed memory, as a worker does."""
     keep_memory(None)
     chosen = settings(folder, **more)
     request = parse_batch(text)

@@ -1,8 +1,8 @@
-"""The page over very many features, in a real headless Chromium: first paint, bytes of a view, the longest tasks.
+"""Page: the web page with very many features in a headless Chromium: first paint, bytes per view, longest tasks.
 
 Run: python -m benchmarks.page [--features 100000 700000] [--browser /usr/bin/chromium]. Needs the built page
-(`make page`) and `pip install -r tests/services/browser.txt`. The features are real to the server, which analysed
-their file; their numbers are made, so that nobody waits for imagery.
+(`make page`) and `pip install -r tests/services/browser.txt`. The server analyses the features' file as usual; the
+statistics are random numbers, so that no imagery has to be processed.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from tests.support.server import Server
 from tests.support.world import make_imagery
 
 VILLAGE = 1300
-"""Parcels that fill a square of COMMUNE pixels."""
+"""Number of parcels that fill a square of COMMUNE pixels."""
 INTERVALS = 12
 PART = 20_000
-"""Features in a part of the table."""
+"""Number of features in each file of the table."""
 SOFTWARE = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 TRACED = ["disabled-by-default-devtools.timeline", "toplevel", "blink.user_timing"]
-"""Categories of the browser's trace: tasks of each thread, with wall and processor time."""
+"""Categories of the browser's trace that hold the tasks of each thread, with wall and processor time."""
 SETTLED = 1000
-"""Milliseconds without a request after which a view is taken for complete."""
+"""Milliseconds without a finished request after which a view is considered complete."""
 NEARER = 7
-"""Presses of the + button; after each the map is dragged."""
+"""Number of presses of the + button; after each, the map is dragged."""
 SCRIPT = """//VERSION=3
 function setup() { return { input: [{ bands: ["B04", "dataMask"] }],
   output: [{ id: "ndvi", bands: 1 }, { id: "dataMask", bands: 1 }] }; }
@@ -48,22 +48,23 @@ function evaluatePixel(s) { return { ndvi: [s.B04], dataMask: [s.dataMask] }; }"
 
 @dataclass(kw_only=True)
 class View:
-    """What one view of the map took."""
+    """Network traffic and tasks for one view of the map."""
 
     name: str
     size: int = 0
-    """Bytes that came over the network, as they were sent."""
+    """Bytes of response bodies, as sent over the network."""
     requests: int = 0
     largest: int = 0
-    """Bytes of the largest answer."""
+    """Bytes of the largest response body."""
     wall: float = 0.0
-    """Milliseconds of the longest task of the main thread."""
+    """Wall time of the longest task of the main thread, in milliseconds."""
     processor: float = 0.0
-    """The most processor time, in milliseconds, that a task of it took: what its length is on a machine at rest."""
+    """Maximum processor time of a task of the main thread, in milliseconds: its duration on an idle machine."""
 
 
 def made_job(server: Server, folder: Path, session: Any, count: int) -> str:
-    """The id of a job of so many features that is done, with numbers in INTERVALS intervals."""
+    """Run a job of `count` features, and replace its results with random numbers in INTERVALS intervals. Returns its
+    id."""
     side = COMMUNE * math.ceil(math.sqrt(count / VILLAGE))
     source = parcels(folder, f"page-{count}", count, side, "EPSG:32633")
     target = server.buckets / "fields" / f"{count}.gpkg"
@@ -85,7 +86,7 @@ def made_job(server: Server, folder: Path, session: Any, count: int) -> str:
 
 
 def _rows(ids: np.ndarray[Any, Any]) -> pa.Table:
-    """A part of the table: numbers between 0 and 1, other ones in each interval."""
+    """The table of results for these features: random numbers between 0 and 1, different in each interval."""
     random, every = np.random.default_rng(int(ids[0])), len(ids) * INTERVALS
     mean = random.random(every)
     starts = np.repeat([START + timedelta(days=10 * number) for number in range(INTERVALS)], len(ids))
@@ -103,7 +104,7 @@ def _rows(ids: np.ndarray[Any, Any]) -> pa.Table:
 
 
 class Watched:
-    """A tab, and what came over the network and was worked on since it was last asked."""
+    """A browser tab whose requests and tasks are recorded, view by view."""
 
     def __init__(self, browser: Any, tab: Any) -> None:
         self.tab, self._browser = tab, browser
@@ -118,14 +119,14 @@ class Watched:
         self._browser.start_tracing(page=self.tab, categories=TRACED)
 
     def settle(self) -> None:
-        """Wait until no request has ended for a while; one that takes longer than that counts for the next view."""
+        """Wait until no request has finished for a while; one that takes longer counts for the next view."""
         before = -1
         while before != len(self._finished):
             before = len(self._finished)
             self.tab.wait_for_timeout(SETTLED)
 
     def view(self, name: str) -> View:
-        """What came since the last time, and the longest task since then."""
+        """Responses and longest tasks since the previous call."""
         answers = [each.response() for each in self._finished]
         sizes = [int(each.header_value("content-length") or 0) for each in answers if each and each.status == 200]
         self._finished.clear()
@@ -138,7 +139,7 @@ class Watched:
 
 
 def longest_tasks(trace: bytes) -> tuple[float, float]:
-    """Milliseconds of the longest task of pages' main threads, and the most processor time of one."""
+    """Milliseconds of the longest task in the main threads of pages: (wall time, maximum processor time)."""
     events = json.loads(trace)["traceEvents"]
     main = {
         (each["pid"], each["tid"])
@@ -155,7 +156,7 @@ def longest_tasks(trace: bytes) -> tuple[float, float]:
 def measured(
     browser: Any, server: Server, credentials: tuple[str, str], job: str, picture: str | None
 ) -> tuple[float, list[View]]:
-    """Milliseconds until the first paint of the job's page, and the views."""
+    """Open the job's page, zoom and drag the map. Returns the milliseconds until the first paint, and the views."""
     tab = browser.new_page(viewport={"width": 1280, "height": 900})
     tab.set_default_timeout(300_000)
     watched = Watched(browser, tab)

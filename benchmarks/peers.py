@@ -1,8 +1,8 @@
-"""The peers: the same NDVI, masked by SCL, of the same days, with the tools people use today; on the same files.
+"""Peers: the same NDVI, masked by SCL, for the same dates and files, computed with tools that are in common use.
 
-None of them samples each parcel's own grid as Sentinel Hub does but the two loops; exactextract weighs pixels by their
-covered share, a label image gives each pixel to one parcel, rasterstats to all that touch it. Each one's counts and
-means are held against arpent's (`agreement`): what takes less time because it does something else would show there.
+Only the two loops read a window for each parcel, similar to Sentinel Hub's grids; exactextract weights pixels by their
+covered share, a label image assigns each pixel to one parcel, rasterstats to all parcels that it touches. Counts and
+means of each peer are compared with arpent's (`agreement`), to detect one that is faster because it does other work.
 """
 
 from __future__ import annotations
@@ -25,37 +25,38 @@ from benchmarks.clock import Taken, take
 from benchmarks.parcels import Numbers, Parcels, spread
 
 SAMPLE, CHECKED = 2000, 150
-"""Parcels that slow peers are measured on; parcels whose numbers are compared."""
+"""Number of parcels on which slow peers are measured, and number of parcels whose numbers are compared."""
 COUNT_SPREAD, MEAN_SPREAD = 0.6, 0.02
-"""A peer that agrees finds at least this share of the pixels; its means differ by less, in the median."""
+"""A peer agrees if it finds at least this share of arpent's pixels (and at most the inverse), and the median difference
+of means is below the second number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """A way to do the work, and how much of it is measured."""
+    """A way to do the work, and how much of the work is measured."""
 
     work: Callable[[Parcels], Numbers]
-    """Does it."""
+    """Function that does the work."""
     parcels: int | None = None
-    """So many parcels are measured, spread over the file; None: all."""
+    """Number of parcels that are measured, spread over the file; None: all."""
     dates: int | None = None
-    """So many dates; None: all."""
+    """Number of dates that are measured; None: all."""
     images: bool = True
-    """Whether whole images are decoded: paid per date, however many parcels there are."""
+    """Whether whole images are decoded, which costs the same per date however many parcels there are."""
     package: str | None = None
-    """What has to be installed."""
+    """Package that has to be installed; None: none."""
 
     @property
     def installed(self) -> bool:
-        """Whether it can be measured here."""
+        """Whether the peer's package is installed."""
         try:
             return self.package is None or importlib.util.find_spec(self.package) is not None
-        except ModuleNotFoundError:  # the package's parent
+        except ModuleNotFoundError:  # the parent package is missing
             return False
 
 
 def loop(parcels: Parcels, *, opened: bool) -> Numbers:
-    """Window by window with rasterio; `opened`: files stay open, and GDAL's block cache is warm."""
+    """Read one window per parcel with rasterio; `opened`: files stay open, so that GDAL's block cache is warm."""
     found = Numbers.empty(parcels)
     for date, scene in enumerate(parcels.scenes):
         paths = [scene / f"{name}.tif" for name in whole.BANDS]
@@ -72,7 +73,7 @@ def loop(parcels: Parcels, *, opened: bool) -> Numbers:
 
 
 def one_window(shape: shapely.Geometry, images: list[rasterio.DatasetReader]) -> tuple[int, float]:
-    """Clear pixels of a shape, and their mean NDVI, by its window."""
+    """Number of clear pixels in a shape, and their mean NDVI, from the window that encloses it."""
     transform = images[0].transform
     left, bottom, right, top = shape.bounds
     column, row = int((left - transform.c) // transform.a), int((top - transform.f) // transform.e)
@@ -105,25 +106,26 @@ PEERS: Mapping[str, Peer] = {
 
 
 def rows_of(peer: Peer, count: int) -> NDArray[np.intp]:
-    """The parcels that a peer is measured on; they hold those that are compared."""
+    """Rows of the parcels on which a peer is measured, including those that are compared."""
     if peer.parcels is None:
         return np.arange(count)
     return np.union1d(spread(count, peer.parcels), compared(count))
 
 
 def compared(count: int) -> NDArray[np.intp]:
-    """The parcels whose numbers are held against arpent's."""
+    """Rows of the parcels whose numbers are compared with arpent's."""
     return spread(count, CHECKED)
 
 
 def measure(peer: Peer, parcels: Parcels) -> tuple[Taken, str, Numbers]:
-    """Time, a note, and the numbers of the compared parcels. A sample is extrapolated, and the note says so."""
+    """Time, a note, and the numbers of the compared parcels. If only a sample is measured, the time is extrapolated,
+    and the note says so."""
     many, dates = len(parcels.shapes), len(parcels.scenes)
     rows = rows_of(peer, many)
     chosen = parcels.some(rows, peer.dates or dates)
     days = len(chosen.scenes)
     if peer.package:
-        importlib.import_module(peer.package)  # a worker of theirs would be warm, too
+        importlib.import_module(peer.package)  # imports are not measured, as for arpent
     kept: list[Numbers] = []
     taken = take(lambda: kept.append(peer.work(chosen)))
     numbers = kept[0].at(np.searchsorted(rows, compared(many)))
@@ -133,7 +135,7 @@ def measure(peer: Peer, parcels: Parcels) -> tuple[Taken, str, Numbers]:
     share, times = many / len(rows), dates / days
     if not peer.images:
         return taken.scaled(share * times), note, numbers
-    base = take(lambda: whole.ndvi(chosen.scenes[0])).scaled(days)  # reading whole images is not paid per parcel
+    base = take(lambda: whole.ndvi(chosen.scenes[0])).scaled(days)  # the time that does not depend on parcels
     both = Taken(
         cpu=base.cpu + max(0.0, taken.cpu - base.cpu) * share, wall=base.wall + max(0.0, taken.wall - base.wall) * share
     )
@@ -141,9 +143,9 @@ def measure(peer: Peer, parcels: Parcels) -> tuple[Taken, str, Numbers]:
 
 
 def agreement(ours: Numbers, theirs: Numbers) -> dict[str, float | bool]:
-    """How far a peer's numbers are from arpent's, on the dates that it did."""
+    """How far a peer's numbers are from arpent's, on the dates that the peer computed, and whether they agree."""
     count, mean = ours.count[: len(theirs.count)], ours.mean[: len(theirs.mean)]
-    seen = (count >= 10) & (theirs.count > 0)  # of a few pixels, one more or less is a third
+    seen = (count >= 10) & (theirs.count > 0)  # with few pixels, one more or less makes a large difference
     if not seen.any():
         return {"compared": 0, "agrees": False}
     ratio = float(theirs.count[seen].sum() / count[seen].sum())
@@ -156,7 +158,7 @@ def agreement(ours: Numbers, theirs: Numbers) -> dict[str, float | bool]:
 
 
 def told(found: Mapping[str, float | bool]) -> str:
-    """The same in words."""
+    """The result of `agreement` in words."""
     if not found["compared"]:
         return "nothing to compare"
     words = f"pixels {found['pixels']:.2f} of ours, means +-{found['means']:.4f}"

@@ -1,11 +1,11 @@
-"""Reading alone: from COGs to the samples of many parcels, as a ratio to the decode floor of the same run.
+"""Reading: time from COGs to the samples of many parcels, as a ratio to the decode floor of the same run.
 
     python -m benchmarks.reading [--side 5490] [--parcels 1500 40000] [--repeat 5] [--folder DIR]
 
-The floor reads, inflates and un-predicts every block that holds a sample, once, and does nothing else: with libdeflate
-(imagecodecs), the fastest decoder of this installation. Arpent's figure is `simple()` with the geometry done before
-("further": what each further date costs) and within ("first": the first date). One core: both run in one thread;
-CPU seconds of the process, best of the repeats, measured alternately.
+The floor reads, inflates and un-predicts every block that holds a sample, once, and does nothing else, using libdeflate
+(imagecodecs), the fastest decoder of this installation. Arpent's figures are those of `simple()`, with the geometry
+prepared beforehand ("further": the cost of each further date) and with its preparation ("first": the first date). All
+run in one thread; CPU seconds of the process, measured alternately; the best of the repeats counts.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LEFT, TOP = 500000.0, 5000000.0
 
 
 def landscape(side: int, seed: int) -> NDArray[np.uint16]:
-    """Autocorrelated reflectance that deflates to about 11 bits per pixel."""
+    """(side, side): autocorrelated reflectance that deflates to about 11 bits per pixel."""
     random = np.random.default_rng(seed)
     pixels = np.full((side, side), 2500.0, np.float32)
     for scale, height in ((256, 900), (64, 500), (16, 300), (4, 120), (1, 60)):
@@ -52,7 +52,7 @@ def landscape(side: int, seed: int) -> NDArray[np.uint16]:
 
 
 def images(folder: Path, side: int) -> dict[str, str]:
-    """Two COG-like bands, 1024 blocks, deflate, predictor 2."""
+    """Band → path of a COG-like image, with blocks of 1024 x 1024 pixels, deflate and predictor 2."""
     hrefs = {}
     for seed, band in enumerate(BANDS):
         path = folder / f"{band}-{side}.tif"
@@ -68,7 +68,7 @@ def images(folder: Path, side: int) -> dict[str, str]:
 
 
 def parcels(count: int, side: int, crs: CRS) -> tuple[Grids, Samples]:
-    """Villages: clusters of ellipse-shaped parcels of 1.7 ha, sorted by village."""
+    """Grids and samples of elliptical parcels of about 1.7 ha, clustered in villages and sorted by village."""
     random = np.random.default_rng(7)
     extent = side * 10.0
     villages = random.uniform(2000.0, extent - 2000.0, (max(1, count // 400), 2))
@@ -100,7 +100,7 @@ def _ellipses(grids: Grids) -> Samples:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is read."""
+    """The images, and the samples that are read from them."""
 
     hrefs: dict[str, str]
     grids: Grids
@@ -127,7 +127,7 @@ class Job:
         return int(mosaic.mask.sum())
 
     def needed(self, sampling: SamplingPlan) -> list[tuple[str, int, int]]:
-        """(file, offset, length) of every block with a sample."""
+        """(file, offset, length) of every block that holds a sample."""
         blocks = []
         for href in self.hrefs.values():
             source = Source(id="0", collection="bench")
@@ -138,7 +138,7 @@ class Job:
 
 
 def floor(blocks: list[tuple[str, int, int]]) -> None:
-    """Read, inflate, un-predict; the buffers are reused."""
+    """Read, inflate and un-predict the blocks, into buffers that are reused."""
     whole = bytearray(1024 * 1024 * 2)
     pixels = np.frombuffer(whole, np.uint16).reshape(1024, 1024)
     files = {href: Path(href).open("rb") for href in {href for href, _, _ in blocks}}  # noqa: SIM115
@@ -157,7 +157,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def measure(job: Job, repeat: int) -> tuple[int, float, float, float]:
-    """Blocks, and the best seconds of the floor, of a further date and of the first."""
+    """Number of blocks, and the best seconds of the floor, of a further date and of the first date."""
     sampling = job.sampling()
     blocks = job.needed(sampling)
     job.run(sampling)

@@ -1,4 +1,4 @@
-"""A web server on loopback that answers range requests, with a delay to the first byte, over a link of some rate."""
+"""Remote: a local web server that answers range requests with a delay to the first byte and a limited rate."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 COUNTS = "/counts"
-"""Path of what was asked for since the last look: requests and bytes."""
+"""Path that returns the numbers of requests and bytes since it was last requested."""
 PIECE = 1 << 16
-"""Bytes that take their turn on the link together."""
+"""Bytes that are sent at once; responses take turns on the link."""
 
 
 @contextlib.contextmanager
 def serving(folder: Path, delay: float, rate: float = 0.0) -> Iterator[str]:
-    """Serve a folder from a process on the other core; its address. `rate`: bytes per second of a link that all answers
-    share; 0: as fast as it goes."""
+    """Serve a folder from a process on another core; yields its URL. `rate`: bytes per second of a link that all
+    responses share; 0: unlimited."""
     command = [sys.executable, "-m", "benchmarks.remote", str(folder), str(delay), str(rate)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -36,14 +36,14 @@ def serving(folder: Path, delay: float, rate: float = 0.0) -> Iterator[str]:
 
 
 def asked(address: str) -> tuple[int, int]:
-    """Requests and bytes since the last call."""
+    """Numbers of requests and bytes since the last call."""
     with urllib.request.urlopen(address + COUNTS) as answer:
         requests, size = json.load(answer)
     return requests, size
 
 
 def linked(folder: Path, address: str) -> Path:
-    """A catalogue whose items' hrefs lead to the server."""
+    """Make a catalogue whose items' hrefs lead to the server at `address`; returns its folder."""
     catalog = folder / "remote"
     shutil.rmtree(catalog, ignore_errors=True)
     for path in (folder / "catalog").glob("*/*.json"):
@@ -57,7 +57,7 @@ def linked(folder: Path, address: str) -> Path:
 
 
 class Files(BaseHTTPRequestHandler):
-    """Ranges of files."""
+    """Serves files below `root`, and ranges of them."""
 
     protocol_version = "HTTP/1.1"
     root: Path
@@ -97,7 +97,7 @@ class Files(BaseHTTPRequestHandler):
                 first += os.sendfile(self.connection.fileno(), file.fileno(), first, min(step, last - first + 1))
 
     def _wait(self, size: int) -> None:
-        """Until the link has carried so many bytes more."""
+        """Wait until the link has carried `size` more bytes."""
         if not self.rate:
             return
         with self.lock:

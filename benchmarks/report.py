@@ -1,4 +1,4 @@
-"""What a run found, as rows and as text."""
+"""Report: the results of a run of the benchmarks, as rows and as text."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ TITLES = {
     "orbit": "{features:,} parcels in four times the villages, ORBIT, scenes: {dates}, UTM",
     "orbit-sparse": "{features:,} parcels in villages, ORBIT, scenes: {dates}, UTM",
 }
-"""Case of arpent beside its floor → what it is."""
+"""Case that compares arpent with the floor → its title."""
 FELLOWS = {"sparse": "peers", "dense": "dense-peers"}
-"""Case of arpent → case of the peers on the same parcels."""
+"""Case of arpent → case of the peers with the same parcels."""
 BUSY = 0.7
-"""Load, at the beginning, from which on walls say little."""
+"""System load at the beginning of a run above which wall times are unreliable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table, one bar of the chart."""
+    """One line of the table, and one bar of the chart."""
 
     case: str
-    """A key of TITLES."""
+    """The case, a key of TITLES."""
     what: str
-    """Who did it."""
+    """Who did the work, and which."""
     kind: str
-    """floor, arpent or peer."""
+    """`floor`, `arpent` or `peer`."""
     seconds: float
-    """Of the processor, all processes together."""
+    """Processor seconds of all processes together."""
     cpu: float
-    """The same as a multiple of the floor."""
+    """Processor time as a multiple of the floor's."""
     wall: float
-    """Time that passed, as a multiple of the floor's."""
+    """Elapsed time as a multiple of the floor's."""
     extrapolated: bool = False
-    """Measured on a part of the work."""
+    """Whether the times are extrapolated from a part of the work."""
     note: str = ""
-    """What else is to be said."""
+    """A remark for the table; empty if there is none."""
 
 
 def rows(found: dict[str, Any]) -> list[Row]:
-    """Every measured way to do the work, case by case."""
+    """A row for each measured way to do the work, case by case."""
     listed = []
     for name in TITLES:
         if not (case := found["cases"].get(name)):
@@ -68,7 +68,7 @@ def _row(case: str, kind: str, what: str, taken: dict[str, Any], ground: dict[st
 
 
 def report(found: dict[str, Any]) -> str:
-    """The tables and the criteria, as text."""
+    """The whole report as text: tables, other cases, and criteria."""
     lines = [f"Size {found['size']}, {found['machine']}, {found['seconds']} s in all"]
     if (load := found.get("load", 0)) > BUSY:
         lines.append(
@@ -87,7 +87,7 @@ def report(found: dict[str, Any]) -> str:
 
 
 def criteria(judged: list[Criterion]) -> list[str]:
-    """The section at the end: what is wanted, what was measured."""
+    """The last section: each criterion with its goal and what was measured."""
     lines = [f"{'criterion':<102} {'goal':>9} {'measured':>9}"]
     lines += [f"{one.name:<102} {one.goal_told:>9} {one.measured:9.2f}  {one.verdict}" for one in judged]
     missed = sum(not one.met for one in judged)

@@ -1,11 +1,11 @@
-"""Simulation of France on 16 to 1024 cores, from stage times measured on one core: hours, bytes, cost, what saturates.
+"""Simulation of France on 16 to 1024 cores, from stage times measured on one core: hours, bytes, cost, bottlenecks.
 
-Run: python -m benchmarks.scale [--help]. Every core takes partitions one after the other; each date of a partition
-waits in turn for the catalogue, for its share of the bandwidth and for the core; the results wait for the PUTs of
-the store, claim and finish for the database. Lines form where a shared server is slower than its clients. A partition
-is a run of blocks of the imagery; its fields reach into the blocks to the right and below, which are fetched once more
-for it: so more partitions read more bytes. Every speed is an argument; the defaults of the stages were measured, those
-of the services are what one may rent.
+Run: python -m benchmarks.scale [--help]. Each core processes one partition after another. Each date of a partition
+waits in turn for the catalogue, for its share of the bandwidth and for the core; results wait for PUTs to the store;
+claiming and finishing a partition wait for the database. Queues form where a shared server is slower than its clients.
+A partition is a run of blocks of the imagery; its fields reach into the blocks to the right and below, which are
+fetched again for it, so that more partitions read more bytes. The speeds of services are arguments, whose defaults are
+what can be rented; those of stages were measured.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ import random
 from dataclasses import dataclass, field
 
 STAGES = {"locate and gather": 10.2, "script": 5.3, "reduce": 0.8, "render": 5.0}
-"""Microseconds of one core per feature and date: 50,000 touching parcels, 3 dates, B04+B08+SCL, NDVI."""
+"""Microseconds of one core per feature and date, measured with 50,000 touching parcels, 3 dates, B04+B08+SCL, NDVI."""
 PER_FEATURE = {"other": 17.0, "write": 28.0}
-"""Microseconds of one core per feature, once: geometry, and the call that writes one file."""
+"""Microseconds of one core per feature, whatever the number of dates: geometry, and the call that writes one file."""
 DECODED = 350e6
-"""Compressed bytes that one core decodes per second."""
+"""Compressed bytes of imagery that one core decodes per second."""
 BLOCK = 2.8e6
-"""Compressed bytes of one place of 10.24 x 10.24 km on one date: 1024 x 1024 px of B04 and B08, 512 x 512 of SCL."""
+"""Compressed bytes of an area of 10.24 x 10.24 km on one date: 1024 x 1024 px of B04 and B08, 512 x 512 px of SCL."""
 BLOCK_KM2 = 10.24**2
 BLOCKS_PER_ROW = 11
-"""Of an MGRS tile; partitions run along the rows."""
+"""Blocks in a row of an MGRS tile; partitions run along the rows."""
 BELOW = 0.05
-"""Share of a block below that is decoded: decoding stops after the last line that a field needs."""
+"""Share that is decoded of a block below a partition: decoding stops after the last row that a field needs."""
 RESULT = 276
 """Bytes of one interval in a feature's JSON file."""
 ANALYSIS = 49.0
-"""Microseconds of one core per feature, before anything else can begin."""
+"""Microseconds of one core per feature for the analysis, which has to end before processing begins."""
 SAMPLES = 170
-"""Per feature: 1.7 ha at 10 m."""
+"""Samples per feature: 1.7 ha at 10 m."""
 ITEMS_PER_DATE = 1.4
-"""Tiles that a partition needs on one date."""
+"""Mean number of tiles (items) that a partition needs on one date."""
 
 
 @dataclass(kw_only=True)
 class Line:
-    """A shared server: who comes waits until those before are served."""
+    """A shared server with a queue: requests are served in the order in which they arrive."""
 
     rate: float
-    """Units per second."""
+    """Units of work that are served per second."""
     free_at: float = 0.0
     busy: float = 0.0
-    """Seconds it worked."""
+    """Seconds for which the server has worked."""
 
     def serve(self, now: float, units: float) -> float:
-        """When it is done."""
+        """Serve a request of `units` that arrives at `now`; returns when it is done."""
         took = units / self.rate
         self.free_at = max(now, self.free_at) + took
         self.busy += took
@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(kw_only=True)
 class Shared:
-    """What all cores share."""
+    """The servers that all cores share."""
 
     catalogue: Line
     bandwidth: Line
@@ -74,14 +74,14 @@ class Shared:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What one date of one partition reads, in blocks."""
+    """What one date of a partition reads, in blocks."""
 
     fetched: float
     decoded: float
 
 
 def reading(blocks: float) -> Reading:
-    """Of a partition that is at home in so many blocks: a strip, or several rows of a tile."""
+    """What a partition reads whose fields begin in `blocks` blocks: a part of a row, or several rows, of a tile."""
     rows = max(1.0, blocks / BLOCKS_PER_ROW)
     wide = blocks / rows + 1
     return Reading(fetched=wide * (rows + 1), decoded=wide * (rows + BELOW))
@@ -89,19 +89,19 @@ def reading(blocks: float) -> Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """What a simulation ended with."""
+    """The result of a simulation."""
 
     seconds: float
-    """Without the analysis."""
+    """Duration of processing, without the analysis."""
     busy: dict[str, float]
-    """Share of the time that each server and the cores worked."""
+    """Server, or `cores` → share of the time for which it was busy."""
     partitions: int
     read: float
-    """Bytes."""
+    """Bytes of imagery read."""
 
 
 def simulate(cores: int, given: argparse.Namespace) -> Simulation:
-    """Let the cores do all partitions."""
+    """Simulate the processing of all partitions."""
     shared = Shared(
         catalogue=Line(rate=given.searches), bandwidth=Line(rate=given.gigabytes * 1e9),
         puts=Line(rate=given.puts), database=Line(rate=given.database),
@@ -139,7 +139,8 @@ def simulate(cores: int, given: argparse.Namespace) -> Simulation:
 
 
 def features_of_partitions(cores: int, given: argparse.Namespace) -> list[float]:
-    """As the analysis cuts them: by the budget, and at least two for each core; of uneven size."""
+    """Number of features in each partition, of uneven sizes. The pixel budget sets the number of partitions; there are
+    at least two for each core."""
     count = max(-(-given.parcels * SAMPLES // given.budget), 2 * cores)
     chance = random.Random(1)
     sizes = [chance.lognormvariate(0, 0.25) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""Synchronous requests: one field on all dates of a season, against a loop with rasterio over the same windows."""
+"""Synchronous requests: one field on all dates of a season, compared with a rasterio loop over the same windows."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from benchmarks.whole import BANDS
 
 DATES = 70
 FIELD = ((0, 0), (60, 4), (56, 42), (1, 40))
-"""Corners in pixels of a field that lies in four blocks."""
+"""Corners of a field that lies in four blocks, in pixels."""
 BEFORE = (-30, -20)
-"""Where it begins, in pixels from the corner of the blocks."""
+"""Origin of the field, in pixels from the point where the four blocks meet."""
 STEP = 10
-"""Pixels between it and its neighbour."""
+"""Distance in pixels from the field to its neighbour."""
 BLOCK, MOST = 1024, 2
-"""Pixels per side of a block; corners of blocks along a side at which a field lies."""
+"""Pixels per side of a block, and maximum number of block corners along each side at which a field is placed."""
 
 
 def synchronous(folder: Path, size: str) -> dict[str, Any]:
-    """Seconds of requests for fields across blocks, DATES dates: of each the first request, the same again, and its
-    neighbour's; and of the loop, whose files are in the system's cache as ours are. Medians over the fields."""
+    """Median seconds of requests for fields across blocks on DATES dates: the first request for each field, the same
+    request again, and one for its neighbour; and of the loop, whose files are in the system's cache, as ours are."""
     from arpent import worker
     from arpent.engine.statistics import statistics
     from arpent.wire.request.parse import parse_statistical
@@ -48,13 +48,13 @@ def synchronous(folder: Path, size: str) -> dict[str, Any]:
         return take(lambda: statistics(request, worker.quick_services(settings), allowed))
 
     def together(corner: tuple[int, int]) -> dict[str, Taken]:
-        worker.quick_services(settings).reader.close()  # of another field nothing is known that the next may use
+        worker.quick_services(settings).reader.close()  # nothing cached for one field may help the next
         return {
             "rasterio loop": take(lambda: _loop(scenes, _ring(corner, 0))), "field": ask(corner),
             "field again": ask(corner), "neighbour": ask(corner, STEP),
         }  # fmt: skip
 
-    ask((0, 0))  # kernels
+    ask((0, 0))  # compiles or loads kernels
     every = [together(corner) for corner in (*corners[:1], *corners)][1:]
     runs = {name: [one[name] for one in every] for name in every[0]}
     told = {
@@ -65,7 +65,7 @@ def synchronous(folder: Path, size: str) -> dict[str, Any]:
 
 
 def _ring(corner: tuple[int, int], away: int) -> list[tuple[float, float]]:
-    """The field at a corner of blocks (x, y in pixels), so many pixels further east; in metres."""
+    """The field at a corner of blocks (x, y in pixels), moved east by `away` pixels; coordinates in metres."""
     left, top = corner[0] + BEFORE[0] + away, corner[1] + BEFORE[1]
     return [(WEST + (left + x) * PIXEL, NORTH - (top + y) * PIXEL) for x, y in (*FIELD, FIELD[0])]
 
@@ -79,7 +79,7 @@ def _request(folder: Path, ring: list[tuple[float, float]]) -> str:
 
 
 def _loop(scenes: list[Path], ring: list[tuple[float, float]]) -> None:
-    """What people write: open, read the window, NDVI where it is clear, its statistics."""
+    """The usual script: open the images, read the window, compute NDVI where it is clear, and its statistics."""
     from benchmarks.peers import one_window
 
     shape = shapely.Polygon(ring)

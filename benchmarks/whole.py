@@ -15,7 +15,7 @@ from rasterio.features import rasterize
 from benchmarks.parcels import Numbers, Parcels
 
 CLEAR = np.isin(np.arange(256), (4, 5, 6, 7, 11))
-"""Scene class → whether its pixels count."""
+"""Scene class → whether its pixels are clear."""
 BANDS = ("B04", "B08", "SCL")
 
 Pixels = NDArray[np.uint16]
@@ -24,7 +24,7 @@ Index = NDArray[np.float32]
 
 
 def opened(scene: Path) -> tuple[Pixels, Pixels, Classes, Affine]:
-    """Red, near infrared, classes at their own resolution; pixel corner → metres."""
+    """Red, near infrared, scene classes at their own resolution, and the transform from pixel corner to metres."""
     bands = []
     for name in BANDS:
         with rasterio.open(scene / f"{name}.tif") as image:
@@ -35,7 +35,7 @@ def opened(scene: Path) -> tuple[Pixels, Pixels, Classes, Affine]:
 
 
 def index_of(red: Pixels, near: Pixels, classes: Classes) -> Index:
-    """NDVI of the whole image, NaN where it is masked."""
+    """NDVI of the whole image; NaN where it is masked."""
     total = near.astype(np.float32)
     index = total - red
     total += red
@@ -56,22 +56,23 @@ def ndvi(scene: Path) -> tuple[Index, Affine]:
 
 
 class Labels:
-    """Which parcel each pixel belongs to, made once: its centre decides."""
+    """Assigns each pixel to the parcel that holds its centre; made once, and used for all dates."""
 
     def __init__(self, parcels: Parcels, shape: tuple[int, ...], transform: Affine) -> None:
         pairs = ((parcel, number) for number, parcel in enumerate(parcels.shapes, 1))
         image = rasterize(pairs, shape, transform=transform, dtype=np.int32).ravel()
         self.inside = np.flatnonzero(image)
-        """Pixels of any parcel, as they lie in the image."""
+        """Indices of the pixels that belong to a parcel, in the order of the image."""
         self.order = np.argsort(image[self.inside], kind="stable")
-        """Those of the first parcel, of the second, and so on."""
+        """Positions in `inside`, sorted by parcel."""
         labels = image[self.inside][self.order]
         self.starts = np.flatnonzero(np.diff(labels, prepend=0))
         self.present = labels[self.starts] - 1
-        """Parcels that have a pixel."""
+        """Rows of the parcels that have at least one pixel."""
 
     def summarise(self, values: NDArray[np.float32], into: Numbers, date: int) -> None:
-        """Statistics of each parcel; `values` of `inside`. Quicker than bincount, which knows no minimum."""
+        """Compute statistics of each parcel from the `values` of the pixels `inside`. Faster than bincount, which
+        offers no minimum."""
         values = values[self.order]
         valid = ~np.isnan(values)
         kept = np.where(valid, values, 0).astype(np.float64)
@@ -85,7 +86,7 @@ class Labels:
 
 
 def label_image(parcels: Parcels) -> Numbers:
-    """Whole images by GDAL, NDVI of the whole tile, grouped by label."""
+    """Read whole images with GDAL, compute NDVI of the whole tile, and group it by label."""
     found, labels = Numbers.empty(parcels), None
     for date, scene in enumerate(parcels.scenes):
         index, transform = ndvi(scene)
@@ -95,7 +96,7 @@ def label_image(parcels: Parcels) -> Numbers:
 
 
 def labelled_pixels(parcels: Parcels) -> Numbers:
-    """The same, but NDVI is computed only where parcels lie: the least that whole images can cost."""
+    """As `label_image`, but with NDVI only where parcels lie: the minimum cost if whole images are read."""
     found, labels = Numbers.empty(parcels), None
     for date, scene in enumerate(parcels.scenes):
         red, near, classes, transform = opened(scene)
@@ -111,10 +112,10 @@ def labelled_pixels(parcels: Parcels) -> Numbers:
 
 
 def odc_stac(parcels: Parcels) -> Numbers:
-    """odc.stac.load of the items, a label image by rasterio, np.bincount.
+    """Load items with odc.stac.load, and group pixels by a label image from rasterio with np.bincount.
 
-    Eager, date by date: on one core that is quicker than Dask chunks of any size, and takes less memory. The classes
-    are loaded at their own 20 m and doubled by numpy, because GDAL takes eight times as long to do that.
+    Items are loaded eagerly, date by date: on one core, this is faster than Dask chunks of any size, and takes less
+    memory. Classes are loaded at their own 20 m and doubled with numpy, since GDAL would take eight times as long.
     """
     import pystac
     from odc.geo.geobox import GeoBox
@@ -139,7 +140,7 @@ def odc_stac(parcels: Parcels) -> Numbers:
 
 
 def _grouped(labels: NDArray[np.int32], index: Index, into: Numbers, date: int) -> None:
-    """Count, mean and deviation by np.bincount, least and greatest by ufunc.at."""
+    """Count, mean and standard deviation by np.bincount, minimum and maximum by ufunc.at."""
     kept = (labels > 0) & ~np.isnan(index)
     own, values, bins = labels[kept], index[kept].astype(np.float64), into.count.shape[1] + 1
     count = np.bincount(own, minlength=bins)
@@ -155,7 +156,7 @@ def _grouped(labels: NDArray[np.int32], index: Index, into: Numbers, date: int) 
 
 
 def exact_extract(parcels: Parcels) -> Numbers:
-    """Whole NDVI in memory, exactextract feature by feature."""
+    """Run exactextract, feature by feature, on NDVI of whole images in memory."""
     import exactextract
     from exactextract.feature import JSONFeatureSource
     from exactextract.raster import NumPyRasterSource
@@ -178,7 +179,7 @@ def exact_extract(parcels: Parcels) -> Numbers:
 
 
 def raster_stats(parcels: Parcels) -> Numbers:
-    """Whole NDVI in memory, rasterstats."""
+    """Run rasterstats on NDVI of whole images in memory."""
     from rasterstats import zonal_stats
 
     found = Numbers.empty(parcels)

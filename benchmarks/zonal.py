@@ -1,4 +1,4 @@
-"""Zonal work and writing, against the obvious way in numpy and Python: nanoseconds, and ratios, in one run."""
+"""Zonal statistics and writing, compared in one run with straightforward numpy and Python code: times, and ratios."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from arpent.zonal.pixel_coverage import pixel_coverage
 from arpent.zonal.statistics import summarise
 
 COUNT = 20_000
-"""Features; 17 vertices and some 200 samples each."""
+"""Number of features, with 17 vertices and about 200 samples each."""
 NAIVE = 400
-"""Features that the obvious way is tried on."""
+"""Number of features on which the straightforward code is measured."""
 DATES = 6
 K = (5.0, 25.0, 50.0, 75.0, 95.0)
 WISHES = {
@@ -41,7 +41,7 @@ WISHES = {
 
 
 def best(work: Callable[[], object], rounds: int = 5) -> float:
-    """Seconds of the fastest round, after one that compiles."""
+    """Seconds of the fastest round, after a first one that compiles."""
     work()
     times = []
     for _ in range(rounds):
@@ -66,7 +66,7 @@ def parcels() -> Features:
 
 
 def naive_cover(features: Features, grids: Grids) -> None:
-    """Which sample centres lie inside: less than the rule asks for, one feature at a time."""
+    """Find the sample centres inside each feature, one by one; this is less than Sentinel Hub's rule requires."""
     for k in range(NAIVE):
         x0, y0, x1, y1 = grids.bounds[k]
         width, height = grids.width[k], grids.height[k]
@@ -89,13 +89,13 @@ def naive_statistics(values: np.ndarray, valid: np.ndarray, samples: Samples, wi
 
 
 def naive_files(files: list[bytes]) -> float:
-    """Seconds per feature for json.dumps of dicts that somebody else built."""
+    """Seconds per feature for json.dumps of dicts, without building them."""
     dicts = [json.loads(payload) for payload in files[:NAIVE]]
     return best(lambda: [json.dumps(one) for one in dicts]) / NAIVE
 
 
 def naive_table(result: PartitionResult) -> None:
-    """A dict per row."""
+    """Write the Parquet table from one dict per row."""
     rows = []
     for one in result.intervals:
         band = one.outputs["ndvi"]["B0"]

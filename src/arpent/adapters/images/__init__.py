@@ -1,1 +1,1 @@
-"""Images: cloud-optimised GeoTIFFs, block by block."""
+"""Images: adapters that read cloud-optimised GeoTIFFs, JPEG 2000, Zarr and what else GDAL reads, block by block."""

@@ -1,5 +1,4 @@
-"""Bounds: limits on what an image's header may state, so that it cannot cause a division by zero or exhaust the
-memory."""
+"""Bounds: limits on what an image's header may say, so that no header causes a division by zero or fills memory."""
 
 from __future__ import annotations
 
@@ -8,17 +7,17 @@ import math
 from arpent.domain.imagery.raster import Raster
 
 MOST_SIDE = 1 << 24
-"""Maximum pixels per side of an image: tables of columns and rows are built."""
+"""Maximum pixels per side of an image: readers build tables with one entry per column and row."""
 MOST_BLOCKS = 1 << 23
 """Maximum number of blocks of a level."""
 MOST_BLOCK_BYTES = 256 << 20
-"""Maximum bytes of one decoded block, with all bands stored together in it."""
+"""Maximum bytes of one decoded block, including all bands that are stored together in it."""
 MOST_BANDS = 65_535
 
 
 def fault_of(raster: Raster, together: int = 1) -> str | None:
-    """Why no pixel of the image can be read, in words; None if nothing is wrong. `together`: number of bands stored
-    together in a block."""
+    """Why the image cannot be read, in words for a message; None if its header is acceptable. `together`: number of
+    bands stored together in a block."""
     transform = raster.transform
     if not all(map(math.isfinite, (*transform, transform.determinant))) or not transform.determinant:
         return "its georeferencing is not finite, or has no area"

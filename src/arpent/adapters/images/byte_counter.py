@@ -28,7 +28,8 @@ class Bytes:
 
 
 class ByteMeter:
-    """Knows for which work the calling thread reads; two partitions in one process have separate counts."""
+    """Adds bytes to the count of the work that the calling thread does: partitions in one process are counted
+    separately."""
 
     def __init__(self) -> None:
         self._current: ContextVar[Bytes | None] = ContextVar("bytes", default=None)
@@ -51,7 +52,7 @@ class ByteMeter:
 
 
 def on_behalf(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """A function to be called once by another thread: what it reads counts for the caller of `on_behalf`."""
+    """Wrap a function for one call in another thread: what it reads counts for the thread that called `on_behalf`."""
     context = copy_context()
 
     def call(*arguments: Given.args, **options: Given.kwargs) -> Answer:

@@ -1,4 +1,4 @@
-"""Byte source: ranges of local files, of http(s) files under the egress policy, and of s3 objects through obstore."""
+"""Byte source: reads byte ranges of local files, http(s) files and s3 objects, as far as the egress policy allows."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ Range = tuple[int, int]
 _HEAD = 65536
 """Bytes of the first read: enough for the header and block tables of a COG of one MGRS tile."""
 _GAP = 262144
-"""Ranges this close together are fetched as one; the bytes between are discarded."""
+"""Ranges at most this many bytes apart are fetched as one; the bytes between are discarded."""
 _TIMEOUTS: dict[str, object] = {"timeout": "120s", "connect_timeout": "5s"}
-"""Time limits of one request to a bucket, its whole answer included."""
+"""Time limits of one request to a bucket, including its whole response."""
 _NO_RANGE = 416
-"""Status of a file that ends before the range that is asked for."""
+"""HTTP status if the file ends before the requested range."""
 BROKEN_TRIES = 3
-"""Times that a range is asked for whose answer breaks off."""
+"""Number of times that a range is requested if its response breaks off."""
 _PARTS = 16
-"""Number of distant ranges fetched at once, by all threads together."""
+"""Number of remote ranges fetched at once, by all threads together."""
 _MOST_STORES = 64
 """Number of buckets kept open."""
 _MOST_PATHS = 4096
-"""Number of local files remembered as allowed."""
+"""Number of local files that are remembered as allowed by the policy."""
 _MOST_PAGES = 256
-"""Number of cached pieces of a header, or of a file that GDAL reads."""
+"""Number of cached 64 KiB pieces of a file whose header is parsed, or that GDAL reads."""
 
 
 class Replaced(Exception):
@@ -66,12 +66,12 @@ class Replaced(Exception):
 
 
 def replaced(href: str) -> AssetUnreadable:
-    """What callers of the reader are told of a replaced image: another try may help."""
+    """The error that the reader raises for a replaced image; it is transient, since another try may help."""
     return AssetUnreadable(f"image {public_name(href)} was replaced while it was read", transient=True, href=href)
 
 
 class ByteSources:
-    """Reads what an href names, as far as the policy allows. Thread-safe; counts the bytes it reads."""
+    """Reads the files that hrefs name, if the policy allows it. Thread-safe; counts the bytes it reads."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class ByteSources:
         kept: KeptRanges | None = None,
     ) -> None:
         """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …), which override the AWS_* variables.
-        `policy`: where files may lie; None: anywhere. `access`: the keys of each host and bucket. `kept`: ranges."""
+        `policy`: where files may lie; None: anywhere. `access`: credentials. `kept`: cache of remote ranges."""
         self.policy = policy
         self.access = access or OpenAccess()
         self._kept = kept
@@ -121,7 +121,8 @@ class ByteSources:
         return found
 
     def is_still(self, href: str, version: Version) -> bool:
-        """Whether the file is that version now; False if that is unknown. One byte is asked of a file elsewhere."""
+        """Whether the file is still that version; False if this cannot be determined. Requests one byte of a remote
+        file."""
         path = local_path(href)
         try:
             found = _version_of(self._file(path).stat()) if path else self._piece(href, (0, 1))[1]
@@ -130,13 +131,13 @@ class ByteSources:
         return is_telling(version) and same_version(found, version)
 
     def check_here(self, versions: Mapping[str, Version]) -> None:
-        """Raise Replaced if one of these files lies on this machine and is no longer that version. Files elsewhere are
-        not asked for."""
+        """Raise Replaced if one of these files is local and no longer the given version. Remote files are not
+        checked."""
         if not all(self.is_still(href, version) for href, version in versions.items() if local_path(href) is not None):
             raise Replaced
 
     def head(self, href: str) -> HeaderBytes:
-        """The file as a file object to read a header from. Raises AssetUnreadable."""
+        """The file as a file object from which a header can be parsed. Raises AssetUnreadable."""
         try:
             piece, version = self._first(href, _HEAD)
         except FAULTS as error:
@@ -144,7 +145,7 @@ class ByteSources:
         return HeaderBytes(self, href, bytes(piece), version)
 
     def beginning(self, href: str, length: int) -> tuple[memoryview, Version] | None:
-        """The first bytes of a file, and which version it is; None if there is no such file. Raises AssetUnreadable."""
+        """The first bytes of a file, and its version; None if there is no such file. Raises AssetUnreadable."""
         try:
             return self._first(href, length)
         except FAULTS as error:
@@ -153,14 +154,14 @@ class ByteSources:
             raise unreadable(href, error, self.access) from None
 
     def _first(self, href: str, length: int) -> tuple[memoryview, Version]:
-        """As `beginning`, but raises FAULTS."""
+        """As `beginning`, but raises one of FAULTS, also if there is no such file."""
         path = local_path(href)
         if path is None:
             piece, version = self._piece(href, (0, length))
         else:
             file = self._file(path)
             status = file.stat()
-            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device never ends
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe could block, and a device may never end
                 raise EgressRefused("it is not a regular file")
             version = _version_of(status)
             (piece,) = _local(file, [(0, length)], version)
@@ -174,7 +175,7 @@ class ByteSources:
         return None if found is None else found[0]
 
     def whole_of_version(self, href: str, most: int) -> tuple[memoryview, Version] | None:
-        """As `whole`, and which version of the file it is."""
+        """As `whole`, together with the version of the file."""
         found = self.beginning(href, most)
         if found is None:
             return None
@@ -215,7 +216,7 @@ class ByteSources:
             return self._parts
 
     def _piece(self, href: str, span: tuple[int, int]) -> tuple[memoryview, Version]:
-        """The bytes from `span[0]` up to `span[1]`, and the version they belong to."""
+        """The bytes from `span[0]` up to `span[1]`, and the version of the file that they belong to."""
         parts = urlsplit(href)
         if parts.scheme in ("http", "https"):
             piece = self._web.piece(href, *span)
@@ -228,13 +229,13 @@ class ByteSources:
         return self._object(href, parts.netloc, unquote(parts.path).lstrip("/"), span)
 
     def _object(self, href: str, bucket: str, key: str, span: tuple[int, int]) -> tuple[memoryview, Version]:
-        """A range of an object; if its keys are refused and there are others by now, with these. An answer that breaks
-        off is asked for again: the store's client does so only where it can go on with the same ETag."""
+        """A range of an object, read once more if its keys are refused and `access` now has others. It is also
+        requested again if a response breaks off: the client itself resumes only if an ETag identifies the object."""
         tries, renewed = 0, False
         while True:
             tries += 1
             way = self.access.bucket(href)
-            # Asked for here, so that it is known why there are none; the store's client only says that there are none.
+            # Fetched here, since an error says why there are no keys; the client only reports that there are none.
             keys = {} if way.keys is None else way.keys()
             place, outages = f"s3://{bucket}", self._web.outages
             try:
@@ -252,7 +253,7 @@ class ByteSources:
                 if said.denied and not renewed and self.access.bucket_refused(href, keys):
                     renewed = True
                     with self._lock:
-                        for patient in (False, True):  # its client keeps the old keys
+                        for patient in (False, True):  # the cached client still has the old keys
                             self._stores.pop((way.source, bucket, patient), None)
                     continue
                 if not said.broke_off or tries >= BROKEN_TRIES or outages.is_long(place) or not wanted_here()():
@@ -260,7 +261,7 @@ class ByteSources:
             pause(pause_seconds(tries))
 
     def _file(self, path: Path) -> Path:
-        """Path of a local file with links resolved. Raises EgressRefused outside the folders that may be read."""
+        """Path of a local file with links resolved. Raises EgressRefused if it lies outside the allowed folders."""
         if self.policy is None:
             return path
         found = self._allowed.get(path)
@@ -287,7 +288,7 @@ class ByteSources:
 
 
 class HeaderBytes(io.RawIOBase):
-    """A read-only file whose beginning is loaded already; the rest is fetched in pieces of 64 KiB."""
+    """A read-only file object whose beginning is already loaded; the rest is fetched in pieces of 64 KiB."""
 
     def __init__(self, origins: ByteSources, href: str, first: bytes, version: Version) -> None:
         super().__init__()
@@ -299,7 +300,7 @@ class HeaderBytes(io.RawIOBase):
         self._at = 0
 
     def again(self) -> HeaderBytes:
-        """The same file, to read again from its beginning; what one of both has read, the other has, too."""
+        """A second file object for the same file, at its beginning. Both share the pieces that they have read."""
         twin = HeaderBytes(self._origins, self.href, self._pages[0], self.version)
         twin._pages = self._pages
         return twin
@@ -359,7 +360,7 @@ def _version(meta: ObjectMeta) -> Version:
 
 
 def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:
-    """Start and end of each fetch: ranges close together are fetched at once, with the bytes between."""
+    """Start and end of each fetch: ranges close together become one fetch, with the bytes between them."""
     spans: list[tuple[int, int]] = []
     for start, length in sorted(ranges):
         if spans and start - spans[-1][1] <= _GAP:

@@ -1,5 +1,5 @@
-"""Decode: compressed block → pixels of one band. Codecs by imagecodecs (libdeflate, zstd …) and isal, all without the
-GIL."""
+"""Decode: turns a compressed block into the pixels of one band, by codecs of imagecodecs (libdeflate, zstd …) and isal,
+which all release the GIL."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 Buffer = bytes | bytearray | memoryview
 Codec = Callable[[Buffer, int, int], Buffer]
-"""(payload, bytes of the whole block, bytes that are enough) → at least the latter."""
+"""(payload, bytes of the whole decoded block, bytes that are needed) → at least the bytes that are needed."""
 
 _DAMAGED: tuple[type[Exception], ...] = (RuntimeError, ValueError, cast("type[Exception]", isal_zlib.error))
 """Exceptions that the codecs raise."""
 _PREFIX = 0.9
-"""Share of a block below which ISA-L up to the last byte needed is faster than libdeflate to the end: libdeflate is 7 %
-faster per byte but cannot stop."""
+"""If less than this share of a block is needed, inflating it with ISA-L up to the last byte needed is faster than with
+libdeflate, which is 7 % faster per byte but cannot stop before the end."""
 
 
 class Packing(Protocol):
@@ -90,8 +90,8 @@ def decode(payload: Buffer, packing: Packing, shape: tuple[int, int], rows: int,
 
 
 def decode_bits(payload: Buffer, packing: Packing, shape: tuple[int, int], rows: int, band: int) -> NDArray[np.bool_]:
-    """(rows, columns): pixels of single bits, where each row of a block starts with a new byte. Errors as in
-    `decode`."""
+    """(rows, columns): as `decode`, for pixels of single bits, where each row of a block starts with a new byte. Raises
+    the same errors."""
     stride = -(-shape[1] * packing.samples // 8)
     whole, enough = shape[0] * stride, rows * stride
     try:
@@ -110,7 +110,7 @@ def _plane(packing: Packing, band: int) -> int:
 
 
 def _differenced(plane: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Undo horizontal differencing; floats are differenced as integers of the same bytes."""
+    """Undo horizontal differencing; floats were differenced as integers with the same bytes."""
     native = plane.dtype.newbyteorder("=")
     source = plane.astype(native, copy=False).view(np.dtype(f"u{native.itemsize}"))
     pixels = np.empty(source.shape, source.dtype)
@@ -126,8 +126,8 @@ def _float_predicted(raw: Buffer, packing: Packing, rows: int, columns: int, cou
 
 @njit(cache=True, nogil=True)
 def _sum_rows(source, pixels):  # type: ignore[no-untyped-def]
-    """Running sums along rows, four rows at a time: each sum waits for the one before, so four are computed together.
-    Both arrays have the same shape, at least (1, 1)."""
+    """Running sums along rows, four rows at a time: each sum depends on the one before, so that the processor can
+    overlap those of different rows. Both arrays have the same shape, at least (1, 1)."""
     height, width = source.shape
     whole = height - height % 4
     for row in range(0, whole, 4):

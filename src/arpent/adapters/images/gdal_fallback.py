@@ -1,7 +1,8 @@
-"""GDAL fallback: the slow way to blocks, for files that our own readers do not support (JPEG, LERC, one-tile JP2 …).
+"""GDAL fallback: reads blocks with GDAL, slowly, for files that our own readers do not support (JPEG, LERC, one-tile
+JP2 …).
 
-GDAL only decodes: it gets the bytes of one file from our own source, opens no other file or address, and is told which
-driver to use. For some of its drivers (VRT, WMS …) an image is a text that names other files.
+GDAL only decodes: it gets the bytes of one file from our ByteSources, cannot open any other file or address, and must
+use the driver that is chosen here, because for some drivers (VRT, WMS …) an image is a text that names other files.
 """
 
 from __future__ import annotations
@@ -42,25 +43,25 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (JP2_SIGNATURE, "JP2OpenJPEG"),
     (CODESTREAM, "JP2OpenJPEG"),
 )
-"""First bytes of a file → the driver to open it with. Other files are not opened, whatever their name."""
+"""First bytes of a file, and the driver to open it with. Other files are not opened, whatever their name."""
 QUIET = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # GDAL asks us for files beside the image, by name
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # GDAL then requests files next to the image by name
     "GDAL_PAM_ENABLED": "NO",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",
     "GDAL_HTTP_MAX_RETRY": "0",
-    "GDAL_NUM_THREADS": "1",  # what fails in a thread of its own, nobody is told; a machine has a worker for each core
+    "GDAL_NUM_THREADS": "1",  # errors in GDAL's own threads are lost; there is one worker per core anyway
 }
-"""GDAL's options while a file is open."""
+"""GDAL's options while it opens or reads a file."""
 _TRIED = "test"
-"""The name under which rasterio tests what an opener returns."""
+"""The name that rasterio passes to an opener to test what it returns."""
 _numbers = count(1)
 
 
 class GdalImage:
-    """One open file at full resolution. GDAL allows one thread at a time in a file."""
+    """One open file, read at full resolution. GDAL allows only one thread at a time to use it."""
 
     def __init__(self, href: str, origins: ByteSources, file: HeaderBytes) -> None:
-        """`file`: its beginning. Raises AssetUnreadable."""
+        """`file`: the image, with its beginning loaded. Raises AssetUnreadable."""
         self._href = href
         self._origins = origins
         self._lock = Lock()
@@ -90,13 +91,13 @@ class GdalImage:
             shape = self.raster.levels[0]
             rowwise = self._tiff and shape.block_height == 1 < shape.height
             self._cut = rowwise and strip_rows(file.again()) > 1  # type: ignore[arg-type]
-            """Whether GDAL reads one high strip row by row."""
+            """Whether GDAL presents one high strip as blocks of one row each."""
             self._inflates = self._tiff and not self._cut and self._dataset.profile.get("compress") == "deflate"
             self._tiled = self._inflates and is_tiled(file.again())  # type: ignore[arg-type]
         except AssetUnreadable:
             self.close()
             raise
-        except Exception:  # a damaged file makes GDAL raise many things; their text may repeat a signed URL
+        except Exception:  # GDAL raises errors of many types; their text may repeat a signed URL
             raise self._source.failure or AssetUnreadable(
                 f"image {public_name(href)} is not an image that can be read", href=href
             ) from None
@@ -113,11 +114,11 @@ class GdalImage:
         return 0
 
     def fetch(self, blocks: Sequence[Block], band: int) -> None:
-        """GDAL fetches for itself."""
+        """Do nothing: GDAL reads the bytes when it decodes."""
 
     def read(self, block: Block, band: int, fetched: None = None) -> NDArray[np.generic]:
-        """One block, padded to full size. Raises AssetUnreadable; Replaced where the disk tells it: GDAL keeps what it
-        has read."""
+        """One block, padded to full size. Raises AssetUnreadable; and Replaced if a local file has changed, since GDAL
+        may have cached parts of the old one."""
         self._origins.check_here(self.versions)
         shape = self.raster.levels[0]
         window = Window(
@@ -147,7 +148,7 @@ class GdalImage:
         return masked(padded, [counts])
 
     def _valid(self, band: int, window: Window) -> NDArray[np.bool_] | None:
-        """Which pixels of a band are valid by masks and alpha; None: all. Alpha itself is always valid."""
+        """Which pixels of a band are valid by masks and alpha; None: all. Alpha does not apply to itself."""
         valid = None
         if MaskFlags.per_dataset in self._dataset.mask_flag_enums[band]:
             valid = np.asarray(self._dataset.read_masks(band + 1, window=window) != 0)
@@ -161,8 +162,8 @@ class GdalImage:
             self._dataset.close()
 
     def _check_inflated(self, block: Block, band: int) -> None:
-        """Have a look at what libtiff inflates: where that is longer than the block, libdeflate leaves the end of the
-        block as the memory was, and GDAL is not told. Raises ValueError."""
+        """Inflate the block to check its length. If it is longer than it should be, libdeflate leaves the end of the
+        block uninitialised when libtiff calls it, and GDAL does not notice. Raises ValueError."""
         if not self._inflates:
             return
         shape = self.raster.levels[0]
@@ -188,8 +189,8 @@ class GdalImage:
         return int(self._dataset.get_tag_item(f"BLOCK_{what}_{place}", "TIFF", bidx=band + 1) or 0)
 
     def _empty(self, band: int) -> float:
-        """What a block holds that was never written: no data, also where the file beside the image says what that is,
-        which GDAL is not told."""
+        """The value of a block that was never written: the no-data number of the `.aux.xml`, which GDAL does not read;
+        0 if no pixel can have that number."""
         number, dtype = self._beside[band], self.raster.dtype
         if dtype.kind == "f":
             return number
@@ -197,12 +198,12 @@ class GdalImage:
         return number if limits.min <= number <= limits.max else 0.0
 
     def _together(self) -> int:
-        """How many bands GDAL decodes at once, though one is asked for."""
+        """How many bands GDAL decodes at once, even if only one is requested."""
         return self._dataset.count if self._dataset.interleaving is Interleaving.pixel else 1
 
     def _no_data(self) -> tuple[float | None, ...]:
-        """No-data number of each band: the file beside the image has precedence over the image, as in GDAL. One that no
-        pixel can have is told, too: rasterio does not say it, and 0 would count as no data where nobody said so."""
+        """No-data number of each band: that of the `.aux.xml` overrides the image's, as in GDAL. A number that no pixel
+        can have is included, though rasterio omits it: without one, the collection's own (often 0) would apply."""
         inside = (self._told if number is None else number for number in self._dataset.nodatavals)
         return tuple(self._beside.get(band, number) for band, number in enumerate(inside))
 
@@ -235,19 +236,19 @@ class GdalImage:
 
 
 class _OneFile:
-    """What GDAL may open: this image and the `.msk` beside it if that is a TIFF. GDAL sees no other file."""
+    """The only files that GDAL can open: the image, and the `.msk` next to it if that is a TIFF."""
 
     def __init__(self, origins: ByteSources, href: str, file: HeaderBytes, mask: HeaderBytes | None = None) -> None:
-        """`file`: the image; `mask`: that of an image elsewhere, where each look takes a request. Raises
-        AssetUnreadable."""
+        """`file`: the image; `mask`: the `.msk` of a remote image, if there is one; that of a local image is opened
+        here, since it costs no request. Raises AssetUnreadable."""
         self._file = file
         self._mask = mask_file(origins, href) if local_path(href) is not None else mask
         self.versions = {part.href: part.version for part in (file, self._mask) if part is not None}
         """The files and their versions."""
         self.name = f"/arpent/image-{next(_numbers)}"
-        """Virtual name under which GDAL opens it; no such file exists."""
+        """Virtual name under which GDAL opens the image; no such file exists."""
         self.failure: AssetUnreadable | None = None
-        """Why bytes could not be read; GDAL itself only sees that they are missing."""
+        """The last error of reading bytes; GDAL itself only sees that they are missing."""
 
     def piece(self, offset: int, length: int) -> bytes:
         """Bytes of the image."""
@@ -260,7 +261,7 @@ class _OneFile:
         return _driver_of(self._file)
 
     def opened(self, driver: str) -> Any:
-        """The image, opened by GDAL. Raises many things."""
+        """The image, opened by GDAL. Raises errors of many types."""
         with rasterio.Env(**QUIET):
             return rasterio.open(self.name, driver=driver, opener=self.open)
 
@@ -277,7 +278,7 @@ def _driver_of(file: HeaderBytes) -> str | None:
 
 
 class _RecordingFile(RawIOBase):
-    """A file that remembers why reading failed."""
+    """A file object that records why reading failed, for GDAL does not pass on exceptions."""
 
     def __init__(self, file: HeaderBytes, source: _OneFile) -> None:
         super().__init__()

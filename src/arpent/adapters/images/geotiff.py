@@ -1,4 +1,4 @@
-"""GeoTiff: blocks of a GeoTIFF with the masks over them, read and decoded by ourselves."""
+"""GeoTiff: reads and decodes the blocks of a GeoTIFF, with its masks applied, without GDAL."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
 
 Payloads = dict[tuple[str, Range], Buffer]
-"""(file, offset, length) → the bytes there."""
+"""(href, (offset, length)) → the bytes there."""
 
 
 class GeoTiff:
-    """An image of that kind."""
+    """A GeoTIFF that is read without GDAL."""
 
     def __init__(self, href: str, origins: ByteSources, file: HeaderBytes) -> None:
-        """Raises NeedsGdal where GDAL is needed, Oversized where no reader should try, AssetUnreadable, and whatever
-        tifffile raises."""
+        """Raises NeedsGdal if GDAL is needed, Oversized if GDAL should not read it either, AssetUnreadable, and
+        whatever tifffile raises."""
         self._href = href
         self._origins = origins
         self.header = _header(href, origins, file)
@@ -42,19 +42,19 @@ class GeoTiff:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """Where the blocks lie, per level."""
+        """Tables of where the blocks lie, one per level."""
         return self.header.tables
 
     @property
     def versions(self) -> Mapping[str, Version]:
-        """The files that its pixels come from, and their versions."""
+        """The files that its pixels and masks come from, and their versions."""
         return {self._href: self.header.version, **{mask.href: mask.version for mask in self.header.masks}}
 
     def packed_bytes(self, block: Block, band: int) -> int:
         return self.tables[block.level].entry(block.row, block.column, band)[1]
 
     def fetch(self, blocks: Sequence[Block], band: int) -> Payloads:
-        """The bytes of the blocks and of the masks over them."""
+        """The bytes of these blocks and of the blocks of the masks that apply to them."""
         header, shapes = self.header, self.raster.levels
         wanted = {self._href: {self.tables[block.level].entry(block.row, block.column, band) for block in blocks}}
         versions, most = {self._href: header.version}, {self._href: header.most_packed}
@@ -95,7 +95,7 @@ class GeoTiff:
 
     def _payload(self, payloads: Payloads, place: tuple[str, Version, int], entry: Range) -> Buffer:
         """The bytes of one block, fetched ahead or read now. `place`: the file, its version, and the maximum length of
-        a block there. Raises ValueError if the block is longer, or the file ends before it."""
+        a block in it. Raises ValueError if the block is longer, or reaches beyond the end of the file."""
         href, version, most = place
         if sum(entry) > version[2]:
             raise ValueError("the file ends before it does")
@@ -118,8 +118,8 @@ class GeoTiff:
 
 
 def _header(href: str, origins: ByteSources, file: HeaderBytes) -> Header:
-    """The header with the masks in the file and beside it. A remote mask file is requested only if the image itself
-    has no mask, since each look takes a request."""
+    """The header, with the masks in the file and in its `.msk`. A remote `.msk` is requested only if the image has
+    neither a mask nor a no-data number, since it costs a request. Raises NeedsGdal."""
     path = local_path(href)
     if path is not None and has_auxiliary_metadata(path):
         raise NeedsGdal("a file next to it describes its bands")
@@ -133,12 +133,12 @@ def _header(href: str, origins: ByteSources, file: HeaderBytes) -> Header:
 
 
 def mask_file(origins: ByteSources, href: str) -> HeaderBytes | None:
-    """The `.msk` of an image; None if there is none, or the server answers with something else. Raises AssetUnreadable
-    where it may be there."""
+    """The `.msk` of an image; None if there is none, or what is there is not a TIFF. Raises AssetUnreadable if a
+    transient error leaves open whether there is one."""
     beside = mask_beside(href)
     path = local_path(beside)
-    with suppress(OSError):  # who reads it says what is wrong
-        if path is not None and not path.exists():  # as mostly
+    with suppress(OSError):  # reading it below reports what is wrong
+        if path is not None and not path.exists():  # the usual case
             return None
     try:
         file = origins.head(beside)
@@ -152,7 +152,7 @@ def mask_file(origins: ByteSources, href: str) -> HeaderBytes | None:
 
 
 def _empty(raster: Raster) -> float:
-    """The value of a block that was never written: no data, as in GDAL."""
+    """The value of a block that was never written: no data, as in GDAL; 0 if there is none that a pixel can have."""
     no_data, dtype = raster.no_data, raster.dtype
     if no_data is None or dtype.kind == "f":
         return no_data or 0.0

@@ -1,4 +1,4 @@
-"""Header of a GeoTIFF: tifffile reads the tags; here they become a Raster and tables of blocks."""
+"""Header of a GeoTIFF: turns the tags that tifffile reads into a Raster and tables of blocks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from arpent.adapters.images.table import Table, block_table
 from arpent.adapters.images.tiff_directories import Oversized, check_directories
 from arpent.domain.imagery.raster import COLUMNS_AND_ROWS, Raster
 
-# It warns of every odd tag, on standard error where a command configures no log; what matters is told here.
+# tifffile warns of every unusual tag, on standard error if no log is configured; faults that matter are raised here.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _REDUCED, _MASK = 1, 4
 _ALPHAS = (1, 2)
-"""Extra samples that are alpha, premultiplied or not."""
+"""Values of ExtraSamples that mean alpha, premultiplied or not."""
 _USER_DEFINED = 32767
 _MODEL_TYPE, _RASTER_TYPE = 1024, 1025
 _GEODETIC_CRS, _ANGULAR_UNITS = 2048, 2054
@@ -38,26 +38,26 @@ _PROJECTED_CRS, _LINEAR_UNITS = 3072, 3076
 _MODELS = {_PROJECTED_CRS: 1, _GEODETIC_CRS: 2}
 """Key with an EPSG code → the model type of such a CRS."""
 _UNITS = ((_LINEAR_UNITS, 9001), (_ANGULAR_UNITS, 9102, 9122))
-"""Key → codes of metre and degree, which need no look at the CRS."""
+"""Key of a unit → codes of metre or degree; files with other units are left to GDAL."""
 _PIXEL_IS_POINT = 2
 _SCALE, _TIE_POINTS, _MATRIX, _KEY_DIRECTORY = 33550, 33922, 34264, 34735
-"""Codes of TIFF tags that place an image."""
+"""Codes of the TIFF tags that georeference an image."""
 _MICROSOFT = {
     "1.#QNAN": math.nan, "-1.#QNAN": math.nan, "1.#SNAN": math.nan, "-1.#IND": math.nan, "1.#INF": math.inf,
     "-1.#INF": -math.inf,
 }  # fmt: skip
-"""How programs of older compilers of Microsoft's write what is not a number, or infinite."""
+"""How programs built with older Microsoft compilers write NaN and infinity."""
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan\b|inf)", re.ASCII | re.IGNORECASE)
 _PLACE_TAGS = (_SCALE, _TIE_POINTS, _MATRIX, _KEY_DIRECTORY, 50844)
-"""What places an image; the last: rational polynomials."""
+"""Tags that georeference an image; the last one holds rational polynomials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Everything that is needed to read blocks of one file."""
+    """Everything that is needed to read the blocks of one file."""
 
     raster: Raster
-    """The header as the domain knows it."""
+    """The header in the domain's terms."""
     tables: tuple[Table, ...]
     """One table of blocks per level."""
     version: Version
@@ -77,8 +77,8 @@ class Header:
 
 
 def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None) -> Header:
-    """The header of a GeoTIFF; `beside`: its `.msk` file. Raises NeedsGdal, Oversized if no reader should try,
-    and what tifffile raises if it is not a TIFF."""
+    """The header of a GeoTIFF; `beside`: its `.msk` file. Raises NeedsGdal, Oversized if GDAL should not read it
+    either, and what tifffile raises if it is not a TIFF."""
     check_directories(cast(BinaryIO, file))
     with TiffFile(cast(BinaryIO, file), name="image", _useframes=False) as tiff:
         pages = [cast(TiffPage, page) for page in tiff.pages]
@@ -113,7 +113,7 @@ def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None
 
 
 def mask_beside(href: str) -> str:
-    """Href of the `.msk` of an image, with the query (a signature) removed."""
+    """Href of the `.msk` of an image: `.msk` is added to the path; the query (a signature) stays."""
     path, mark, query = href.partition("?") if "://" in href else (href, "", "")
     return f"{path}.msk{mark}{query}"
 
@@ -125,8 +125,8 @@ def _pages_of(file: HeaderBytes) -> list[Table]:
 
 
 def _mask(place: tuple[str, Version], tables: Sequence[Table], pages: Sequence[Table]) -> Mask:
-    """The mask's page for each level of the image; a level without one gets the first page, whose size differs. Raises
-    NeedsGdal if not even the full image has one."""
+    """The mask with its page for each level of the image; a level without one gets the page of the full image, whose
+    size differs. Raises NeedsGdal if the full image has none."""
     sides = {(page.shape.width, page.shape.height): page for page in pages}
     full = sides.get((tables[0].shape.width, tables[0].shape.height))
     if full is None:
@@ -139,7 +139,7 @@ def _mask(place: tuple[str, Version], tables: Sequence[Table], pages: Sequence[T
 
 
 def _common_levels(tables: tuple[Table, ...], masks: list[Mask]) -> tuple[tuple[Table, ...], list[Mask]]:
-    """The levels for which every mask has a page; a finer level is read in place of the others."""
+    """The levels for which every mask has a page; the others are dropped, so that a finer level is read instead."""
 
     def whole(number: int) -> bool:
         size = (tables[number].shape.width, tables[number].shape.height)
@@ -164,8 +164,8 @@ def _overview_of(first: TiffPage, page: TiffPage) -> bool:
 
 
 def _geo_keys(page: TiffPage) -> dict[int, int]:
-    """The keys that have a number, which is all that is needed. tifffile knows the keys' names, too, and takes long to
-    load them."""
+    """The GeoKeys whose values are numbers, which is all that is needed. tifffile could parse them, too, but takes long
+    to load the names of all keys."""
     directory = page.tags.valueof(_KEY_DIRECTORY)
     if not isinstance(directory, tuple) or len(directory) < 4 or directory[0] != 1:
         return {}
@@ -174,8 +174,8 @@ def _geo_keys(page: TiffPage) -> dict[int, int]:
 
 
 def _crs(keys: Mapping[int, int]) -> CRS:
-    """The CRS whose code the keys tell. Raises NeedsGdal if they tell more: a projection over that geographic CRS, or
-    other units than its own may be."""
+    """The CRS whose EPSG code the keys give. Raises NeedsGdal if they give none, or also a projection based on that
+    geographic CRS, or units that may differ from those of the CRS."""
     for key, model in _MODELS.items():
         code = keys.get(key)
         if code is None:
@@ -191,7 +191,8 @@ def _crs(keys: Mapping[int, int]) -> CRS:
 
 
 def _transform(page: TiffPage, keys: Mapping[int, int]) -> Affine:
-    """As GDAL does: scale and tie point before the matrix, and a negative scale along y for a positive one."""
+    """The transform by GDAL's rules: scale and tie point take precedence over the matrix, and the sign of the scale
+    along y is ignored. Raises NeedsGdal if the tags give neither."""
     scale, tie, matrix = (page.tags.valueof(tag) for tag in (_SCALE, _TIE_POINTS, _MATRIX))
     if scale is not None and tie is not None and np.size(tie) == 6:
         step_x, step_y = np.asarray(scale, np.float64)[:2].tolist()
@@ -215,7 +216,7 @@ def _no_data(page: TiffPage) -> float | None:
 
 
 def number_told(text: str) -> float | None:
-    """The number that the tag GDAL_NODATA begins with, as GDAL reads it."""
+    """The number at the beginning of the tag GDAL_NODATA, parsed as GDAL does; None if there is none."""
     text = text.strip().replace(",", ".")
     for word, number in _MICROSOFT.items():
         if text.startswith(word):

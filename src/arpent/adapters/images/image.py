@@ -1,4 +1,4 @@
-"""Image: what the reader asks of a file whose header it knows, whatever the format."""
+"""Image: the interface through which the reader reads blocks of an opened file, whatever its format."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from arpent.domain.ports.imagery import Block
 
 
 class NeedsGdal(Exception):
-    """Something in the file that only GDAL can read."""
+    """The file has a feature that only GDAL can read."""
 
 
 class Image(Protocol):
-    """One file, its header read. Thread-safe."""
+    """One image file whose header has been read. Thread-safe."""
 
     @property
     def raster(self) -> Raster:
-        """What the domain knows of it."""
+        """The image's header in the domain's terms."""
 
     def packed_bytes(self, block: Block, band: int) -> int:
-        """How many bytes of the file a block takes, as far as it is known; 0: not known."""
+        """How many bytes of the file a block takes, or an estimate; 0: not known."""
 
     def fetch(self, blocks: Sequence[Block], band: int) -> Any:
-        """What these blocks take, read at once from a file that lies elsewhere; for `read`, which reads what is not
-        there. Raises AssetUnreadable, and Replaced."""
+        """Read the stored bytes of these blocks of a remote file together, to be passed to `read`, which itself reads
+        what is missing. Raises AssetUnreadable, and Replaced."""
 
     def read(self, block: Block, band: int, fetched: Any) -> NDArray[np.generic]:
-        """One block, as AssetReader.read describes it. Raises AssetUnreadable, Replaced, and ValueError where the
-        block's bytes are damaged."""
+        """The pixels of one block, as AssetReader.read describes them. Raises AssetUnreadable, Replaced, and ValueError
+        if the block's bytes are damaged."""
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the files that are open."""

@@ -1,7 +1,7 @@
-"""Mask: which pixels of an image are valid, by pages of its file, by the `.msk` or `.aux.xml` beside it, or by an alpha
-band.
+"""Mask: which pixels of an image are valid, by mask pages of its file, the `.msk` next to it, or an alpha band; and the
+no-data numbers in the `.aux.xml` next to it.
 
-A mask lies on the image's own grid, but may have other blocks.
+A mask has the same grid of pixels as its image, but may be divided into other blocks.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ from arpent.domain.ports.imagery import Block
 Payload = Callable[[Range], Buffer]
 """(offset, length) of a block of the mask → its bytes."""
 MOST_AUXILIARY = 1 << 20
-"""Maximum bytes of the `.aux.xml` beside an image, in which GDAL stores what the format cannot."""
+"""Maximum bytes of the `.aux.xml` next to an image, where GDAL stores metadata that the image's format cannot hold."""
 _AUXILIARY_BAND = re.compile(rb'<PAMRasterBand\b[^>]*\bband="(\d{1,5})"[^>]*>(.*?)</PAMRasterBand>', re.DOTALL)
 _AUXILIARY_NUMBER = re.compile(rb"<NoDataValue\b[^>]*>\s*([^<\s]{1,40})\s*<")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mask:
-    """One mask of an image and where its blocks lie. Pixels where it is 0 are not valid."""
+    """One mask of an image, and where its blocks lie. Pixels where the mask is 0 are not valid."""
 
     href: str
-    """Href of the file that holds it."""
+    """Href of the file that holds the mask."""
     version: Version
     """Version of that file."""
     tables: tuple[Table, ...]
     """One table of blocks per level of the image."""
     band: int | None = None
-    """Band of the image that it is (alpha), from 0; None: it is not a band."""
+    """Index of the alpha band that serves as mask, from 0; None: the mask is not a band of the image."""
     each: bool = False
-    """Whether it has a plane for every band of the image, not one for all."""
+    """Whether it has one plane for each band of the image, instead of one for all."""
 
     @property
     def shared(self) -> bool:
-        """Whether its blocks are those of the other bands too, so that no more bytes are needed."""
+        """Whether the mask is stored in the same blocks as the other bands, so that no further bytes are needed."""
         return self.band is not None and self.tables[0].samples > 1
 
     @property
     def most_packed(self) -> int:
-        """Maximum bytes that a stored block of it can have."""
+        """Maximum bytes that a stored block of the mask can have."""
         return max(table.most_packed for table in self.tables)
 
     def concerns(self, band: int) -> bool:
-        """Whether it applies to this band of the image: alpha applies to all other bands."""
+        """Whether the mask applies to this band of the image: alpha applies to all bands but itself."""
         return band != self.band
 
     def ranges(self, shape: Level, block: Block, band: int) -> list[Range]:
@@ -90,7 +90,7 @@ class Mask:
         return self.band if self.band is not None else band if self.each else 0
 
     def _places(self, shape: Level, block: Block) -> Iterator[tuple[int, int]]:
-        """Row and column of each block of the mask that meets one block of the image."""
+        """Row and column of each block of the mask that overlaps one block of the image."""
         own = self.tables[block.level].shape
         for row in _spanned(block.row, shape.block_height, shape.height, own.block_height, block.rows):
             for column in _spanned(block.column, shape.block_width, shape.width, own.block_width):
@@ -104,26 +104,27 @@ class Mask:
 
 
 def _spanned(number: int, size: int, whole: int, own: int, enough: int | None = None) -> range:
-    """Indices of the blocks of `own` pixels that the block `number` of `size` pixels meets, along one axis."""
+    """Along one axis, the indices of the blocks of `own` pixels that overlap block `number` of `size` pixels. `whole`:
+    pixels of the image; `enough`: how many pixels of the block are needed; None: all."""
     start = number * size
     end = min(start + (min(enough, size) if enough else size), whole)
     return range(start // own, -(-end // own))
 
 
 def masked(pixels: NDArray[np.generic], valid: Sequence[NDArray[np.bool_]]) -> NDArray[np.generic]:
-    """The pixels; as a numpy masked array if some are not valid."""
+    """The pixels, as a numpy masked array if some are not valid in one of the masks."""
     counts = np.logical_and.reduce(valid) if len(valid) > 1 else valid[0]
     return pixels if counts.all() else np.ma.MaskedArray(pixels, ~counts)
 
 
 def has_auxiliary_metadata(path: Path) -> bool:
-    """Whether the `.aux.xml` beside an image names no-data numbers by band."""
+    """Whether the `.aux.xml` next to an image gives no-data numbers of bands."""
     return bool(numbers_beside(path))
 
 
 def numbers_beside(path: Path) -> dict[int, float]:
-    """Band (from 0) → no-data number, from the `.aux.xml` beside an image. GDAL does not read that file itself, because
-    it could name others that GDAL would open. Links are not followed."""
+    """Band (from 0) → no-data number, from the `.aux.xml` next to an image. GDAL must not read that file, since it can
+    name other files, which GDAL would open. Links are not followed."""
     try:
         with open(os.open(f"{path}.aux.xml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             content = file.read(MOST_AUXILIARY)

@@ -1,4 +1,4 @@
-"""Unusual images: what our own reader of GeoTIFFs does not know, opened here or by a process that may die."""
+"""Other formats: opens images that our own GeoTIFF reader does not support, in this process, or in one that may die."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from arpent.network.access import SourceAccess
 from arpent.network.policy import EgressPolicy
 
 Opener = Callable[[str, ByteSources, HeaderBytes | None], Image]
-"""Opens an image whose first bytes are there already, if it is one file. Raises AssetUnreadable, and Replaced."""
+"""Opens an image. The third argument is the file with its beginning loaded, or None. Raises AssetUnreadable, and
+Replaced."""
 Submit = Callable[[Callable[[Any], Any], object], PendingCall[Any]]
 
 
 def open_other_format(href: str, origins: ByteSources, file: HeaderBytes | None) -> Image:
-    """Arrays of Zarr; JPEG 2000 tile by tile where it is laid out so; everything else by GDAL."""
+    """Open an array of Zarr, a JPEG 2000 file whose tiles can be read one by one, or, with GDAL, any other image."""
     if (place := store_location(href)) is not None:
         from arpent.adapters.images.zarr.image import ZarrImage
 
         return ZarrImage(href, origins, place)
     if file is None:
         file = origins.head(href)
-    # GDAL is loaded where an image needs it: that takes long.
+    # GDAL takes long to load, so it is imported only if an image needs it.
     from arpent.adapters.images.gdal_fallback import GdalImage
     from arpent.adapters.images.jp2.image import Jp2Image
 
@@ -44,7 +45,8 @@ def open_other_format(href: str, origins: ByteSources, file: HeaderBytes | None)
 
 
 class IsolatedHeader:
-    """The header of a file, read by another process because this one must not die; its blocks cannot be read here."""
+    """The header of an image, read by another process, since reading a damaged file may crash the process. Its blocks
+    cannot be read here."""
 
     def __init__(self, submit: Submit, href: str, origins: ByteSources, file: HeaderBytes | None) -> None:
         """`submit` runs a picklable function with a picklable argument in the other process. Raises AssetUnreadable."""
@@ -61,7 +63,7 @@ class IsolatedHeader:
         return 0
 
     def fetch(self, blocks: Sequence[Block], band: int) -> None:
-        """Nothing is read here."""
+        """Do nothing: blocks are not read in this process."""
 
     def read(self, block: Block, band: int, fetched: None = None) -> NDArray[np.generic]:
         raise AssetUnreadable(f"image {public_name(self._href)} is not read in this process", href=self._href)
@@ -71,7 +73,7 @@ class IsolatedHeader:
 
 
 def isolated_header(policy: EgressPolicy | None, access: SourceAccess, href: str) -> Raster:
-    """The header alone, in the process that may die. Raises AssetUnreadable."""
+    """Read only the header of an image; called in the process that may die. Raises AssetUnreadable."""
     origins = ByteSources(policy=policy, access=access)
     try:
         image = open_other_format(href, origins, None)

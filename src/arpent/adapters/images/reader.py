@@ -1,4 +1,4 @@
-"""Reader: AssetReader for images on disks, web servers and S3 (docs/adr/0004-reader.md)."""
+"""Reader: the AssetReader for images on disk, web servers and S3 (docs/adr/0004-reader.md)."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from arpent.network.policy import EgressPolicy
 Piece = tuple[str, Block, NDArray[np.generic]]
 
 _MOST_IMAGES = 2048
-"""Number of cached headers; one of an MGRS tile takes about 5 KiB, and all partitions of a process share it."""
+"""Number of cached headers, shared by all partitions of a process; that of an MGRS tile takes about 5 KiB."""
 _KEPT_SECONDS = 600.0
-"""How long a cached header or metadata file counts: not all blocks come with an answer that tells that the image is
-another one."""
+"""How long a cached header or metadata file is used: not every read of a block would notice that the image has been
+replaced."""
 _LOAD_BYTES = 4 << 20
 """Maximum compressed bytes of one fetch, approximately."""
 _LOAD_BLOCKS = 16
@@ -60,28 +60,28 @@ class _BlockFetch:
     href: str
     """Href of the image."""
     image: Image
-    """The image, its header read."""
+    """The image, whose header has been read."""
     blocks: tuple[Block, ...]
-    """The blocks, in the order asked."""
+    """The blocks, in the order in which they were requested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FetchedBlock:
-    """One block that waits to be decoded."""
+    """One block that is ready to be decoded."""
 
     href: str
     """Href of the image."""
     image: Image
-    """The image, its header read."""
+    """The image, whose header has been read."""
     block: Block
-    """Place of the block in the image."""
+    """Position of the block in the image."""
     fetched: Any = None
-    """What `Image.fetch` brought for it and its neighbours; nothing of a local file, which is read later."""
+    """What `Image.fetch` returned for this block and its neighbours; unset for a local file, which is read later."""
 
 
 class CogReader:
-    """An AssetReader that reads ahead, decodes on `threads` threads (1: in the caller's), and yields in the order
-    asked. Thread-safe."""
+    """An AssetReader that reads ahead, decodes in `threads` threads (1: in the caller's), and yields blocks in the
+    order requested. Thread-safe."""
 
     def __init__(  # noqa: PLR0913
         self,
@@ -97,8 +97,8 @@ class CogReader:
     ) -> None:
         """`requests`: number of concurrent fetches. `s3_options`: obstore's S3Store settings, which override the AWS_*
         variables. `retry_seconds`: how long a failing server is retried before AssetUnreadable (transient) is raised.
-        `other_formats` opens files that are no supported GeoTIFFs. `policy`: where images may lie; `access`: their
-        keys. `kept`: ranges of files elsewhere."""
+        `other_formats` opens files that our own GeoTIFF reader does not support. `policy`: where images may lie;
+        `access`: credentials. `kept`: cache of remote ranges."""
         self._other_formats = other_formats
         self._origins = ByteSources(s3_options, retry_seconds, policy, access, kept)
         self._threads = threads
@@ -111,7 +111,7 @@ class CogReader:
         self._decoding: ThreadPoolExecutor | None = None
 
     def counting(self) -> AbstractContextManager[Bytes]:
-        """As in AssetReader; counts headers and what GDAL reads too."""
+        """As in AssetReader; also counts headers and what GDAL reads."""
         return self._origins.meter.counting()
 
     def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
@@ -133,8 +133,8 @@ class CogReader:
         return calibration_by(file, metadata)
 
     def versions(self, href: str) -> Mapping[str, Version]:
-        """The files that the image's pixels come from; none where `forget_changed` cannot tell that they are others.
-        Raises AssetUnreadable, also if this thread knows the header of others."""
+        """The files that the image's pixels come from, and their versions; empty if `forget_changed` could not notice
+        a change. Raises AssetUnreadable, also if `describe` gave this thread the header of other versions."""
         image = self._image_as_told(href)
         versions = _versions(image)
         self._told.note(href, versions)
@@ -142,7 +142,7 @@ class CogReader:
         return versions if telling else {}
 
     def forget_changed(self, hrefs: Sequence[str]) -> None:
-        """Have those images opened again whose files are no longer what their headers came from."""
+        """Forget the cached headers of images whose files have changed, so that they are opened again."""
         images = {href: image for href in hrefs if (image := self._images.known(href)) is not None}
         near = [href for href in images if local_path(href) is not None]
         far = [href for href in images if local_path(href) is None]
@@ -182,7 +182,7 @@ class CogReader:
         return self._images.get(href, lambda: self._open(href))
 
     def _image_as_told(self, href: str) -> Image:
-        """The image. Raises AssetUnreadable if `describe` told this thread the header of another one."""
+        """The image. Raises AssetUnreadable if `describe` gave this thread the header of another version of it."""
         image = self._image(href)
         if not self._told.agrees(href, _versions(image)):
             raise self._replaced(href)
@@ -210,13 +210,13 @@ class CogReader:
             raise AssetUnreadable(f"image {public_name(href)} cannot be read: {error}", href=href) from None
         except (AssetUnreadable, Replaced):
             raise
-        except Exception:  # a damaged header makes tifffile raise whatever it stumbles over
+        except Exception:  # a damaged header can make tifffile raise anything
             return self._other_formats(href, self._origins, file.again())
 
     # ---- blocks
 
     def _fetched_blocks(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int) -> Iterator[_FetchedBlock]:
-        """Every block; bytes of remote files are fetched ahead, many at once."""
+        """Every block; the bytes of remote files are fetched ahead, several requests at once."""
         run: list[_BlockFetch] = []
         for load in self._block_fetches(requests, band):
             if local_path(load.href):
@@ -240,7 +240,7 @@ class CogReader:
                     href=href,
                 )
             if not all(_holds(image.raster, block) for block in blocks):
-                raise self._replaced(href)  # the caller has another header than this one
+                raise self._replaced(href)  # the caller's header is of another version
             for part in _portions(blocks, image, band):
                 yield _BlockFetch(href=href, image=image, blocks=part)
 
@@ -258,13 +258,13 @@ class CogReader:
             raise self._replaced(load.href) from None
 
     def _replaced(self, href: str) -> AssetUnreadable:
-        self._images.clear()  # where one image is new, others are: what is known of them may be old, too
+        self._images.clear()  # images are often replaced together: other cached headers may be outdated, too
         forget_hierarchies(self._origins)
         return replaced(href)
 
     def _decode(self, one_block: _FetchedBlock, band: int) -> Piece:
         block = one_block.block
-        pulse()  # images whose bytes are here already may take long to decode
+        pulse()  # decoding may take long even if all bytes are already here
         try:
             return one_block.href, block, one_block.image.read(block, band, one_block.fetched)
         except Replaced:
@@ -291,7 +291,8 @@ class CogReader:
 
 
 class _Told(local):
-    """Which files' headers a thread was told last: it reads their pixels and no others, whoever reopened them."""
+    """The file versions whose headers each thread was last given. It reads pixels of these versions only, even if
+    another thread has opened a newer one."""
 
     def __init__(self) -> None:
         self._versions: OrderedDict[str, Mapping[str, Version]] = OrderedDict()
@@ -308,13 +309,13 @@ class _Told(local):
 
 
 def _versions(image: Image) -> Mapping[str, Version]:
-    """The files that its pixels come from; empty if they are not tracked."""
+    """The files that the image's pixels come from, and their versions; empty for images that do not record them."""
     found: Mapping[str, Version] = getattr(image, "versions", {})
     return found
 
 
 def _tells(href: str, version: Version) -> bool:
-    """Whether other content of a file would have another version: a disk tells the time more exactly than servers."""
+    """Whether changed content would surely have another version: local timestamps are finer than those of servers."""
     return is_telling(version) if local_path(href) else is_settled(version)
 
 

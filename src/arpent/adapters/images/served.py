@@ -1,4 +1,4 @@
-"""Served pixel types: those that kernels and evalscripts support; images with others are refused when the header is
+"""Served pixel types: those that kernels and evalscripts support. Images with others are refused when their header is
 read."""
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 
 SERVED = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-"""Names of the types. Fewer than 8 bits are read as uint8, other odd numbers of bits as the next larger type; palette
-images give the palette's index, not colours (docs/collections.md)."""
+"""Names of the supported types. Pixels of fewer than 8 bits are read as uint8, those of other unusual sizes as the next
+larger type; palette images give palette indices, not colours (docs/collections.md)."""
 
 ODD = {
     "int64": "64-bit integers, which evalscripts cannot hold",
     "uint64": "64-bit integers, which evalscripts cannot hold",
     "float16": "16-bit floating-point numbers",
 }
-"""Pixel type → its description in messages."""
+"""Unsupported pixel type → its description in messages."""
 
 
 def check_served(raster: Raster) -> None:
@@ -25,7 +25,7 @@ def check_served(raster: Raster) -> None:
 
 
 def refuse(href: str, *types: str) -> None:
-    """As `check_served`, by the names of the bands' types."""
+    """Refuse an image if one of these names of its bands' types is not supported. Raises AssetUnreadable."""
     odd = [name for name in types if name not in SERVED]
     if odd:
         what = "complex numbers" if "complex" in odd[0] else ODD.get(odd[0], "pixels of an unusual type")

@@ -1,4 +1,4 @@
-"""Table: where the blocks of one page of a TIFF lie, and how they are packed."""
+"""Table: where the blocks of one page of a TIFF lie in the file, and how they are compressed."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from arpent.adapters.images.image import NeedsGdal
 from arpent.domain.imagery.raster import Level
 
 SPARE_BYTES = 1 << 16
-"""Bytes that a codec may add to the smallest block."""
+"""Bytes that a codec may add to a block, however small that is."""
 _PREDICTORS = {"f": (1, 2, 3), "i": (1, 2), "u": (1, 2), "b": (1,)}
 """Kind of pixel type → supported predictors."""
 _UNPREDICTED = (1, 32773)
-"""Compressions that have no predictor, whatever the tag says: none, and PackBits. GDAL does not look at it, either."""
+"""Compressions without a predictor, whatever its tag says: none, and PackBits. GDAL ignores the tag for them, too."""
 _BIT = 1
 _YCBCR = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Where the blocks of one level lie, and how they are packed."""
+    """Where the blocks of one level lie in the file, and how they are compressed."""
 
     shape: Level
     """Size and block size of the level."""
     offsets: NDArray[np.int64]
-    """Per block, by plane, row and column: offset in the file; 0: never written."""
+    """Offset of each block in the file, in the order of plane, row and column; 0: the block was never written."""
     lengths: NDArray[np.int64]
-    """Per block: length in bytes."""
+    """Length of each block in bytes, in the same order."""
     compression: int
-    """TIFF tag 259."""
+    """Value of TIFF tag 259 (Compression)."""
     predictor: int
-    """TIFF tag 317."""
+    """Value of TIFF tag 317 (Predictor)."""
     dtype: np.dtype[np.generic]
-    """Type in the file, with byte order; bool: single bits of a mask."""
+    """Pixel type in the file, with byte order; bool: single bits of a mask."""
     samples: int
-    """Number of bands stored together in a block: 1, or all of the file's."""
+    """Number of bands stored together in a block: 1, or all bands of the file."""
 
     def entry(self, row: int, column: int, band: int) -> tuple[int, int]:
         """Offset and length of the block in the file."""
@@ -49,16 +49,17 @@ class Table:
 
     @property
     def most_packed(self) -> int:
-        """Maximum bytes of a stored block: no codec doubles its size."""
+        """Maximum bytes of a stored block: no codec doubles the size of its input."""
         return 2 * self.shape.block_width * self.shape.block_height * self.samples * self.dtype.itemsize + SPARE_BYTES
 
     def mean_length(self) -> float | None:
-        """Mean bytes of the blocks that were written; None if none was."""
+        """Mean stored bytes of the blocks that were written; None if none was."""
         written = self.lengths[self.offsets > 0]
         return float(written.mean()) if len(written) else None
 
     def rows(self, row: int) -> int:
-        """Number of rows that a block in this block row holds: strips end with the image, tiles are always complete."""
+        """Number of pixel rows that a block in this block row holds: the last strip ends with the image, whereas tiles
+        are always complete."""
         shape = self.shape
         if shape.block_width == shape.width and len(self.offsets) and self.striped:
             return min(shape.block_height, shape.height - row * shape.block_height)
@@ -69,7 +70,7 @@ class Table:
 
 
 def block_table(page: TiffPage, order: str, *, mask: bool = False) -> Table:
-    """The table of one page; `mask`: its pixels may be single bits. Raises NeedsGdal if GDAL is needed."""
+    """The table of one page; `mask`: whether pixels may be single bits. Raises NeedsGdal if only GDAL can read it."""
     dtype = page.dtype
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 0
     single = mask and dtype is not None and dtype.kind == "b" and bits == _BIT

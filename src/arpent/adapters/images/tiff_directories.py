@@ -1,4 +1,5 @@
-"""TIFF directories (IFDs), checked before any library reads them: their number, and the size of their tags."""
+"""TIFF directories (IFDs): checks their number and the size of their tags before any library reads them, and reads a
+few tags of the first one."""
 
 from __future__ import annotations
 
@@ -6,46 +7,47 @@ import struct
 from typing import BinaryIO, Literal
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""First bytes of a TIFF."""
+"""First bytes of a TIFF or BigTIFF, in either byte order."""
 MOST_DIRECTORIES = 256
-"""Maximum number of directories; a COG has one per overview and mask, about twenty."""
+"""Maximum number of directories; a COG has one for each overview and mask, in all about twenty."""
 MOST_TAGS = 1024
 """Maximum number of tags of one directory."""
 MOST_TAG_BYTES = 64 << 20
-"""Maximum bytes of one tag: offsets of eight million blocks."""
+"""Maximum bytes of one tag: enough for the offsets of eight million blocks."""
 MOST_HEADER_BYTES = 256 << 20
 """Maximum bytes of all tags together."""
 _ROWS_PER_STRIP, _TILE_WIDTH = 278, 322
 _NO_DATA = 42113
 _ALL_ROWS = (1 << 32) - 1
-"""How TIFF tells that there is one strip."""
+"""Value of RowsPerStrip that means that there is one strip; also the tag's default."""
 _MOST_TEXT = 1024
-"""Bytes of GDAL_NODATA that are looked at."""
+"""Maximum bytes of GDAL_NODATA that are read."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Type of a tag → bytes per value."""
 
 
 class Oversized(Exception):
-    """The header is too large for an image: reading it would not end, or fill the memory. The text says why."""
+    """The header is too large: reading it, or the image, would take forever or fill memory. The text says why."""
 
 
 def check_directories(file: BinaryIO) -> None:
-    """Check the directories of a TIFF; other files pass. Raises Oversized; afterwards the file is at its beginning."""
+    """Check the directories of a TIFF; other files pass. Leaves the file at its beginning. Raises Oversized."""
     try:
         _walk(file)
     except struct.error:
-        pass  # it ends too soon, or is no TIFF: reading it says so
+        pass  # it is truncated or not a TIFF, which reading it will report
     finally:
         file.seek(0)
 
 
 def is_tiled(file: BinaryIO) -> bool:
-    """Whether the first image of a TIFF lies in tiles, not in strips."""
+    """Whether the first image of a TIFF is stored in tiles, not in strips."""
     return _TILE_WIDTH in _first_tags(file)
 
 
 def strip_rows(file: BinaryIO) -> int:
-    """Rows of a strip of the first image of a TIFF, if it lies in strips; without a word of it there is one strip."""
+    """Number of rows in a strip of the first image of a TIFF that is stored in strips; without the tag there is one
+    strip."""
     at, size = _first_tags(file).get(_ROWS_PER_STRIP, (0, 0))
     if not size:
         return _ALL_ROWS
@@ -56,7 +58,7 @@ def strip_rows(file: BinaryIO) -> int:
 
 
 def no_data_text(file: BinaryIO) -> str | None:
-    """What the first image's tag GDAL_NODATA says, word for word; None where there is no such tag."""
+    """The text of the first image's tag GDAL_NODATA, unchanged; None if there is no such tag."""
     place = _first_tags(file).get(_NO_DATA)
     if place is None:
         return None
@@ -66,7 +68,7 @@ def no_data_text(file: BinaryIO) -> str | None:
 
 
 def _first_tags(file: BinaryIO) -> dict[int, tuple[int, int]]:
-    """Tag of the first directory → (offset, bytes) of its values. `file` is at its beginning."""
+    """Tag of the first directory → (offset, bytes) of its values in the file. `file` must be at its beginning."""
     start = file.read(16)
     order = "<" if start[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", start, 2) == (43,)
@@ -110,7 +112,7 @@ def _walk(file: BinaryIO) -> None:
 
 
 def _directory(file: BinaryIO, at: int, order: str, *, big: bool) -> tuple[int, int]:
-    """(bytes of its tags, offset of the next directory; 0 if it is the last)."""
+    """(total bytes of the tags in the directory at `at`, offset of the next directory or 0). Raises Oversized."""
     file.seek(at)
     (count,) = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))
     if count > MOST_TAGS:

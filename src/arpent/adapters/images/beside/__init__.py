@@ -1,1 +1,1 @@
-"""What an image file does not state itself, but its item or a file beside it does."""
+"""Beside: metadata that an image lacks itself, from its STAC item or from a file next to it."""

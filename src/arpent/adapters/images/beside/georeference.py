@@ -1,4 +1,4 @@
-"""Georeference: the CRS and transform of an image, from its file, else from its item."""
+"""Georeference: the CRS and transform of an image, taken from its item where its file gives none."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from arpent.raster.footprints.antimeridian import image_outline
 
 _POLE = 90.0
 _CLOSE = 0.5
-"""Of a pixel: how far the edges of an image may lie from the item's `proj:bbox`."""
+"""Tolerance in pixels: how far the edges of an image may lie from the item's `proj:bbox`."""
 
 
 def crs_of_dataset(href: str, dataset: Any) -> CRS:
-    """The CRS of a file that GDAL has opened; COLUMNS_AND_ROWS where it states none. Raises AssetUnreadable where its
-    pixels lie in no grid."""
+    """The CRS of a file that GDAL has opened; COLUMNS_AND_ROWS if the file gives none. Raises AssetUnreadable if PROJ
+    does not know the CRS, or the pixels do not form a regular grid on the ground."""
     if dataset.crs is not None:
         if (found := crs_of_text(dataset.crs.to_wkt())) is None:
             raise AssetUnreadable(
@@ -44,8 +44,8 @@ def crs_of_dataset(href: str, dataset: Any) -> CRS:
 
 
 def georeferenced(raster: Raster, place: Georeference | None) -> Raster:
-    """The header, with what its file does not state of CRS and transform from its item. Raises AssetUnreadable where
-    neither tells it, or they do not agree."""
+    """The header, with CRS and transform taken from the item (`place`) if the file gives none. Raises AssetUnreadable
+    if neither gives them, or they do not agree."""
     if raster.georeferenced:
         return raster
     name = public_name(raster.href)
@@ -76,7 +76,7 @@ def _refused(raster: Raster, words: str) -> AssetUnreadable:
 
 
 def _fault(raster: Raster, place: Georeference) -> str | None:
-    """Why the item's transform cannot be that of the image."""
+    """Why the item's transform cannot be that of the image, in words; None if it may be."""
     transform, width, height = raster.transform, raster.width, raster.height
     if place.size is not None and place.size != (width, height):
         return f"proj:shape is {list(place.size[::-1])}, and the file has [{height}, {width}] pixels"
@@ -101,7 +101,8 @@ def _fault(raster: Raster, place: Georeference) -> str | None:
 
 
 def _differs(told: CRS, own: CRS, corners: Sequence[tuple[float, float]], near: float) -> bool:
-    """Whether the corners of an image lie elsewhere in the one CRS than in the other: names of the same CRS vary."""
+    """Whether the corners of an image lie at other places in one CRS than in the other; their names are not compared,
+    since those of the same CRS vary."""
     if told == own:
         return False
     try:
@@ -110,11 +111,11 @@ def _differs(told: CRS, own: CRS, corners: Sequence[tuple[float, float]], near: 
     except (ProjError, CRSError):
         return True
     pairs = zip(zip(*moved, strict=True), corners, strict=True)
-    return not all(math.dist(there, here) <= near for there, here in pairs)  # NaN and infinities differ
+    return not all(math.dist(there, here) <= near for there, here in pairs)  # NaN and infinity are not near
 
 
 def _is_apart(raster: Raster, place: Georeference, *, unknown: bool) -> bool:
-    """Whether the image lies where the item's geometry does not; `unknown` where PROJ cannot say where all of its edges
+    """Whether the image does not overlap the item's geometry; `unknown` if PROJ cannot compute where all of its edges
     lie."""
     try:
         outline = image_outline(raster.crs, raster.transform, raster.width, raster.height)

@@ -1,4 +1,4 @@
-"""Landsat: the MTL file next to the images of a scene, as JSON, text or XML, and the calibration in it."""
+"""Landsat: reads the MTL file of a scene, in JSON, text or XML, and the calibration that it gives for each band."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 
 MOST_METADATA_BYTES = 1 << 20
-"""Of one file; they have about 20 KB."""
+"""Maximum bytes of one MTL file; they have about 20 KB."""
 Metadata = Mapping[str, Mapping[str, str]]
 """Group → field → value."""
 _XML = re.compile(r"<(\w+)>([^<]*)(</)?")
 _SCENE = re.compile(r"(L[A-Z]\d\d)_[A-Z\d]{4}_(\d{6})_(\d{8})_")
-"""Sensor and satellite, path and row, and day, as the name of an image begins."""
+"""The beginning of an image's name, which identifies the scene: sensor and satellite, path and row, and day."""
 _BAND = re.compile(r"_B(\d{1,2}(?:_VCID_\d)?)\.TIFF?$", re.IGNORECASE)
 
 
 def read_metadata(href: str, origins: ByteSources) -> Metadata:
-    """The groups of the file. Raises AssetUnreadable."""
+    """The groups of fields in an MTL file. Raises AssetUnreadable."""
     try:
         content = origins.whole(href, MOST_METADATA_BYTES)
         if content is None:
@@ -43,7 +43,7 @@ def read_metadata(href: str, origins: ByteSources) -> Metadata:
 
 
 def calibration_by(file: CalibrationFile, metadata: Metadata) -> Calibration:
-    """What the file states of its image. Raises AssetUnreadable, naming what is missing."""
+    """The calibration that the MTL file gives for one image. Raises AssetUnreadable, naming what is missing."""
     band = _band(file, metadata)
     if band is None:
         raise AssetUnreadable(
@@ -57,7 +57,7 @@ def calibration_by(file: CalibrationFile, metadata: Metadata) -> Calibration:
 
 
 def _parsed(content: bytes) -> Metadata:
-    """The groups of any of the three forms. Raises ValueError."""
+    """The groups of a file in any of the three formats. Raises ValueError."""
     text = content.decode("utf-8-sig", "replace").strip()
     if text.startswith("{"):
         document = orjson.loads(text)
@@ -71,7 +71,7 @@ def _parsed(content: bytes) -> Metadata:
 
 
 def _fields_of_text(text: str) -> Iterator[tuple[str, str | None]]:
-    """Fields and values; the name of a group and None where one begins."""
+    """(field, value) pairs; (name of the group, None) where a group begins."""
     for line in text.splitlines():
         name, found, value = (part.strip() for part in line.partition("="))
         if name == "GROUP":
@@ -97,8 +97,8 @@ def _grouped(fields: Iterator[tuple[str, str | None]]) -> Metadata:
 
 
 def _band(file: CalibrationFile, metadata: Metadata) -> str | None:
-    """`4` or `6_VCID_1`: by the file's own list of images, else by the image's name. Raises AssetUnreadable where the
-    list has the image of another scene for that band."""
+    """The band of the image, as `4` or `6_VCID_1`, from the MTL file's list of images, else from the image's name; None
+    if neither gives it. Raises AssetUnreadable if the list has an image of another scene for that band."""
     prefix = "FILE_NAME_BAND_"
     listed = [
         (field.removeprefix(prefix), name) for group in metadata.values() for field, name in group.items()
@@ -119,14 +119,14 @@ def _band(file: CalibrationFile, metadata: Metadata) -> str | None:
 
 
 def _are_of_two_scenes(*images: str) -> bool:
-    """Whether both names tell a scene, and not the same one."""
+    """Whether both names identify a scene, and not the same one."""
     scenes = [found.groups() for name in images if (found := _SCENE.match(name.upper()))]
     return len(scenes) == len(images) and len(set(scenes)) > 1
 
 
 def _number(metadata: Metadata, groups: str, field: str) -> float:
-    """A field of the group whose name ends so: other groups have fields of the same name, for Level 2. Raises KeyError
-    where it is not stated, or no number."""
+    """The value of a field in a group whose name ends with `groups`; groups of Level 2 repeat fields with other values,
+    and are skipped. Raises KeyError if the field is missing or not a finite number."""
     for name, group in metadata.items():
         if name.endswith(groups) and not name.startswith("LEVEL2") and field in group:
             try:
@@ -139,7 +139,7 @@ def _number(metadata: Metadata, groups: str, field: str) -> float:
 
 
 def _reflectance(metadata: Metadata, band: str) -> Calibration:
-    """USGS's numbers lack the sun's height: reflectance is theirs over its sine."""
+    """Scale and offset in the file do not account for the sun's elevation: both are divided by its sine."""
     elevation = _number(metadata, "", "SUN_ELEVATION")
     if not 0 < elevation <= 90:
         raise KeyError("SUN_ELEVATION above the horizon")
@@ -168,4 +168,4 @@ _RULES: Mapping[str, Callable[[Metadata, str], Calibration]] = {
     "toa-reflectance": _reflectance,
     "brightness-temperature": _temperature,
 }
-"""Rule of a unit → the calibration by this file, for a band as the file numbers it."""
+"""Name of a unit's rule → function that computes the calibration of a band, numbered as in the MTL file."""

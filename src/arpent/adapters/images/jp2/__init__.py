@@ -1,1 +1,1 @@
-"""JPEG 2000: tiles found in the file and decoded one by one (docs/adr/0018-jpeg-2000.md)."""
+"""JPEG 2000: finds tiles in a file, and decodes them one by one (docs/adr/0018-jpeg-2000.md)."""

@@ -1,4 +1,5 @@
-"""Jp2Image: a JPEG 2000 file read tile by tile; OpenJPEG (in GDAL) decodes files that are made of one tile each."""
+"""Jp2Image: reads a JPEG 2000 file tile by tile. For each tile, GDAL (OpenJPEG) decodes a file in memory with only this
+tile."""
 
 from __future__ import annotations
 
@@ -34,16 +35,16 @@ from arpent.domain.ports.imagery import Block
 
 DRIVER = "JP2OpenJPEG"
 _INKS = {ColorInterp.gray, ColorInterp.undefined, ColorInterp.red, ColorInterp.green, ColorInterp.blue}
-"""What the bands of an image can be that says nothing of masks or colours."""
+"""Colour interpretations of bands that imply neither a mask nor a conversion of colours."""
 Tile = Sequence[memoryview]
-"""The bytes of its parts."""
+"""The bytes of each part of a tile."""
 
 
 class Jp2Image:
-    """An image of that kind. Its tiles are found when they are first asked for."""
+    """A JPEG 2000 image that is read tile by tile. Tiles are located when they are first needed."""
 
     def __init__(self, href: str, origins: ByteSources, file: HeaderBytes) -> None:
-        """Raises NeedsGdal where GDAL has to read the whole file; AssetUnreadable and Replaced."""
+        """Read the header. Raises NeedsGdal if GDAL has to read the file itself, AssetUnreadable, and Replaced."""
         path = local_path(href)
         self._href = href
         self._origins = origins
@@ -56,7 +57,7 @@ class Jp2Image:
                 if self._layout.unusual is not None:
                     raise NeedsGdal(self._layout.unusual)
                 raster = _raster(href, self._layout)
-            except NeedsGdal:  # which reads tiles as they are
+            except NeedsGdal:  # GDAL would decode tiles unchecked
                 check_parts(self._layout, file)  # type: ignore[arg-type]
                 raise
         except ValueError as error:
@@ -82,11 +83,11 @@ class Jp2Image:
         return self._mean
 
     def fetch(self, blocks: Sequence[Block], band: int) -> Mapping[int, Tile]:
-        """Tile → the bytes of its parts; tiles that are not there, or too long, are left out."""
+        """Number of a tile → the bytes of its parts, without tiles that are missing, incomplete or too long."""
         found: dict[int, Tile] = {}
         try:
             tiles = self._parts.find({self._number(block) for block in blocks})
-        except ValueError:  # reading one says why
+        except ValueError:  # `read` reports it
             return found
         whole = {tile: parts for tile, parts in tiles.items() if self._fault(parts) is None}
         ranges = [(part.position, part.length) for parts in whole.values() for part in parts]
@@ -120,7 +121,7 @@ class Jp2Image:
         return pixels if not any(after for _, after in missing) else np.pad(pixels, missing)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
     def _number(self, block: Block) -> int:
         return block.row * self._layout.across + block.column
@@ -129,7 +130,7 @@ class Jp2Image:
         return self._origins.ranges(self._href, ranges, self._version)
 
     def _tile(self, tile: int) -> Tile:
-        """The parts of one tile. Raises ValueError where the file does not hold them."""
+        """The bytes of the parts of one tile. Raises ValueError if the file does not hold all of them."""
         while True:
             parts = self._parts.find([tile]).get(tile, ())
             fault = self._fault(parts) if parts else "the file does not hold it"
@@ -142,7 +143,7 @@ class Jp2Image:
                 raise ValueError(fault)
 
     def _fault(self, parts: Sequence[TilePart]) -> str | None:
-        """Why the parts of a tile are not worth reading."""
+        """Why the parts of a tile must not be read, in words; None if they may be."""
         if parts[-1].end > self._layout.end:
             return "the file ends before it does"
         if any(part.count not in (0, len(parts)) for part in parts):
@@ -153,7 +154,7 @@ class Jp2Image:
         return None
 
     def _fits(self, parts: Sequence[TilePart], found: Tile) -> bool:
-        """Whether there are the parts that were looked for."""
+        """Whether the bytes that were read begin with the heads of the expected parts."""
         for part, piece in zip(parts, found, strict=True):
             there = parsed_part(bytes(piece[:HEAD]), part.position, self._layout.end)
             if there is None or (there.tile, there.length, len(piece)) != (part.tile, part.length, part.length):
@@ -171,13 +172,13 @@ def _decoded(content: bytes, level: int, band: int, window: Window) -> NDArray[n
 
 
 def _raster(href: str, layout: Layout) -> Raster:
-    """What GDAL reads from the header alone. Raises ValueError, NeedsGdal and AssetUnreadable."""
+    """The header, as GDAL reads it from a file without tiles. Raises ValueError, NeedsGdal and AssetUnreadable."""
     try:
         with rasterio.Env(**QUIET), MemoryFile(layout.header()) as memory, memory.open(driver=DRIVER) as image:
             return _described(href, image, (layout.tile_width, layout.tile_height))
     except (AssetUnreadable, NeedsGdal):
         raise
-    except Exception:  # a damaged header makes GDAL raise many things
+    except Exception:  # a damaged header makes GDAL raise errors of many types
         raise ValueError("its header is damaged") from None
 
 
@@ -187,7 +188,7 @@ def _described(href: str, image: DatasetReader, tile: tuple[int, int]) -> Raster
         raise NeedsGdal("it is one tile, or its bands are not alike")
     levels = [Level(width=image.width, height=image.height, block_width=tile[0], block_height=tile[1])]
     for number, _ in enumerate(image.overviews(1), 1):
-        factor = 1 << number  # what GDAL tells is rounded
+        factor = 1 << number  # GDAL reports rounded factors
         if tile[0] % factor or tile[1] % factor:
             break
         levels.append(

@@ -1,4 +1,4 @@
-"""Layout of a JPEG 2000 file: its boxes, and what the main header of its codestream says of tiles."""
+"""Layout of a JPEG 2000 file: its boxes, and the main header of its codestream, which describes the tiles."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from arpent.adapters.images.image import NeedsGdal
 
 JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 CODESTREAM = b"\xff\x4f\xff\x51"
-"""How a file begins that is a bare codestream: SOC and SIZ."""
+"""First bytes of a codestream, and of a file that is a bare codestream: the markers SOC and SIZ."""
 MOST_BOXES = 256
 MOST_BOX_BYTES = 4 << 20
-"""Of all boxes that say something of the image: a georeference takes some kilobytes."""
+"""Maximum bytes of all boxes that describe the image; a georeference takes a few kilobytes."""
 MOST_SEGMENT_BYTES = 4 << 20
-"""Of the main header; a table of 65,535 tiles takes 393,210 bytes."""
+"""Maximum bytes of the main header; a table of 65,535 tiles takes 393,210 bytes."""
 MOST_TILES = 65_535
-"""The number of a tile has 16 bits."""
+"""Maximum number of tiles, since the number of a tile has 16 bits."""
 MOST_TILE_BANDS = 1 << 18
-"""Tiles, times bands: decoders keep a kilobyte for each as soon as they see the header."""
+"""Maximum number of tiles times bands: decoders allocate a kilobyte for each when they read the header."""
 MOST_CODE_BLOCKS = 1 << 18
-"""Of one tile and component: decoders keep some hundred bytes for each …"""
+"""Maximum number of code blocks in one component of a tile: decoders allocate a few hundred bytes for each."""
 MOST_CODE_BLOCKS_TOGETHER = 1 << 20
-"""… and of all its components, whichever is asked for."""
+"""Maximum number of code blocks in all components of a tile, since decoders allocate those of all components."""
 _TOLD = frozenset({b"ftyp", b"rreq", b"jp2h", b"asoc", b"uuid", b"xml "})
-"""Boxes that GDAL looks at."""
+"""Types of the boxes that GDAL reads, apart from the codestream."""
 _SIZ, _COD, _COC, _TLM, _POC, _PPM, _CAP, _SOT = 0xFF51, 0xFF52, 0xFF53, 0xFF55, 0xFF5F, 0xFF60, 0xFF50, 0xFF90
 _LONE = frozenset({_SIZ, _COD})
-"""Segments of which there is exactly one."""
+"""Segments that occur exactly once in a main header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """What is known of a file before any tile is."""
+    """What a file says before its first tile."""
 
     boxes: bytes
-    """The boxes about the image, as they are in the file; empty for a bare codestream."""
+    """The boxes that describe the image, as in the file; empty for a bare codestream."""
     segments: tuple[tuple[int, bytes], ...]
     """Marker and content of each segment of the main header."""
     width: int
-    """Pixels of the image along x; its first pixel and tile lie at the origin of the reference grid."""
+    """Pixels of the image along x. The image and its first tile begin at the origin of the reference grid, unless
+    `unusual` is set."""
     height: int
     """Pixels along y."""
     tile_width: int
@@ -51,37 +52,37 @@ class Layout:
     components: int
     """Number of bands."""
     depth: int
-    """Bits of a pixel, less one; 128 more if it has a sign."""
+    """Bits of a pixel minus one; plus 128 if pixels are signed."""
     first: int
-    """Where the first tile part begins in the file."""
+    """Offset in the file at which the first tile part begins."""
     end: int
-    """Where the codestream ends at the latest."""
+    """Offset in the file at which the codestream ends at the latest."""
     unusual: str | None = None
     """Why its tiles cannot be read one by one; None: they can."""
 
     @property
     def sides(self) -> tuple[int, int]:
-        """Pixels of a tile along x and y, as far as the image reaches."""
+        """Pixels of a tile along x and y, but no more than the image has."""
         return min(self.tile_width, self.width), min(self.tile_height, self.height)
 
     @property
     def across(self) -> int:
-        """Tiles of a row."""
+        """Number of tiles in a row of tiles."""
         return -(-self.width // self.tile_width)
 
     @property
     def down(self) -> int:
-        """Rows of tiles."""
+        """Number of rows of tiles."""
         return -(-self.height // self.tile_height)
 
     @property
     def most_packed(self) -> int:
-        """Bytes that a tile can take: no encoder makes it twice as long."""
+        """Maximum bytes of a stored tile: no encoder doubles the size of its input."""
         pixels = self.sides[0] * self.sides[1] * self.components
         return 2 * pixels * -(-((self.depth & 0x7F) + 1) // 8) + (1 << 16)
 
     def header(self) -> bytes:
-        """A file like this one that ends where its first tile begins, for code that needs the rest."""
+        """The file's bytes up to its first tile, without tables of tiles, from which GDAL can read the header."""
         codestream = main_header(self.segments) + struct.pack(">H", _SOT)
         if not self.boxes:
             return codestream
@@ -89,14 +90,14 @@ class Layout:
 
 
 def main_header(segments: tuple[tuple[int, bytes], ...]) -> bytes:
-    """The bytes of these segments, without tables of tiles, which hold for one file only."""
+    """A main header of these segments, without the tables of tiles (TLM), which describe only the original file."""
     parts = (struct.pack(">HH", marker, 2 + len(content)) + content for marker, content in segments if marker != _TLM)
     return CODESTREAM[:2] + b"".join(parts)
 
 
 def read_layout(file: BinaryIO, size: int) -> Layout:
-    """The layout of a file of that many bytes. Raises NeedsGdal if it is not JPEG 2000; ValueError, in words, where
-    nobody should try, GDAL neither."""
+    """The layout of a file of `size` bytes. Raises NeedsGdal if it is not a JPEG 2000 file, and ValueError, with a
+    message, if GDAL should not read it either."""
     boxes, start, end = _boxes(file, size)
     segments, first = _segments(file, start, end)
     found = dict(segments)
@@ -106,8 +107,8 @@ def read_layout(file: BinaryIO, size: int) -> Layout:
 
 
 def listed_parts(layout: Layout) -> tuple[tuple[int, int, int], ...] | None:
-    """(tile, position, length) of every tile part, by the file's own table (TLM); None if it has none, or one that
-    cannot be right."""
+    """(tile, position, length) of every tile part, from the file's own table (TLM); None if it has none, or one that is
+    not plausible."""
     tables = sorted(
         ((content[0], content) for marker, content in layout.segments if marker == _TLM and len(content) > 2),
         key=lambda one: one[0],
@@ -131,7 +132,7 @@ def listed_parts(layout: Layout) -> tuple[tuple[int, int, int], ...] | None:
 
 
 def _boxes(file: BinaryIO, size: int) -> tuple[bytes, int, int]:
-    """The boxes about the image, and where its codestream begins and ends."""
+    """The boxes that describe the image, and where its codestream begins and ends."""
     if _at(file, 0, 4) == CODESTREAM:
         return b"", 0, size
     if _at(file, 0, len(JP2_SIGNATURE)) != JP2_SIGNATURE:
@@ -164,7 +165,7 @@ def _boxes(file: BinaryIO, size: int) -> tuple[bytes, int, int]:
 
 
 def _segments(file: BinaryIO, start: int, end: int) -> tuple[tuple[tuple[int, bytes], ...], int]:
-    """Marker and content of each segment of the main header, and where that ends."""
+    """Marker and content of each segment of the main header, and the offset at which the header ends."""
     if _at(file, start, 4) != CODESTREAM:
         raise ValueError("its codestream does not begin as one")
     found: list[tuple[int, bytes]] = []
@@ -220,18 +221,18 @@ def _checked(
 def check_coding(
     segments: Iterable[tuple[int, bytes]], sides: tuple[int, int], components: int, together: int = 0
 ) -> int:
-    """A tile of these sides (width, height) that is cut into millions of pieces fills a decoder's memory. Returns the
-    number of its code blocks of all bands, on top of `together`. Raises ValueError; `segments`: marker and content of
-    those that tell how all bands (COD) or one (COC) are coded."""
+    """Check the number of code blocks in a tile of `sides` (width, height): millions of them would fill a decoder's
+    memory. Returns the number for all bands plus `together`. Raises ValueError. `segments`: marker and content of those
+    that say how all bands (COD) or one (COC) are coded."""
     for marker, told in segments:
         content, bands = told, components
-        if marker == _COC:  # the number of the band, then the same without what holds for all bands
+        if marker == _COC:  # the band's number, then as in COD but without fields for all bands
             content, bands = content[1 if components < 257 else 2 :], 1
             content = content[:1] + bytes(4) + content[1:]
         if len(content) < 10:
             raise ValueError("it does not say how it is coded")
         across, down = (content[6] & 15) + 2, (content[7] & 15) + 2
-        if content[0] & 1:  # each resolution has its own precincts, and no code block is larger
+        if content[0] & 1:  # each resolution has its own precincts, which limit the size of code blocks
             across = min([across, *((size & 15) for size in content[10:])])
             down = min([down, *((size >> 4) for size in content[10:])])
         blocks = (sides[0] >> across) * (sides[1] >> down)

@@ -1,7 +1,7 @@
-"""One tile: a JPEG 2000 file that holds one tile of another file, for a decoder that can only read whole files.
+"""One tile: makes a JPEG 2000 file that holds one tile of another file, for a decoder that reads whole files only.
 
-The file keeps a few tiles of the grid round the tile, though their pixels are not there: GDAL offers the lower
-resolutions of an image only as long as it has more than 128 pixels.
+The new file declares a few neighbouring tiles as well, without their pixels, because GDAL offers lower resolutions only
+of images with a side of more than 128 pixels.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from arpent.adapters.images.jp2.tile_parts import HEAD, MOST_TILE_PARTS, parsed_
 
 _SIZ, _COD, _COC, _SOD, _EOC = 0xFF51, 0xFF52, 0xFF53, 0xFF93, b"\xff\xd9"
 _LEAST_PIXELS = 128
-"""An image that is not larger has no lower resolution in GDAL."""
+"""GDAL offers no lower resolutions of an image that is not larger than this many pixels along its longer side."""
 _PLACE = bytes.fromhex("96a9f1f1dc98402da7aed68e34451809")
-"""UUID of the box with six numbers that georeference an image."""
+"""UUID of the box whose six numbers georeference an image."""
 _GREY, _COLOURS = 17, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """The part of the grid of tiles that is kept."""
+    """The part of the grid of tiles that the new file declares."""
 
     left: int
     """First column of tiles."""
@@ -37,7 +37,7 @@ class Window:
 
 
 def window_of(layout: Layout, lower: int, row: int, column: int) -> Window:
-    """The window round a tile that has `lower` resolutions below the full one, as its image has."""
+    """The window around a tile for which GDAL offers `lower` resolutions below the full one, as for the whole image."""
     wide = layout.width >= layout.height
     side, tiles = (layout.tile_width, layout.across) if wide else (layout.tile_height, layout.down)
     need = min(tiles, (_LEAST_PIXELS << lower >> 1) // side + 2 if lower else 1)
@@ -48,7 +48,8 @@ def window_of(layout: Layout, lower: int, row: int, column: int) -> Window:
 
 
 def one_tile(layout: Layout, window: Window, place: tuple[int, int], parts: Sequence[bytes | memoryview]) -> bytes:
-    """The file; `place`: row and column of the tile. Raises ValueError where a part is none, or asks for too much."""
+    """The bytes of the new file. `place`: row and column of the tile; `parts`: the bytes of its parts. Raises
+    ValueError if the header of a part is damaged, or would make a decoder take too much memory."""
     number = (place[0] - window.top) * window.across + place[1] - window.left
     segments = tuple(
         (marker, _sizes(layout, window, content) if marker == _SIZ else content) for marker, content in layout.segments
@@ -63,9 +64,9 @@ def one_tile(layout: Layout, window: Window, place: tuple[int, int], parts: Sequ
 
 
 def check_parts(layout: Layout, file: BinaryIO) -> None:
-    """Have a look at the header of every part of a tile that the file holds. Raises ValueError where one asks for too
-    much."""
-    blocks: dict[int, int] = {}  # of each tile, by the parts so far
+    """Check the headers of all tile parts in a file. Raises ValueError if they would make a decoder take too much
+    memory, or there are too many parts."""
+    blocks: dict[int, int] = {}  # of each tile, in the parts so far
     at = layout.first
     for _ in range(MOST_TILE_PARTS):
         file.seek(at)
@@ -79,7 +80,7 @@ def check_parts(layout: Layout, file: BinaryIO) -> None:
 
 
 def _coding_in(file: BinaryIO, at: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """As `_coding`, of a part in a file, damaged or not."""
+    """As `_coding`, for a part in a file between two offsets; stops silently where its header is damaged."""
     while at + 4 <= end:
         file.seek(at)
         marker, length = struct.unpack(">HH", file.read(4).ljust(4, b"\0"))
@@ -91,7 +92,8 @@ def _coding_in(file: BinaryIO, at: int, end: int) -> Iterator[tuple[int, bytes]]
 
 
 def _sizes(layout: Layout, window: Window, content: bytes) -> bytes:
-    """SIZ of the window: its tiles keep their places on the reference grid, on which all else is laid out."""
+    """Content of the segment SIZ for the window. Its tiles keep their places on the reference grid, since the coding
+    depends on them."""
     left, top, right, bottom = _bounds(layout, window)
     sizes = (right, bottom, left, top, layout.tile_width, layout.tile_height, left, top)
     return content[:2] + struct.pack(">8I", *sizes) + content[34:]
@@ -122,12 +124,12 @@ def _box(kind: bytes, content: bytes) -> bytes:
 
 
 def _coding(part: bytes | memoryview) -> Iterator[tuple[int, bytes]]:
-    """What a part of a tile says of its own coding, which must not be worse than what its file may say: segments as
-    `check_coding` takes them. Raises ValueError."""
+    """The segments in the header of a tile part that override how its tile is coded, as `check_coding` takes them: the
+    limits for the file apply to them, too. Raises ValueError if the header is damaged."""
     at = HEAD
     while at + 2 <= len(part):
         (marker,) = struct.unpack_from(">H", part, at)
-        if marker == _SOD:  # behind it may be a single byte, or none: a part without a packet
+        if marker == _SOD:  # may be followed by less than two bytes, in a part without packets
             return
         if marker < 0xFF30 or at + 4 > len(part):
             break

@@ -1,9 +1,9 @@
-"""Tile parts: where the tiles of a JPEG 2000 codestream lie.
+"""Tile parts: finds where the tiles of a JPEG 2000 codestream lie.
 
-Each part of a tile says how long it is, and nothing says where the others are unless the file has a table (TLM). On
-this machine the chain of parts is walked once. Elsewhere each step would be a request, so a tile is searched for:
-packed pixels never look like the marker that begins a part, so that parts can be seen in any piece of the file, and
-tiles usually follow each other in their order.
+Each part of a tile gives its own length, but only a table (TLM), which few files have, says where the others are. In a
+local file the chain of parts is walked once. In a remote file each step would be a request, so tiles are searched for:
+compressed pixels never contain the marker that begins a part, so that parts can be recognised in any piece of the file,
+and tiles are usually stored in the order of their numbers.
 """
 
 from __future__ import annotations
@@ -18,65 +18,65 @@ Read = Callable[[Sequence[tuple[int, int]]], Sequence[memoryview]]
 """(offset, length) of pieces of the file → the pieces."""
 
 HEAD = 12
-"""Bytes that say which part of which tile begins, and how long it is (SOT)."""
+"""Bytes of the segment SOT, which begins a part: number of the tile, length, number of the part, number of parts."""
 MOST_TILE_PARTS = 1 << 18
-"""Parts of one file."""
+"""Maximum number of parts in one file."""
 MOST_STEPS = 4096
-"""Requests that one walk over a far file may take …"""
+"""Maximum number of requests that one walk over a remote file may take."""
 _THROUGH = 1 << 16
-"""… in which parts that are shorter are read in passing."""
+"""After a part shorter than this, a walk reads this many bytes at once, which may show several short parts."""
 _MARK = b"\xff\x90\x00\x0a"
 _ROUNDS = 20
-"""Rounds of looks before the whole chain is walked."""
+"""Maximum rounds of concurrent reads that search for tiles, before the whole chain is walked instead."""
 _NEAR = 4
-"""Tiles that are stepped over …"""
+"""A tile at most this many tiles after a known one is reached by following the chain of parts."""
 _GUESS = 1 << 17
-"""… while those behind the first are looked for where they begin if all are as long as it: bytes of the look, for each
-tile between."""
+"""Meanwhile, the tiles after the next one are searched for where they would begin if all had equal lengths. This is the
+number of bytes to read there, multiplied by the number of tiles in between."""
 _FARTHEST = 8
-"""Looks in a row, one behind the other, that show no part."""
+"""Maximum number of consecutive reads, one after the other in the file, that show no part."""
 _SMALLEST_LOOK, _LARGEST_LOOK = 1 << 16, 1 << 20
-"""Bytes of one look."""
+"""Minimum and maximum bytes of one read in a search ("look")."""
 
 
 class Unordered(Exception):
-    """The tiles do not follow each other, or are not whole: the chain has to be walked."""
+    """The tiles are not stored in the order of their numbers, or not completely: the chain has to be walked."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class TilePart:
-    """One part of a tile."""
+    """One part of a tile, as its head describes it."""
 
     tile: int
     """Number of the tile."""
     number: int
     """Number of the part within the tile."""
     position: int
-    """Where it begins in the file."""
+    """Offset in the file at which the part begins."""
     length: int
-    """Bytes, its head included."""
+    """Length in bytes, including its head."""
     count: int
-    """Parts of the tile; 0: not told."""
+    """Number of parts of the tile; 0: not specified."""
 
     @property
     def end(self) -> int:
-        """Where it ends in the file."""
+        """Offset in the file at which the part ends."""
         return self.position + self.length
 
 
 class _Look:
-    """Where a tile is looked for, as long as nothing more is known of its neighbours."""
+    """The search for one tile: where to read next. It starts again when a nearer neighbour of the tile is known."""
 
     def __init__(self) -> None:
         self._between: tuple[TilePart, TilePart] | None = None
         self._begin = self._limit = self._size = 0
         self.place = 0
-        """Where to look."""
+        """Offset in the file to read at."""
 
     def aim(self, tile: int, before: TilePart, after: TilePart) -> int:
-        """Move `place` to the next look between two parts that are known; how many bytes that look takes. The first is
-        where the tile should begin if all were of one length; the next ones lie behind it, then before it. Raises
-        Unordered where there can be no part."""
+        """Move `place` to the next read between two known parts, and return how many bytes to read. The first read is
+        where the tile would begin if all tiles had the same length; the next ones lie after it, then before it. Raises
+        Unordered if no part can lie there."""
         if before.end + HEAD > after.position:
             raise Unordered
         mean = (after.position - before.end) / max(1, after.tile - before.tile - 1)
@@ -85,7 +85,7 @@ class _Look:
             place = before.end + int((tile - before.tile - 1) * mean - size / 2)
             self._between, self._limit = (before, after), after.position
             self._begin = self.place = min(max(place, before.end), max(after.position - size, before.end))
-            rest = after.position - self.place  # all of it, rather than a second look at the little that is left
+            rest = after.position - self.place  # all of it, if otherwise only a little would be left for a second read
             self._size = rest if rest <= 2 * size else size
             return self._size
         self.place += self._size
@@ -103,14 +103,14 @@ class _Look:
 
 
 class TileParts:
-    """The parts that are known so far. Thread-safe."""
+    """Finds tile parts in one file, and remembers them. Thread-safe."""
 
     def __init__(
         self, read: Read, span: tuple[int, int], tiles: int,
         *, listed: Sequence[tuple[int, int, int]] | None = None, far: bool,
     ) -> None:  # fmt: skip
-        """`span`: where the first part begins, and where the codestream ends; `listed`: the parts by the file's own
-        table; `far`: whether each read takes a request."""
+        """`span`: where the first part begins, and where the codestream ends; `tiles`: number of tiles; `listed`:
+        (tile, position, length) of parts in the file's own table; `far`: whether each read takes a request."""
         self._read = read
         self._first, self._end = span
         self._tiles = tiles
@@ -127,8 +127,8 @@ class TileParts:
         self._listed = bool(listed)
 
     def find(self, tiles: Iterable[int]) -> dict[int, tuple[TilePart, ...]]:
-        """The parts of these tiles, in order; tiles that the file does not hold are left out. Raises ValueError where
-        finding them would not end; what `read` raises."""
+        """The parts of these tiles, in order; tiles that the file does not hold are left out. Raises ValueError if
+        finding them takes too many requests or parts, and what `read` raises."""
         wanted = set(tiles)
         with self._lock:
             if missing := wanted - self._whole.keys():
@@ -136,11 +136,11 @@ class TileParts:
             return {tile: self._whole[tile] for tile in sorted(wanted) if tile in self._whole}
 
     def begin_with(self, piece: bytes) -> None:
-        """The bytes from the first part on, as far as they have been read already."""
+        """Provide bytes from the first part on that have already been read."""
         self._beginning = piece
 
     def distrust(self) -> bool:
-        """Forget the file's own table, because it was seen to be wrong. False: there is none."""
+        """Forget the file's own table, because it has proved to be wrong. Returns False if there is none."""
         with self._lock:
             if self._listed:
                 self._whole.clear()
@@ -161,10 +161,10 @@ class TileParts:
             pass
         self._walk()
 
-    # ---- some tiles, by looking near the places where they should be, for all of them at once
+    # ---- finding some tiles: read near the places where they should be, for all of them at once
 
     def _search(self, tiles: Set[int]) -> None:
-        """Find the parts of these tiles. Raises Unordered if tiles do not follow each other in the file."""
+        """Find the parts of these tiles. Raises Unordered if tiles are not stored in the order of their numbers."""
         if not self._seen:
             piece = memoryview(self._beginning)
             self._step(
@@ -183,7 +183,7 @@ class TileParts:
         raise Unordered
 
     def _wishes(self, tile: int, look: _Look) -> Iterator[tuple[int, int]]:
-        """What to read next for a tile, at once; nothing: it is found."""
+        """(offset, length) of what to read for a tile in the next round; nothing if all of its parts are known."""
         before, after = self._neighbours(tile)
         if before.tile == tile:
             if (place := self._collect(before)) is not None:
@@ -197,8 +197,8 @@ class TileParts:
             yield look.place, min(size + HEAD, self._end - look.place)
 
     def _guesses(self, tile: int, before: TilePart, after: TilePart) -> Iterator[tuple[int, int]]:
-        """Where the tiles behind the next one begin, up to this one, if all are as long as the last that is known. The
-        further, the wider the look."""
+        """(offset, length) of pieces in which the tiles after the next one, up to this one, should begin if all are as
+        long as the last one known. The further away, the longer the piece."""
         for number in range(1, tile - before.tile):
             size = min(number * _GUESS, _LARGEST_LOOK)
             start = max(before.end + number * before.length - size // 2, before.end + HEAD)
@@ -207,7 +207,8 @@ class TileParts:
                 yield start, end - start
 
     def _neighbours(self, tile: int) -> tuple[TilePart, TilePart]:
-        """The last part seen that lies before the tile's second one, and the first behind; made up if there is none."""
+        """The last known part up to (and including) the tile's first one, and the next known part, or a made-up one at
+        the end of the codestream. Raises Unordered if no part so early is known."""
         place = bisect_right(self._seen, (tile, 0), key=lambda part: (part.tile, part.number))
         behind = self._seen[place] if place < len(self._seen) else TilePart(self._tiles, 0, self._end, 0, 0)
         if place == 0:
@@ -215,7 +216,8 @@ class TileParts:
         return self._seen[place - 1], behind
 
     def _collect(self, part: TilePart) -> tuple[int, int] | None:
-        """Keep all parts of the tile whose first one this is; else where the next one is to be read."""
+        """Record the tile that begins with this part if all of its parts are known, and return None; otherwise return
+        (offset, length) of the next piece to read."""
         parts = [part]
         while part.count and len(parts) < part.count:
             place = bisect_right(self._seen, parts[-1])
@@ -230,13 +232,13 @@ class TileParts:
         return None
 
     def _piece(self, position: int) -> int:
-        """Bytes to read where a part begins. Raises Unordered where none can."""
+        """Number of bytes to read where a part begins. Raises Unordered if none can begin there."""
         if position + HEAD > self._end:
             raise Unordered
         return min(_SMALLEST_LOOK, self._end - position)
 
     def _step(self, position: int, piece: memoryview) -> None:
-        """Note the part that begins there, and those that follow it within the piece."""
+        """Note the part that begins at `position`, where `piece` was read, and those that follow it in the piece."""
         at = 0
         while at + HEAD <= len(piece):
             part = self._parsed(bytes(piece[at : at + HEAD]), position + at)
@@ -263,20 +265,20 @@ class TileParts:
         self._ends.add(part.end)
 
     def _parsed(self, head: bytes, position: int) -> TilePart:
-        """Raises Unordered where there is no sensible part."""
+        """The part that begins with these bytes. Raises Unordered if they do not begin a plausible part."""
         part = parsed_part(head, position, self._end)
         if part is None or part.tile >= self._tiles or part.end > self._end:
             raise Unordered
         return part
 
-    # ---- all tiles, by the chain
+    # ---- finding all tiles: follow the chain of parts
 
     def _walk(self) -> None:
-        """Note every part up to the first that is invalid or reaches beyond the file. Raises ValueError where there are
-        too many."""
+        """Follow the chain and record every part up to the first that is invalid or reaches beyond the file. Raises
+        ValueError if this takes too many requests or parts."""
         found: dict[int, list[TilePart]] = {}
         position, piece, start, steps, parts = self._first, b"", self._first, 0, 0
-        length = HEAD  # of the next piece: short parts are read in passing
+        length = HEAD  # of the next piece to read; see _THROUGH
         while position + HEAD <= self._end:
             if not start <= position <= start + len(piece) - HEAD:
                 steps += 1
@@ -299,10 +301,10 @@ class TileParts:
 
 
 def parsed_part(head: bytes, position: int, end: int) -> TilePart | None:
-    """The part whose first 12 bytes these are; None if they begin none. It may reach beyond the file."""
+    """The part that begins with these 12 bytes; None if they do not begin a part. It may reach beyond the file."""
     if len(head) < HEAD or not head.startswith(_MARK):
         return None
     tile, length, number, count = struct.unpack_from(">HIBB", head, 4)
-    if length == 0:  # the last one reaches to the end
+    if length == 0:  # the last part, which reaches to the end
         length = end - position
     return TilePart(tile, number, position, length, count) if length > HEAD else None

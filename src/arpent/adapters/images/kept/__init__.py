@@ -1,1 +1,1 @@
-"""Kept: blocks and ranges of images that are kept beyond the call that read them."""
+"""Kept: caches of decoded blocks (in memory) and of ranges of remote files (on disk)."""

@@ -1,4 +1,4 @@
-"""Blocks: an AssetReader that keeps decoded blocks in memory, up to a number of bytes."""
+"""Blocks: an AssetReader that caches decoded blocks in memory, up to a number of bytes."""
 
 from __future__ import annotations
 
@@ -23,48 +23,48 @@ from arpent.domain.ports.imagery import Block
 from arpent.network.memo import RecentKeys
 
 IN_USE_SECONDS = 10.0
-"""A block that was used within this time is not given up for a new one: a request that needs more than fits would
-otherwise find nothing when it comes again."""
+"""A block that was used within this time is not evicted for a new one: otherwise a request that needs more than fits
+would find nothing in the cache when it is repeated."""
 CONFIRMED_SECONDS = 10.0
-"""A server that has told that a file is unchanged is not asked again for so long."""
+"""How long a remote file counts as unchanged after its server has confirmed it."""
 _MOST_CONFIRMED = 4096
 ROWS = 128
-"""Blocks are decoded down to a multiple of so many rows."""
+"""The number of rows to decode is rounded up to a multiple of this."""
 _Key = tuple[str, int, int, int, int]
 """Image, band, level, row and column of a block."""
 _Found = tuple[str, Block, NDArray[np.generic] | None]
-"""As Piece; None: it is to be decoded."""
+"""Href, block and pixels, as in Piece; None: the block is not cached and has to be decoded."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    """A block that is kept."""
+    """A block in the cache."""
 
     pixels: NDArray[np.generic]
-    """As the reader gave it."""
+    """Pixels as the reader returned them."""
     rows: int | None
-    """How many rows were asked for; None: all."""
+    """Number of rows that were requested; None: all."""
     versions: Mapping[str, Version]
-    """The files that it comes from."""
+    """The files that the block comes from, and their versions."""
     used: float
-    """When it was used last, on the clock."""
+    """When it was last used, in seconds of the cache's clock."""
 
 
 class KeptBlocks:
-    """Thread-safe. A block is given only while its file is the one that it was decoded from (ETag, or time and size),
-    which is asked of a server every CONFIRMED_SECONDS, and of a disk for each call. `prepare` and `describe` open a
-    changed image anew; `read` raises AssetUnreadable if its thread was told the header of another one. Blocks are
-    shared: nobody may write to them."""
+    """An AssetReader with a cache of decoded blocks. Thread-safe. A cached block is used only if its file has not
+    changed (ETag, or time and size): servers are asked every CONFIRMED_SECONDS, disks at each call. `prepare` and
+    `describe` open a changed image again; `read` raises AssetUnreadable if its thread was given the header of another
+    version. Callers share the arrays and must not write to them."""
 
     def __init__(self, reader: CogReader, most_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`most_bytes`: of decoded blocks."""
+        """`most_bytes`: maximum bytes of decoded blocks in the cache."""
         self._reader = reader
         self._memory = _Memory(most_bytes, clock)
         self._confirmed: RecentKeys[str] = RecentKeys(_MOST_CONFIRMED, CONFIRMED_SECONDS, clock)
         self._looked_at: set[str] | None = None
 
     def for_one_request(self) -> KeptBlocks:
-        """The same blocks, for one request: a file on a disk is asked once, when it is first needed."""
+        """A view of this cache for one request: it checks each local file for changes only once, at its first use."""
         one = copy(self)
         one._looked_at = set()
         return one
@@ -99,7 +99,7 @@ class KeptBlocks:
         return self._merged(found, self._reader.read(missing, band), versions, band)
 
     def close(self) -> None:
-        """Forget all blocks, and close the reader."""
+        """Empty the cache, and close the reader."""
         self._memory.clear()
         self._reader.close()
 
@@ -110,7 +110,7 @@ class KeptBlocks:
         versions: Mapping[str, Mapping[str, Version]],
         band: int,
     ) -> Iterator[Piece]:
-        """What was found and what is decoded, in the order asked."""
+        """Cached and newly decoded blocks, in the order requested."""
         for href, block, pixels in found:
             if pixels is not None:
                 yield href, block, pixels
@@ -121,26 +121,26 @@ class KeptBlocks:
             yield href, block, fresh
 
     def _forget_changed(self, hrefs: Iterable[str]) -> None:
-        """Have the changed images opened again. All that must be asked for are asked for at once."""
+        """Have the reader forget changed images, so that they are opened again. All servers are asked concurrently."""
         asked = [href for href in dict.fromkeys(hrefs) if self._is_due(href)]
         if not asked:
             return
         self._reader.forget_changed(asked)
-        for href in asked:  # what changed, and what nobody has opened yet, is opened after this
+        for href in asked:  # also those not open yet: they will be opened after this check
             if local_path(href) is None:
                 self._confirmed.add(href)
             elif self._looked_at is not None:
                 self._looked_at.add(href)
 
     def _is_due(self, href: str) -> bool:
-        """Whether it must be asked if the file is still the same."""
+        """Whether the file must be checked for changes now."""
         if self._looked_at is not None and href in self._looked_at:
             return False
         return local_path(href) is not None or href not in self._confirmed
 
 
 class _Memory:
-    """Decoded blocks, up to a number of bytes. Thread-safe."""
+    """An LRU cache of decoded blocks, up to a number of bytes. Thread-safe."""
 
     def __init__(self, most_bytes: int, clock: Callable[[], float]) -> None:
         self._most_bytes = most_bytes
@@ -150,19 +150,19 @@ class _Memory:
         self._bytes = 0
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Remove all blocks."""
         with self._lock:
             self._entries.clear()
             self._bytes = 0
 
     def has(self, href: str, band: int, blocks: Sequence[Block]) -> bool:
-        """Whether any of the blocks may be here."""
+        """Whether any of the blocks is cached, perhaps of another version or with fewer rows."""
         return any((href, band, block.level, block.row, block.column) in self._entries for block in blocks)
 
     def get(
         self, versions: Mapping[str, Version], href: str, band: int, blocks: Sequence[Block]
     ) -> list[NDArray[np.generic] | None]:
-        """The pixels of each block; None of one that is not here, or of another version, or with fewer rows."""
+        """The pixels of each block; None if it is not cached, or only in another version or with fewer rows."""
         with self._lock:
             now = self._clock()
             return [
@@ -172,7 +172,7 @@ class _Memory:
     def put(
         self, versions: Mapping[str, Version], href: str, band: int, block: Block, pixels: NDArray[np.generic]
     ) -> None:
-        """Keep a block, unless what is here was all used lately."""
+        """Add a block, unless it does not fit and all cached blocks were used within IN_USE_SECONDS."""
         if _size(pixels) > self._most_bytes:
             return
         if pixels.base is not None and not _is_whole(pixels):
@@ -201,13 +201,13 @@ class _Memory:
 
 
 def _is_whole(pixels: NDArray[np.generic]) -> bool:
-    """Whether it shows all of the memory that it keeps, in another type."""
+    """Whether the array is a view of all of its base, so that keeping it does not hold more memory than its pixels."""
     base = pixels.base
     return isinstance(base, np.ndarray) and base.base is None and base.nbytes == pixels.nbytes
 
 
 def _more(block: Block) -> Block:
-    """The block with some more rows than are needed now, for a neighbour."""
+    """The block with its rows rounded up to a multiple of ROWS, so that requests for areas nearby can use it, too."""
     return block if block.rows is None else replace(block, rows=-(-block.rows // ROWS) * ROWS)
 
 

@@ -1,4 +1,4 @@
-"""Ranges: parts of files that lie elsewhere, kept as they came in a folder of this machine for later jobs."""
+"""Ranges: a cache of byte ranges of remote files, as they were fetched, in a local folder that later jobs use, too."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ from threading import Lock
 Range = tuple[int, int]
 """Offset and length of a part of a file, in bytes."""
 FOLDER = "arpent-ranges"
-"""Name of the subfolder that holds the ranges: whatever else lies in the folder is not touched."""
+"""Name of the subfolder that holds the ranges; other contents of the folder are not touched."""
 _HEAD = struct.Struct("<4sI")
 _MARK = b"arp2"
 _SHELVES = 256
-"""Number of folders that the ranges lie in."""
+"""Number of subfolders ("shelves") over which the ranges are distributed by the first byte of their names."""
 _SECTION_BYTES = 64 << 20
-"""A larger folder has several sections, of some of its shelves each, which are bounded one by one."""
+"""A cache of at least twice this size is divided into sections, each of several shelves with a limit of its own."""
 _SHARE = 50
-"""A process looks through a section whenever it has added its size divided by this."""
+"""A process scans a section each time it has added more than the section's maximum size divided by this."""
 _MOST_SHARE = 8
-"""A range larger than a section divided by this is not kept."""
+"""A range larger than a section's maximum size divided by this is not cached."""
 _LEFT = 0.9
-"""Ranges are removed until a section holds this share of its size."""
+"""Ranges are removed until a section holds this share of its maximum size."""
 _DISK_BLOCK = 4096
-"""Bytes that a file takes of a disk, at least."""
+"""Minimum bytes that a file occupies on disk."""
 _TRUSTED = (0,)
-"""Users who may change everything anyway."""
+"""Users other than our own who may own the folder: root, who can change everything anyway."""
 _LOCK = ".lock"
 _PARTIAL = ".part-"
 _OURS = re.compile(r"[0-9a-f]{62}|\.part-[0-9a-f]{16}")
 
 
 class KeptRanges:
-    """A subfolder of at most so many bytes of the disk, which any number of processes of one user share; what was used
-    longest ago goes first.
+    """A cache in a subfolder of limited size, which all processes of one user can share. The least recently used ranges
+    are removed first.
 
-    What is kept is found only for the same version of a file (its ETag, or its time and size), which whoever asks has
-    learnt from the file's server. A damaged range is fetched again; a folder that cannot be written, or that others
-    may write to, keeps nothing. Thread-safe.
+    A range is found only for the version of the file (ETag, or time and size) that the caller has learnt from the
+    file's server. A damaged range is fetched again. If the folder cannot be written, or is writable by others, nothing
+    is cached. Thread-safe.
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
-        """`folder`: its subfolder FOLDER is made when it is first needed, for this user only."""
+        """`folder`: its subfolder FOLDER is created when it is first needed, accessible to this user only."""
         self._folder = folder / FOLDER
         sections = 1
         while sections < _SHELVES and most_bytes >= 2 * sections * _SECTION_BYTES:
@@ -58,12 +58,13 @@ class KeptRanges:
         self._shelves = _SHELVES // sections
         self._most_bytes = most_bytes // sections
         self._lock = Lock()
-        self._added = [self._most_bytes] * sections  # nobody knows what is there yet
+        self._added = [self._most_bytes] * sections  # unknown at first: the first addition starts a scan
 
     def complete(
         self, place: tuple[object, ...], ranges: Sequence[Range], fetch: Callable[[list[Range]], list[memoryview]]
     ) -> list[memoryview]:
-        """The bytes of each range of a file: kept, or fetched and then kept. `place`: name and version of the file."""
+        """The bytes of each range of a file, from the cache or fetched and then cached. `place`: name and version of
+        the file."""
         if not self._is_ours():
             return fetch(list(ranges))
         paths = [self._path(place, span) for span in ranges]
@@ -76,7 +77,7 @@ class KeptRanges:
         return [fresh[row] if piece is None else piece for row, piece in enumerate(found)]
 
     def _is_ours(self) -> bool:
-        """Whether no other user can have put something into the folder, or it does not exist yet."""
+        """Whether no other user can have put files into the folder; also True if it does not exist yet."""
         try:
             there = [os.lstat(self._folder), os.stat(self._folder)]
         except FileNotFoundError:
@@ -114,7 +115,7 @@ class KeptRanges:
                 self._make_room(section)
 
     def _make_room(self, section: int) -> None:
-        """Remove what was used longest ago of a section, unless somebody else is at it."""
+        """If a section is full, remove its least recently used ranges, unless another process or thread is doing so."""
         with (self._folder / _LOCK).open("wb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,7 +134,7 @@ class KeptRanges:
                 self._added[section] = 0
 
     def _shelf(self, number: int) -> list[tuple[float, int, str]]:
-        """When each file of ours on a shelf was used last, how much of the disk it takes, and its path."""
+        """For each of our files on a shelf: when it was last used, the bytes that it occupies on disk, and its path."""
         found: list[tuple[float, int, str]] = []
         with suppress(FileNotFoundError, NotADirectoryError):
             for entry in os.scandir(self._folder / f"{number:02x}"):
@@ -145,7 +146,7 @@ class KeptRanges:
 
 
 def _read(path: Path) -> memoryview | None:
-    """The range, which is noted as used; None if it is not there, or damaged."""
+    """The cached range, which is marked as used now; None if it is missing or damaged."""
     try:
         content = path.read_bytes()
         mark, checksum = _HEAD.unpack_from(content)
@@ -160,5 +161,5 @@ def _read(path: Path) -> memoryview | None:
 
 
 def _sum(path: Path, piece: memoryview) -> int:
-    """Of the bytes and of the file's name, so that a file under another's name counts as damaged."""
+    """Checksum of the bytes and of the file's name, so that a file that was renamed counts as damaged."""
     return zlib.crc32(piece, zlib.crc32(f"{path.parent.name}{path.name}".encode()))

@@ -1,4 +1,5 @@
-"""Unreadable: what keeps an image from being read, in words, and whether another try may help."""
+"""Unreadable: turns an exception into an AssetUnreadable that says why an image cannot be read, and whether another try
+may help."""
 
 from __future__ import annotations
 
@@ -13,30 +14,30 @@ from arpent.network.policy import EgressRefused
 from arpent.network.web_files import Denied, Hidden, NoAnswer, NoRanges
 
 FAULTS = (OSError, BaseError, ValueError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
-"""Exceptions that reading raises."""
+"""Exceptions that reading a file raises, apart from Replaced."""
 
 
 def unreadable(href: str, error: Exception, access: SourceAccess) -> AssetUnreadable:
-    """The error without the client's own text, which repeats the signed URL."""
+    """The AssetUnreadable for an error, without the client's own text, which may repeat the signed URL."""
     text, transient = _described(href, error, access)
-    # rights come back, and keys are renewed
+    # access may be granted again, and keys are renewed
     denied = isinstance(error, Denied | AccessFailed | Hidden) or answer_of(error).denied
     odd = isinstance(error, NoAnswer | NoRanges) and error.odd
     return AssetUnreadable(f"image {public_name(href)} {text}", transient=transient, href=href, passing=denied or odd)
 
 
 def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, bool]:
-    """The error in words, and whether another try may help: the first row that applies."""
+    """The error in words, and whether another try may help, from the first of `rows` that applies."""
     said = answer_of(error)
     answer = error.answer if isinstance(error, Denied) else said.code
     code = error.status if isinstance(error, NoAnswer) else said.status
     advice = access.advice(href, answer or str(code))
     credentials = "may not be read with the available credentials"
     shown = f" ({answer})" if answer not in ("region", "keys", "whole", "") else ""
-    shown += ", or does not exist" if answer == "AccessDenied" else ""  # who may not list a bucket is not told
+    shown += ", or does not exist" if answer == "AccessDenied" else ""  # S3 says so if keys may not list
     refused = isinstance(error, PermissionError) or said.denied or said.misplaced
     local = getattr(error, "strerror", None) or type(error).__name__
-    if isinstance(error, ValueError):  # of the store's client, or of the machine's files
+    if isinstance(error, ValueError):  # raised by the store's client, or by the operating system
         local = "its address has a part that is empty, `.` or `..`, or control characters"
     more = f"; {advice}" if advice else ""
     stranger = isinstance(error, NoAnswer) and error.stranger

@@ -1,1 +1,1 @@
-"""Zarr: arrays of a store as images, chunks as blocks (docs/adr/0019-zarr.md)."""
+"""Zarr: reads arrays of a store as images whose blocks are the chunks (docs/adr/0019-zarr.md)."""

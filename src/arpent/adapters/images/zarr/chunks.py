@@ -1,4 +1,4 @@
-"""Chunks: the packed bytes of an array's chunks, each an object of its own or a part of a shard."""
+"""Chunks: reads and decodes the chunks of an array, each of which is an object of its own or a part of a shard."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from arpent.adapters.images.zarr.store import StoreLocation
 from arpent.network.memo import Memo
 
 _EMPTY = 2**64 - 1
-"""Offset and length of a chunk that a shard does not hold."""
+"""Both the offset and the length, in a shard's index, of a chunk that the shard does not hold."""
 _MOST_INDEXES = 64
-"""Indexes of shards kept."""
+"""Number of shard indexes that are cached."""
 Number = tuple[int, ...]
-"""Which chunk or shard, by axis."""
+"""Indices of a chunk or shard in its grid, one per axis."""
 Index = tuple[Version, NDArray[np.uint64]]
-"""The version of a shard, and offsets and lengths (n, 2) of its chunks."""
+"""The version of a shard, and the offset and length of each of its chunks, (n, 2)."""
 
 
 class Chunks:
-    """Those of one array. Thread-safe."""
+    """The chunks of one array. Thread-safe."""
 
     def __init__(self, origins: ByteSources, place: StoreLocation, path: str, layout: ArrayLayout) -> None:
-        """`path`: of the array in the store."""
+        """`path`: path of the array in the store."""
         self._origins = origins
         self._place = place
         self._path = path
@@ -37,7 +37,8 @@ class Chunks:
         self._indexes: Memo[Number, Index | None] = Memo(_MOST_INDEXES)
 
     def pixels(self, packed: Buffer | None) -> NDArray[np.generic]:
-        """A chunk, whole, by its packed bytes; None: it was never written. Raises ValueError where they are damaged."""
+        """The pixels of a whole chunk, decoded from `packed`; None: it was never written. Raises ValueError if the
+        bytes are damaged, or the fill value is not a number that the pixels can have."""
         layout = self._layout
         if packed is None:
             if not _holds(layout.dtype, layout.fill):
@@ -46,7 +47,7 @@ class Chunks:
         return layout.chain.decode(packed, layout.chunks)
 
     def packed(self, number: Number) -> Buffer | None:
-        """The bytes of a chunk; None if it was never written. Raises ValueError, AssetUnreadable and Replaced."""
+        """The stored bytes of a chunk; None if it was never written. Raises ValueError, AssetUnreadable, Replaced."""
         layout = self._layout
         if layout.shards is None:
             return self._origins.whole(self._address(number), self._most_packed)
@@ -71,11 +72,11 @@ class Chunks:
 
     @property
     def _most_packed(self) -> int:
-        """Bytes that a chunk can have in the store."""
+        """Maximum bytes of a stored chunk."""
         return most_packed(self._layout.chunk_bytes)
 
     def _index(self, href: str, shards: Shards) -> Index | None:
-        """Offsets and lengths (n, 2) of the chunks of a shard; None if it was never written. Raises ValueError."""
+        """The index of a shard; None if the shard was never written. Raises ValueError, AssetUnreadable, Replaced."""
         beginning = self._origins.beginning(href, shards.packed if shards.first else 1)
         if beginning is None:
             return None
@@ -91,7 +92,7 @@ class Chunks:
 
 
 def _holds(dtype: np.dtype[np.generic], number: float) -> bool:
-    """Whether a pixel of the type can be the number."""
+    """Whether a pixel of this type can have the value `number`."""
     if dtype.kind not in "iu":
         return True
     limits = np.iinfo(dtype)  # type: ignore[type-var]

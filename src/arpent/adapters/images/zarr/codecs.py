@@ -1,6 +1,6 @@
-"""Codecs of Zarr: from the bytes of a chunk to its pixels, by imagecodecs, without the GIL.
+"""Codecs of Zarr: decode the bytes of a chunk to its pixels, with imagecodecs, which releases the GIL.
 
-The output is bounded by what a chunk can hold, whatever the bytes say of themselves.
+The output never exceeds what a chunk can hold, whatever length the compressed bytes declare.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ _CRC_BYTES = 4
 _SPARE_BYTES = 1 << 16
 
 Unpack = Callable[[Buffer, int], Buffer]
-"""(packed bytes, bytes that they can give at most) → bytes. Raises ValueError."""
+"""(packed bytes, maximum bytes of the result) → unpacked bytes. May raise errors of the codec's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """How a chunk is packed."""
+    """How to decode a chunk: the reverse of the codecs with which it was written."""
 
     steps: tuple[Unpack, ...]
-    """What makes bytes of bytes, first the last that was done when the chunk was written."""
+    """Functions that undo codecs from bytes to bytes; the codec that was applied last comes first."""
     dtype: np.dtype[np.generic]
-    """Type of a pixel in the bytes, byte order included."""
+    """Type of a pixel in the bytes, including its byte order."""
     order: tuple[int, ...] | None = None
-    """Where the axes of the array lie in the bytes, slowest first; None: as they are."""
+    """Order of the array's axes in the bytes, slowest first; None: the array's own order."""
 
     def decode(self, packed: Buffer, shape: tuple[int, ...]) -> NDArray[np.generic]:
-        """A chunk of that shape, in native byte order. Raises ValueError, in words."""
+        """The pixels of a chunk of that shape, in native byte order. Raises ValueError, with a message."""
         count = int(np.prod(shape))
         size = count * self.dtype.itemsize
         for number, step in enumerate(self.steps, 1):
@@ -46,7 +46,7 @@ class Chain:
                 packed = step(packed, size if number == len(self.steps) else most_packed(size))
             except ValueError:
                 raise
-            except Exception as error:  # each codec has errors of its own
+            except Exception as error:  # each codec raises errors of its own
                 raise ValueError(f"its bytes are damaged ({type(error).__name__})") from None
         if len(packed) != size:
             raise ValueError(f"it holds {len(packed):,} bytes instead of {size:,}")
@@ -59,13 +59,13 @@ class Chain:
 
 
 def most_packed(size: int) -> int:
-    """Bytes that so many can become when they are packed: no codec makes them twice as long."""
+    """Maximum packed bytes for `size` bytes: no codec doubles the size of its input."""
     return 2 * size + _SPARE_BYTES
 
 
 def step_of(name: str) -> Unpack:
-    """The codec of that name; what is needed to decode stands in the bytes. Raises ValueError, naming it, where it is
-    none that is served."""
+    """The function that undoes the codec of that name; it needs no settings, as the bytes hold what it has to know.
+    Raises ValueError, naming the codec, if it is not supported."""
     found = STEPS.get(name.removeprefix("numcodecs."))
     if found is None:
         raise ValueError(f"it is compressed by {name[:40]!r}; supported are {', '.join(STEPS)}")
@@ -73,7 +73,8 @@ def step_of(name: str) -> Unpack:
 
 
 def unshuffled(settings: Mapping[str, Any]) -> Unpack:
-    """The filter that writes the first bytes of all numbers, then the second ones … Raises ValueError."""
+    """A function that undoes the shuffle filter, which stores the first bytes of all numbers, then the second ones …
+    Raises ValueError."""
     width = settings.get("elementsize", 4)
     if not isinstance(width, int) or not 1 <= width <= 16:
         raise ValueError("the width of its shuffle is invalid")
@@ -87,7 +88,7 @@ def unshuffled(settings: Mapping[str, Any]) -> Unpack:
 
 
 def without_sum(packed: Buffer, most: int) -> Buffer:
-    """The bytes before a CRC32C. Raises ValueError if they are others than were written."""
+    """The bytes without the CRC32C at their end. Raises ValueError if the checksum differs."""
     if len(packed) < _CRC_BYTES:
         raise ValueError("it is too short")
     body, (wanted,) = memoryview(packed)[:-_CRC_BYTES], struct.unpack("<I", bytes(packed[-_CRC_BYTES:]))
@@ -125,11 +126,11 @@ STEPS: Mapping[str, Unpack] = MappingProxyType(
         "crc32c": without_sum,
     }
 )
-"""Name of a codec → what undoes it."""
+"""Name of a codec → function that undoes it."""
 
 
 def order_of(setting: object, dimensions: int) -> tuple[int, ...] | None:
-    """The axes as a transposition states them. Raises ValueError."""
+    """The order of axes by a transposition (`C`, `F`, or a list of axes); None for `C`. Raises ValueError."""
     if setting == "C":
         return None
     if setting == "F":

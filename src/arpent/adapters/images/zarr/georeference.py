@@ -1,4 +1,4 @@
-"""Georeference of a Zarr array: what its attributes, its groups, its grid mapping or its coordinates state."""
+"""Georeference of a Zarr array: its CRS and transform, from attributes, groups, grid mapping or coordinates."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from arpent.domain.imagery.raster import COLUMNS_AND_ROWS
 
 Attributes = Mapping[str, Any]
 Find = Callable[[str], Node | None]
-"""Name of a neighbour in the array's group → the neighbour."""
+"""Name of a node in the array's group → the node; None if there is none."""
 Coordinates = Callable[[str, int], NDArray[np.float64] | None]
-"""Name of an axis and its pixels → (n,) centres of the pixels; None: nothing states them. Raises ValueError."""
+"""(name of an axis, number n of its pixels) → (n,) centres of the pixels; None if there is no such coordinate array.
+Raises ValueError."""
 
 _UNEVEN = 1e-3
-"""Of a pixel: how far a coordinate may lie from its place."""
+"""Tolerance in pixels: how far a coordinate may lie from its evenly spaced place."""
 _TRANSFORMS = (("proj:transform", "proj:shape"), ("spatial:transform", "spatial:shape"))
 
 
 def crs_of(layout: ArrayLayout, groups: list[Attributes], find: Find) -> CRS:
-    """From the array, its grid mapping, and its groups, from the inside; COLUMNS_AND_ROWS where none states it."""
+    """The first CRS declared by the array, its grid mapping, or its groups (innermost first); COLUMNS_AND_ROWS if there
+    is none."""
     mapping = _grid_mapping(layout, groups, find)
     for attributes in (layout.attributes, *([mapping] if mapping else []), *groups):
         for value in _declared_crs(attributes):
@@ -39,8 +41,9 @@ def crs_of(layout: ArrayLayout, groups: list[Attributes], find: Find) -> CRS:
 
 
 def transform_of(layout: ArrayLayout, groups: list[Attributes], find: Find, coordinates: Coordinates) -> Affine:
-    """Pixel corner → x, y; the identity where nothing states it. Raises ValueError where that cannot be right."""
-    for attributes in (layout.attributes, *groups[:1]):  # what holds for a whole store is of another resolution
+    """Transform from pixel corner (column, row) to x, y; the identity if the store gives none. Raises ValueError if
+    coordinates are not evenly spaced."""
+    for attributes in (layout.attributes, *groups[:1]):  # outer groups may be of another resolution
         for name, shape in _TRANSFORMS:
             sides = attributes.get(shape)
             if isinstance(sides, list) and sides[-2:] != list(layout.shape[-2:]):
@@ -65,7 +68,8 @@ def transform_of(layout: ArrayLayout, groups: list[Attributes], find: Find, coor
 
 
 def _grid_mapping(layout: ArrayLayout, groups: list[Attributes], find: Find) -> Attributes | None:
-    """The attributes of the variable that holds the projection, as CF says; xarray calls it spatial_ref."""
+    """The attributes of the variable that holds the projection, by the CF conventions; xarray names it spatial_ref.
+    None if there is none."""
     named = next(
         (one["grid_mapping"] for one in (layout.attributes, *groups[:1]) if isinstance(one.get("grid_mapping"), str)),
         "spatial_ref",
@@ -77,7 +81,7 @@ def _grid_mapping(layout: ArrayLayout, groups: list[Attributes], find: Find) -> 
 
 
 def _declared_crs(attributes: Attributes) -> Iterator[object]:
-    """Everything that may be a CRS."""
+    """All attribute values that may declare a CRS, in order of precedence."""
     for name in ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson", "crs_wkt", "spatial_ref", "crs"):
         yield attributes.get(name)
     other, discovery = attributes.get("other_metadata"), attributes.get("stac_discovery")
@@ -97,7 +101,7 @@ def _numbers(value: object) -> list[float] | None:
 
 
 def _start(centres: NDArray[np.float64], name: str) -> tuple[float, float]:
-    """The first centre and the step. Raises ValueError where they are not evenly spaced."""
+    """The first centre and the distance between centres. Raises ValueError if they are not evenly spaced."""
     if len(centres) < 2:
         raise ValueError(f"its coordinate {name[:40]} has one value, which gives no pixel size")
     step = float(centres[-1] - centres[0]) / (len(centres) - 1)

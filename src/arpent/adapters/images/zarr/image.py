@@ -1,4 +1,4 @@
-"""ZarrImage: an array of a Zarr store, chunks being blocks."""
+"""ZarrImage: an array of a Zarr store as an image, whose blocks are the chunks."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
 
 _MOST_COORDINATES = 1 << 20
-"""Pixels of an axis whose coordinates are read …"""
+"""Maximum pixels of an axis whose coordinates are read."""
 _MOST_COORDINATE_CHUNKS = 256
-"""… and the chunks they are in."""
+"""Maximum number of chunks that the coordinates of an axis are stored in."""
 _ALONE = 1 << 30
-"""More than one fetch brings: each object is a request of its own."""
+"""Bytes reported for a block: more than the limit of one fetch, so that each block is fetched separately. It takes a
+request of its own anyway."""
 _DAMAGED = (TypeError, AttributeError, LookupError, OverflowError, RecursionError)
-"""What metadata raises in which something is of another type than it should be."""
+"""Exceptions raised if a value in the metadata is not of the expected type."""
 _TIMES = {"t", "time", "dates", "date"}
 _ACROSS = {"x", "lon", "lng", "longitude", "easting", "eastings", "column", "columns", "col", "width", "samples"}
-"""Words in names of axes along which x grows."""
+"""Words in the names of axes that run along x."""
 _DOWN = {"y", "lat", "latitude", "northing", "northings", "row", "rows", "height", "lines"}
-"""Words in names of axes along which y grows or falls."""
+"""Words in the names of axes that run along y."""
 Fetched = Mapping[Number, "Buffer | None"]
-"""Numbers of a chunk → its packed bytes; None: it was never written."""
+"""Indices of a chunk → its stored bytes; None: it was never written."""
 
 
 class ZarrImage:
-    """One array, of two axes or with a third one of bands before them."""
+    """One array, whose last axes are y and x; at most one axis before them, that of the bands, has several values."""
 
     pixels_elsewhere = True
-    """The files of `versions` do not hold its pixels."""
+    """True: the files in `versions` hold metadata only; chunks are files of their own."""
 
     def __init__(self, href: str, origins: ByteSources, place: StoreLocation) -> None:
         """Read the metadata of the array at `place`. Raises AssetUnreadable."""
@@ -58,7 +59,7 @@ class ZarrImage:
             self._chunks = Chunks(origins, place, place.path, self._layout)
             self.raster = self._raster(store)
             self.versions: Mapping[str, Version] = dict(store.versions)
-            """The documents that state what its pixels mean, and their versions; chunks have their own."""
+            """The metadata documents that were read, and their versions."""
             fault = fault_of(self.raster, self._layout.chunks[self._bands] if self._bands is not None else 1)
         except ValueError as error:
             raise self._unreadable(str(error)) from None
@@ -77,11 +78,11 @@ class ZarrImage:
             try:
                 found[number] = self._chunks.packed(number)
             except ValueError:
-                continue  # reading it says why
+                continue  # `read` reports it
         return found
 
     def read(self, block: Block, band: int, fetched: Fetched | None) -> NDArray[np.generic]:
-        self._origins.check_here(self.versions)  # what the pixels mean hangs on them
+        self._origins.check_here(self.versions)  # the metadata says what the pixels mean
         number, layout = self._number(block, band), self._layout
         packed = fetched[number] if fetched and number in fetched else self._chunks.packed(number)
         pixels = self._chunks.pixels(packed)
@@ -92,7 +93,7 @@ class ZarrImage:
         return found
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
     # ---- header
 
@@ -142,7 +143,8 @@ def _layout(store: Store, path: str) -> ArrayLayout:
 
 
 def _band_axis(layout: ArrayLayout) -> int | None:
-    """The axis of bands before y and x; None if there is none. Raises ValueError where there are further ones."""
+    """Index of the axis of bands, which lies before y and x; None if there is none. Raises ValueError if there are
+    several, if it is an axis of dates, or if y and x are not the last axes."""
     names = layout.dimensions or ("",) * len(layout.shape)
     if len(layout.shape) < 2:
         raise ValueError("it has one axis")
@@ -159,7 +161,7 @@ def _band_axis(layout: ArrayLayout) -> int | None:
 
 
 def _no_data(layout: ArrayLayout) -> float | None:
-    """By the attributes, as CF and EOPF write them; else the fill value of version 2, which xarray takes for it."""
+    """The no-data number in attributes of CF or EOPF; otherwise, in Zarr version 2, the fill value, as in xarray."""
     own = layout.attributes
     inner = own.get("_eopf_attrs")
     eopf = inner.get("fill_value") if isinstance(inner, dict) else None
@@ -170,7 +172,7 @@ def _no_data(layout: ArrayLayout) -> float | None:
 
 
 def _scale(layout: ArrayLayout) -> float | None:
-    """`scale_factor` of CF and EOPF; floats that state none are values already."""
+    """`scale_factor` of CF or EOPF; without one, 1 for floats, which then are values already, otherwise None."""
     inner = layout.attributes.get("_eopf_attrs")
     eopf = inner.get("scale_factor") if isinstance(inner, dict) else None
     for value in (layout.attributes.get("scale_factor"), eopf):
@@ -180,7 +182,7 @@ def _scale(layout: ArrayLayout) -> float | None:
 
 
 def _plain(value: object) -> float | None:
-    """A number; xarray writes one with a fraction as base64 of its eight bytes."""
+    """An attribute as a number; None if it is none. xarray writes floats as base64 of their eight bytes."""
     if isinstance(value, str):
         if value == "NaN":
             return float("nan")
@@ -202,13 +204,14 @@ def _turned(names: Sequence[str]) -> ValueError:
 def _coordinates(
     origins: ByteSources, store: Store, path: str, length: int, names: Sequence[str]
 ) -> NDArray[np.float64] | None:
-    """(length,) centres of pixels along one of the axes `names`; None where no array states them. Raises ValueError."""
+    """(length,) centres of pixels along the axis whose coordinates lie at `path`; None if there is no such array.
+    `names`: the array's axes. Raises ValueError."""
     node = store.node(path)
     if node is None or not node.is_array:
         return None
     layout = parse_array(node.document, node.attributes)
     across = path.rpartition("/")[2] == names[-1]
-    for told in ("axis", "standard_name"):  # as CF says
+    for told in ("axis", "standard_name"):  # attributes of the CF conventions
         if _is_along(str(layout.attributes.get(told)), _DOWN if across else _ACROSS):
             raise _turned(names)
     if layout.shape != (length,) or max(length, *layout.chunks) > _MOST_COORDINATES:

@@ -1,4 +1,4 @@
-"""Layout of a Zarr array, by its metadata of version 2 or 3: sides, chunks, shards, and how they are packed."""
+"""Layout of a Zarr array: parses metadata of version 2 or 3 for shape, chunks, shards, and how they are packed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from arpent.adapters.images.zarr.codecs import Chain, order_of, step_of, unshuff
 
 MOST_DIMENSIONS = 8
 MOST_INNER_CHUNKS = 1 << 20
-"""Chunks of one shard: its index has 16 bytes for each."""
+"""Maximum number of chunks in one shard; its index has 16 bytes for each."""
 _MOST_LENGTH = 1 << 40
 _TYPES = {
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64",
@@ -25,60 +25,60 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shards:
-    """Chunks that lie together in one object, with an index of where."""
+    """How several chunks are stored in one object (a shard), with an index of their places."""
 
     shape: tuple[int, ...]
     """Pixels of a shard, by axis."""
     index: Chain
-    """How the index is packed: two numbers of 64 bits for each chunk, offset and length."""
+    """How the index is packed, which has two 64-bit numbers for each chunk: offset and length."""
     packed: int
-    """Bytes of the index in the object."""
+    """Stored bytes of the index."""
     first: bool
-    """The index lies at the beginning, not at the end."""
+    """Whether the index lies at the beginning of the object, instead of at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayLayout:
-    """What the metadata of one array says."""
+    """What the metadata says about one array."""
 
     shape: tuple[int, ...]
-    """Pixels by axis; the last two are y and x."""
+    """Number of pixels along each axis; the last two axes are y and x."""
     chunks: tuple[int, ...]
-    """Pixels of a chunk, by axis."""
+    """Pixels of a chunk along each axis."""
     dtype: np.dtype[np.generic]
     """Type of a pixel."""
     fill: float
-    """What a chunk that was never written holds; 0 if that is not stated."""
+    """Value of the pixels of a chunk that was never written; 0 if the metadata has no fill value."""
     told_fill: bool
-    """Whether it is stated."""
+    """Whether the metadata has a fill value."""
     chain: Chain
     """How a chunk is packed."""
     shards: Shards | None
-    """Where chunks lie together; None: each is an object."""
+    """How chunks are stored in shards; None: each chunk is an object of its own."""
     prefix: str
-    """What the key of a chunk begins with."""
+    """Beginning of the key of each chunk."""
     separator: str
-    """What stands between its numbers."""
+    """Separator between the indices in a chunk's key."""
     dimensions: tuple[str, ...]
-    """Names of the axes; empty: not stated."""
+    """Names of the axes; empty if the metadata does not give them."""
     attributes: Document
-    """What else is stated of it."""
+    """User attributes of the array."""
     version: int
-    """Version of the format: 2 or 3."""
+    """Version of the Zarr format: 2 or 3."""
 
     def key(self, place: Sequence[int]) -> str:
-        """The key of the object of chunk or shard at these numbers, below the array's."""
+        """The key of the chunk or shard with these indices, relative to the array's path."""
         numbers = self.separator.join(map(str, place))
         return f"{self.prefix}{self.separator}{numbers}" if self.prefix else numbers or "0"
 
     @property
     def chunk_bytes(self) -> int:
-        """Of a chunk, decoded."""
+        """Bytes of a decoded chunk."""
         return math.prod(self.chunks) * self.dtype.itemsize
 
 
 def parse_array(document: Document, attributes: Document | None) -> ArrayLayout:
-    """The layout by zarr.json, or by .zarray and .zattrs (`attributes`). Raises ValueError, in words."""
+    """The layout from zarr.json, or from .zarray and .zattrs (`attributes`). Raises ValueError, with a message."""
     if document.get("zarr_format") == 3:
         return _third(document)
     if document.get("zarr_format") == 2:
@@ -175,7 +175,7 @@ def _shards(settings: Document, outer: tuple[int, ...], chunks: tuple[int, ...])
 
 
 def _chain(codecs: Sequence[Document], dtype: np.dtype[np.generic], dimensions: int) -> Chain:
-    """By codecs in the order in which they are done when a chunk is written: axes, then bytes, then packing."""
+    """The chain for these codecs, which are in the order of writing: transposition, conversion to bytes, packing."""
     order, rest = None, list(codecs)
     while rest and rest[0].get("name") == "transpose":
         if order is not None:
@@ -196,7 +196,7 @@ def _chain(codecs: Sequence[Document], dtype: np.dtype[np.generic], dimensions: 
 def _checked(layout: ArrayLayout) -> ArrayLayout:
     if not 1 <= len(layout.shape) <= MOST_DIMENSIONS or len(layout.chunks) != len(layout.shape):
         raise ValueError(f"it has {len(layout.shape)} axes, and chunks of {len(layout.chunks)}")
-    if layout.chunk_bytes > MOST_BLOCK_BYTES:  # whatever axis it is long on: a chunk is decoded whole
+    if layout.chunk_bytes > MOST_BLOCK_BYTES:  # along all axes together, since a chunk is decoded whole
         raise ValueError(
             f"one of its blocks takes {layout.chunk_bytes:,} bytes, more than {MOST_BLOCK_BYTES >> 20} MiB: write it "
             "in smaller chunks"
@@ -217,14 +217,14 @@ def _type(name: object) -> np.dtype[np.generic]:
 
 
 def _number(value: object) -> float:
-    """A fill value; 0 where none is stated."""
+    """A fill value as a number; 0 if there is none. Raises ValueError."""
     if isinstance(value, str):
         found = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}.get(value)
         if found is None:
             raise ValueError(f"its fill value is {value[:40]!r}")
         return found
-    if value is not None and not isinstance(value, int | float | list):  # lists are of complex numbers
-        raise ValueError("its fill value is not a number")
+    if value is not None and not isinstance(value, int | float | list):  # a list is a complex number
+        raise ValueError("its fill value is no number")
     return float(value) if isinstance(value, int | float) else 0.0
 
 
@@ -240,7 +240,7 @@ def _table(value: object, name: str) -> Document:
 
 
 def _tables(value: object, name: str) -> list[Document]:
-    """Codecs may be given by their names alone."""
+    """A list of codecs as tables; one that is given by its name alone becomes a table. Raises ValueError."""
     found = [{"name": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else None
     if found is None or not all(isinstance(one, dict) for one in found):
         raise ValueError(f"its `{name}` is not a list of objects")

@@ -1,4 +1,4 @@
-"""Store: a Zarr hierarchy in a folder, behind http(s) or in a bucket; its metadata, consolidated or not."""
+"""Store: reads the metadata (consolidated or not) of a Zarr hierarchy in a folder, on a web server or in a bucket."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from arpent.domain.boundary.text import json_whole
 from arpent.network.memo import Memo
 
 MOST_METADATA = 32 << 20
-"""Bytes of one document; that of a whole Sentinel-2 product has half a megabyte."""
+"""Maximum bytes of one metadata document; that of a whole Sentinel-2 product has half a megabyte."""
 MOST_HIERARCHIES = 64
-"""Stores whose metadata is kept …"""
+"""Maximum number of stores whose consolidated metadata is cached."""
 KEPT_SECONDS = 60.0
-"""… and for how long: the bands of an item are opened one soon after the other."""
+"""How long consolidated metadata is cached: the bands of an item are opened shortly after one another."""
 _SUFFIX = ".zarr"
 _DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")
 _TOLD = 12
-"""Arrays that a message names."""
+"""Maximum number of arrays that a message names."""
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreLocation:
-    """Where an array lies."""
+    """Where an array lies: its store, and its path in it."""
 
     root: str
     """Folder or URL of the store, without a query."""
     path: str
-    """The array within it, without slashes at its ends; empty: the store is the array."""
+    """Path of the array in the store, without leading or trailing slashes; empty: the store itself is the array."""
     query: str
-    """What each of its addresses ends with: a signature."""
+    """Query of each URL in the store, such as a signature; empty if there is none."""
 
     def href(self, *keys: str) -> str:
-        """The address of a key of the store."""
+        """The path or URL of a key in the store; parts of the key are joined with slashes."""
         key = "/".join(one for one in keys if one)
         if "://" not in self.root:
             return os.path.join(self.root, key)
@@ -52,22 +52,22 @@ class StoreLocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A group or an array."""
+    """Metadata of a group or an array."""
 
     document: Document
-    """zarr.json, .zarray or .zgroup."""
+    """Content of zarr.json, .zarray or .zgroup."""
     attributes: Document
-    """What else is stated of it."""
+    """User attributes of the group or array."""
 
     @property
     def is_array(self) -> bool:
-        """Not a group."""
+        """Whether it is an array, not a group."""
         return self.document.get("node_type") == "array" or "shape" in self.document
 
 
 def store_location(href: str) -> StoreLocation | None:
-    """Where the array lies that an href names: below a folder whose name ends with .zarr, or in a folder of this
-    machine that holds a document of Zarr. None: it is no Zarr."""
+    """The location of the array that an href names: in or below a folder whose name ends with .zarr, or in a local
+    folder that holds a metadata document of Zarr. None: it is not Zarr."""
     path = local_path(href)
     text = href if path is None else str(path)
     parts = urlsplit(text) if path is None else None
@@ -87,19 +87,19 @@ def store_location(href: str) -> StoreLocation | None:
 
 
 class Store:
-    """One hierarchy of groups and arrays."""
+    """One hierarchy of groups and arrays. Its methods raise AssetUnreadable, and ValueError if metadata is damaged."""
 
     def __init__(self, origins: ByteSources, place: StoreLocation) -> None:
-        """Raises AssetUnreadable, and ValueError where its metadata is damaged."""
+        """Read the consolidated metadata, if there is any."""
         self._origins = origins
         self.place = place
         self.versions: dict[str, Version] = {}
-        """The documents that were read, and their versions."""
+        """The hrefs of the metadata documents that were read, and their versions."""
         self._nodes, versions = _kept_nodes(self)
         self.versions |= versions
 
     def node(self, path: str) -> Node | None:
-        """The node there; None if there is none. Raises as above."""
+        """The node at a path; None if there is none."""
         if self._nodes is not None:
             return self._nodes.get(path)
         if (document := self.document(path, "zarr.json")) is not None:
@@ -110,20 +110,20 @@ class Store:
         return Node(document=found, attributes=self.document(path, ".zattrs") or {})
 
     def arrays(self) -> str:
-        """Which arrays there are, for a message; empty if the store does not say."""
+        """Names of the arrays, for a message; empty without consolidated metadata."""
         names = [path for path, node in (self._nodes or {}).items() if node.is_array]
         more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
         return ", ".join(name[:80] for name in sorted(names)[:_TOLD]) + more
 
     def groups(self, path: str) -> Iterator[Node]:
-        """The groups that hold a node, from the inside."""
+        """The groups that contain the node at a path, innermost first."""
         while path:
             path = path.rpartition("/")[0]
             if (node := self.node(path)) is not None:
                 yield node
 
     def document(self, *keys: str) -> Document | None:
-        """A JSON document; None if it is not there. Raises as above."""
+        """The JSON document with this key (in parts); None if there is none."""
         address = self.place.href(*keys)
         found = self._origins.whole_of_version(address, MOST_METADATA)
         if found is None:
@@ -136,19 +136,19 @@ class Store:
 
 
 Nodes = Mapping[str, Node] | None
-"""The nodes by consolidated metadata; None: each has its own document only."""
+"""The nodes by path, from consolidated metadata; None: there is none, and each node has its own document only."""
 _kept: WeakKeyDictionary[ByteSources, Memo[str, tuple[Nodes, Mapping[str, Version]]]] = WeakKeyDictionary()
 _lock = Lock()
 
 
 def forget_hierarchies(origins: ByteSources) -> None:
-    """Have all consolidated metadata read again."""
+    """Forget all cached consolidated metadata, so that it is read again."""
     with _lock:
         _kept.pop(origins, None)
 
 
 def _kept_nodes(store: Store) -> tuple[Nodes, Mapping[str, Version]]:
-    """Those of the store, remembered for a while, and the documents that state them."""
+    """The nodes of the store, and the versions of the documents that describe them; cached for KEPT_SECONDS."""
     with _lock:
         kept = _kept.setdefault(store._origins, Memo(MOST_HIERARCHIES, KEPT_SECONDS))
 
