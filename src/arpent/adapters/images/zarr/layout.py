@@ -224,7 +224,7 @@ def _number(value: object) -> float:
             raise ValueError(f"its fill value is {value[:40]!r}")
         return found
     if value is not None and not isinstance(value, int | float | list):  # a list is a complex number
-        raise ValueError("its fill value is no number")
+        raise ValueError("its fill value is not a number")
     return float(value) if isinstance(value, int | float) else 0.0
 
 
