@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A test that fails is run once more; one that passes then is listed as RERUN: it is unsteady, and to be mended.
 PARALLEL := --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder --reruns 1 -r fER
 READY := $(VENV)/.ready
-# What runs kernels: whole requests of every kind, and the rooms that hold kernels or call them. The other tests (HTTP,
+# What runs kernels: whole requests of every kind, and the packages that hold kernels or call them. The other tests (HTTP,
 # settings, databases, commands, crashes) run the same kernels over the same numbers, or none: so do those of scripts,
 # whose machine code is not numba's and checks its bounds anyway.
 NUMBERS := $(patsubst %,tests/acceptance/test_%.py,synchronous seed_workflow real_imagery data_collections explain bad_input) \

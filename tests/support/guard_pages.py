@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import arpent
 from arpent.adapters.scripts.jit.llvm_kernel import LlvmKernel
 
-FLOORS = ("arpent.raster", "arpent.zonal", "arpent.adapters", "arpent.engine", "arpent.landscape")
+PACKAGES = ("arpent.raster", "arpent.zonal", "arpent.adapters", "arpent.engine", "arpent.landscape")
 """Packages that may hold kernels."""
 PAGE = mmap.PAGESIZE
 _NO_ACCESS = 0
@@ -107,7 +107,7 @@ def _run_guarded(run: Any) -> Any:
 
 def _modules() -> Iterator[str]:
     for found in pkgutil.walk_packages(arpent.__path__, "arpent."):
-        if found.name.startswith(FLOORS) and ".migrations" not in found.name and ".dask" not in found.name:
+        if found.name.startswith(PACKAGES) and ".migrations" not in found.name and ".dask" not in found.name:
             yield found.name
 
 

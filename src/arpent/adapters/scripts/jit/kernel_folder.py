@@ -21,7 +21,7 @@ from arpent.adapters.scripts.jit.kernel_lock import compile_once
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parents[3]
-KERNEL_ROOMS = ("adapters/formats", "adapters/images", "domain", "engine", "raster", "zonal")
+KERNEL_PACKAGES = ("adapters/formats", "adapters/images", "domain", "engine", "raster", "zonal")
 """Folders with kernels, and with the functions and numbers that are compiled into them."""
 
 
@@ -70,8 +70,8 @@ def version(package: Path = PACKAGE) -> str:
     """Digest of all sources that kernels are compiled from, and of llvmlite's version. numba itself compares its own
     version and the processor."""
     digest = hashlib.sha256(llvmlite.__version__.encode())
-    for room in KERNEL_ROOMS:
-        for path in sorted((package / room).rglob("*.py")):
+    for name in KERNEL_PACKAGES:
+        for path in sorted((package / name).rglob("*.py")):
             source = path.read_bytes()
             digest.update(f"{path.relative_to(package)} {len(source)} ".encode() + source)
     return digest.hexdigest()[:16]

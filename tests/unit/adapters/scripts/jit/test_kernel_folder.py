@@ -151,12 +151,12 @@ def test_each_source_of_a_kernel_makes_another_version(tmp_path: Path) -> None:
 
 
 def test_kernels_need_no_other_rooms() -> None:
-    rooms = tuple(room.replace("/", ".") for room in kernel_folder.KERNEL_ROOMS)
+    packages = tuple(name.replace("/", ".") for name in kernel_folder.KERNEL_PACKAGES)
     found = 0
     for path in sorted(kernel_folder.PACKAGE.rglob("*.py")):
         if re.search(r"\bnjit\(|^@inner\b|\bintrinsic\(", text := path.read_text(), re.MULTILINE):
             found += 1
-            assert str(path.relative_to(kernel_folder.PACKAGE)).startswith(kernel_folder.KERNEL_ROOMS), path
+            assert str(path.relative_to(kernel_folder.PACKAGE)).startswith(kernel_folder.KERNEL_PACKAGES), path
             for module in re.findall(r"^ *from arpent\.(\S+) import", text, re.MULTILINE):
-                assert module.startswith(rooms), (path, module)
+                assert module.startswith(packages), (path, module)
     assert found > 15

@@ -1,4 +1,4 @@
-"""The rooms of the tree: how many, how many imports tie them, no circle, no crowded folder, no name for two things."""
+"""Limits on the packages: their number, the imports between them, cycles, files per folder, and names used twice."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import grimp
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "arpent"
-MOST_ROOMS, MOST_EDGES = 20, 70
-"""70 are reached: a new import between rooms needs one fewer elsewhere."""
+MOST_PACKAGES, MOST_EDGES = 20, 70
+"""The limit of 70 is reached: a new import between packages needs one to be removed elsewhere."""
 MOST_FILES = 15
-"""Python files of one folder, its __init__.py among them."""
+"""Maximum number of Python files in a folder, including __init__.py."""
 FOLDERS = sorted({path.parent for path in SOURCE.rglob("*.py")})
 
 
@@ -23,30 +23,30 @@ def graph() -> grimp.ImportGraph:
     return grimp.build_graph("arpent", cache_dir=None)
 
 
-def room(module: str) -> str:
+def package(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
 def edges() -> set[tuple[str, str]]:
-    """(importing room, imported room)."""
+    """Pairs (importing package, imported package)."""
     pairs = (
-        (room(module), room(other))
+        (package(module), package(other))
         for module in graph().modules
         for other in graph().find_modules_directly_imported_by(module)
     )
     return {(one, other) for one, other in pairs if other not in (one, "arpent")}
 
 
-def test_rooms_are_few(capsys: pytest.CaptureFixture[str]) -> None:
-    rooms = {room(module) for module in graph().modules if module != "arpent"}
+def test_packages_are_few(capsys: pytest.CaptureFixture[str]) -> None:
+    packages = {package(module) for module in graph().modules if module != "arpent"}
     with capsys.disabled():
-        print(f"\nrooms: {len(rooms)}, imports between rooms: {len(edges())}, circles: {len(circles())}")
-    assert len(rooms) <= MOST_ROOMS
+        print(f"\npackages: {len(packages)}, imports between packages: {len(edges())}, cycles: {len(cycles())}")
+    assert len(packages) <= MOST_PACKAGES
     assert len(edges()) <= MOST_EDGES
 
 
-def circles() -> list[list[str]]:
-    """Groups of files that import each other in a circle (Tarjan's strongly connected components)."""
+def cycles() -> list[list[str]]:
+    """Groups of files that form an import cycle (Tarjan's strongly connected components)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -73,8 +73,8 @@ def circles() -> list[list[str]]:
     return found
 
 
-def test_no_files_import_each_other_in_a_circle() -> None:
-    assert circles() == []
+def test_no_files_form_an_import_cycle() -> None:
+    assert cycles() == []
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(SOURCE.parent)))
