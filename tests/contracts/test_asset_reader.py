@@ -277,7 +277,7 @@ def test_a_broken_block_is_named_and_not_worth_another_try(case: Case, harm: str
 
 def test_a_band_too_many_is_refused(case: Case) -> None:
     href = case.make("a.tif", formula(64, 64))
-    with pytest.raises(AssetUnreadable, match="has 1 bands, but band 2 is asked for"):
+    with pytest.raises(AssetUnreadable, match="has 1 band; band 2 is requested"):
         list(case.reader.read([(href, [Block(level=0, row=0, column=0)])], band=1))
 
 

@@ -12,7 +12,7 @@ BATCH = "POST a request to /api/v1/statistics/batch, or one polygon to /api/v1/s
 APIS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "the Process API (images)": (
         ("/api/v1/process", "/process/v1"),
-        f"arpent serves numbers for polygons, not images: {BATCH}",
+        f"It computes numbers for polygons, not images: {BATCH}",
     ),
     "the Catalog API before 2023": (
         ("/api/v1/catalog/search", "/api/v1/catalog/collections"),
@@ -25,17 +25,17 @@ APIS: Mapping[str, tuple[tuple[str, ...], str]] = {
     ),
     "the asynchronous Process API": (
         ("/api/v1/async", "/async/v1"),
-        f"arpent serves numbers for polygons, not images: {BATCH}",
+        f"It computes numbers for polygons, not images: {BATCH}",
     ),
     "the Batch Processing API (images)": (
         ("/api/v1/batch", "/api/v2/batch", "/batch/v1", "/batch/v2"),
-        f"arpent serves numbers for polygons, not images: {BATCH}",
+        f"It computes numbers for polygons, not images: {BATCH}",
     ),
     "the Feature Information Service (FIS)": (
         ("/ogc/fis", "/v1/fis"),
         "It is the old form of the Statistical API: POST to /api/v1/statistics",
     ),
-    "the OGC services (WMS, WMTS, WCS, WFS)": (("/ogc",), f"arpent serves numbers for polygons, not maps: {BATCH}"),
+    "the OGC services (WMS, WMTS, WCS, WFS)": (("/ogc",), f"It computes numbers for polygons, not maps: {BATCH}"),
     "the Configuration API": (
         ("/configuration", "/api/v2/configuration"),
         "Send the evalscript with each request; nothing needs to be configured beforehand",

@@ -235,10 +235,8 @@ class CogReader:
             if image is None:
                 continue
             if not 0 <= band < image.raster.band_count:
-                raise AssetUnreadable(
-                    f"image {public_name(href)} has {image.raster.band_count} bands, but band {band + 1} is requested",
-                    href=href,
-                )
+                bands = "1 band" if image.raster.band_count == 1 else f"{image.raster.band_count} bands"
+                raise AssetUnreadable(f"image {public_name(href)} has {bands}; band {band + 1} is requested", href=href)
             if not all(_holds(image.raster, block) for block in blocks):
                 raise self._replaced(href)  # the caller's header is of another version
             for part in _portions(blocks, image, band):

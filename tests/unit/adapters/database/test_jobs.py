@@ -142,7 +142,7 @@ def test_ended_jobs_cost_the_runner_nothing(engine: Engine) -> None:
 
 def test_a_database_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'missing' / 'jobs.db'}"
-    with pytest.raises(InvalidSetting, match=r"ARPENT_DATABASE_URL .*missing: make it"):
+    with pytest.raises(InvalidSetting, match=r"ARPENT_DATABASE_URL .*missing: create it"):
         make_engine(url)
     (tmp_path / "missing").mkdir()
     store = SqlJobStore(make_engine(url))
