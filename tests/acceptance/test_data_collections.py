@@ -86,7 +86,7 @@ def test_what_an_item_does_not_tell_is_refused_and_not_guessed(tmp_path: Path) -
     (made,) = SERVED["LANDSAT_TM_L1"].made
     bare = Made(stac=made.stac, bands={"B03": made.bands["B03"]}, properties=made.properties)
     write(tmp_path, bare)
-    with pytest.raises(InvalidRequest, match=r"B03 of item item cannot be given in REFLECTANCE: its item does not say"):
+    with pytest.raises(InvalidRequest, match=r"B03 of item item cannot be given in REFLECTANCE: its item has no"):
         ask(tmp_path, DataCollection.LANDSAT_TM_L1, ["B03"])
     outputs = ask(tmp_path, DataCollection.LANDSAT_TM_L1, ["B03"], unit="DN")
     assert outputs["B03"]["bands"]["B0"]["stats"]["mean"] == made.bands["B03"][2]
