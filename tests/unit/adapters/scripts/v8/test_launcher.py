@@ -15,13 +15,13 @@ INTERRUPTED = "import os, signal, sys\nif 'zygote' in sys.orig_argv[-3]:\n    os
 def test_ctrl_c_while_it_begins_is_not_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It reaches the whole group, and whoever started it decides."""
+    """It reaches the whole process group, and the parent decides what ends."""
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTED)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     launcher = Launcher(64)
     try:
         child = launcher.start()
-        assert launcher.end(child) == -9
+        assert launcher.end(child) in (0, -9), "it ends by itself once its channel is closed, or is killed"
     finally:
         launcher.close()
     assert capfd.readouterr().err == ""
