@@ -23,6 +23,10 @@ class Interval:
     def contains(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
 
+    def widened(self, slack: timedelta) -> Interval:
+        """The interval, extended by `slack` on both sides."""
+        return Interval(start=self.start - slack, end=self.end + slack)
+
     def intersection(self, other: Interval) -> Interval | None:
         """The common part, or None if there is none."""
         start, end = max(self.start, other.start), min(self.end, other.end)

@@ -23,7 +23,6 @@ from arpent.engine.analysis.analyse import analyse
 from arpent.engine.explain import explain
 from arpent.engine.processing import sample_geometry
 from arpent.engine.processing.process import process
-from arpent.engine.processing.search_prefetch import APART
 from arpent.engine.services import Limits, Services
 from arpent.engine.statistics import statistics
 from arpent.settings import Settings
@@ -147,7 +146,7 @@ def test_an_explanation_asks_the_catalogue_once(services: Services) -> None:
     catalog = CountedCatalog(services.catalog)
     told = explain(request, features(PARCELS[:1], 32633), start.start, replace(services, catalog=catalog))
     assert [seen.item.id for seen in told.inputs[0].items]
-    assert catalog.asked == [Interval(start=start.start - APART, end=start.end + APART)]
+    assert catalog.asked == [start]
 
 
 @pytest.mark.parametrize("wanted", ["process", "analyse", "explain"])

@@ -11,14 +11,7 @@ import shapely
 from arpent.adapters.catalogs.deduplicate import tile_of
 from arpent.domain.imagery.collection import Join
 from arpent.domain.imagery.item import Item
-from arpent.domain.interval import Interval
 from arpent.raster.footprints.antimeridian import around
-
-
-def with_slack(interval: Interval, join: Join) -> Interval:
-    """The interval, extended on both sides by the maximum time difference of joined items."""
-    slack = timedelta(minutes=join.minutes)
-    return Interval(start=interval.start - slack, end=interval.end + slack)
 
 
 def ground_of(items: Sequence[Item]) -> tuple[float, float, float, float]:

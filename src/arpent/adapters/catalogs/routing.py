@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from arpent.adapters.catalogs.geoparquet import SUFFIXES
-from arpent.adapters.catalogs.join import ground_of, with_bands, with_slack
+from arpent.adapters.catalogs.join import ground_of, with_bands
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
@@ -18,6 +19,11 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import Catalog
 from arpent.network.access import SourceAccess
 from arpent.network.policy import EgressPolicy
+
+APART = timedelta(hours=1)
+"""Upper limit for how far apart the sensing times of two processings of one acquisition may be."""
+
+Box = tuple[float, float, float, float]
 
 
 def open_catalog(
@@ -89,16 +95,14 @@ class RoutedCatalog:
         self._default = default
         self._others = dict(others)
 
-    def search(
-        self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
-    ) -> tuple[Item, ...]:
+    def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
         catalog = self._of(collection)
         if catalog is None:
             raise CatalogUnavailable(
                 f"No catalogue is set for {collection.id}: set `catalog` (ARPENT_CATALOG) to a folder of STAC items, "
                 "a STAC API, or an archive's name (docs/archives.md)."
             )
-        found = catalog.search(collection, interval, box)
+        found = _search(catalog, collection, interval, box)
         for join in collection.joins if found else ():
             others = self._others.get(join.catalog) if join.catalog else catalog
             if others is None:
@@ -106,10 +110,19 @@ class RoutedCatalog:
                     f"The catalogue {join.catalog} of {join.collection.id} is not set: set ARPENT_CATALOGS to "
                     f'{{"{join.catalog}": "…"}}, a folder of STAC items or a STAC API.'
                 )
-            masks = others.search(join.collection, with_slack(interval, join), ground_of(found))
+            near = interval.widened(timedelta(minutes=join.minutes))
+            masks = _search(others, join.collection, near, ground_of(found))
             found = with_bands(found, masks, join)
         return found
 
     def _of(self, collection: Collection) -> Catalog | None:
         names = (collection.id, *collection.aliases, collection.instance_of)
         return next((self._others[name] for name in names if name in self._others), self._default)
+
+
+def _search(catalog: Catalog, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
+    """The items of the interval. Of several processings of an acquisition a catalogue gives the newest that it finds,
+    so the search also covers `APART` before and after: otherwise an older one would count where the newer one lies just
+    outside, as around midnight."""
+    found = catalog.search(collection, interval.widened(APART), box)
+    return found if collection.timeless else tuple(item for item in found if item.within(interval))

@@ -13,9 +13,6 @@ from arpent.domain.ports.imagery import Catalog
 
 AHEAD = timedelta(days=92)
 """Time span of one search; it limits the number of items in memory."""
-APART = timedelta(hours=1)
-"""Upper limit for how far apart the sensing times of two processings of one acquisition may be. A search also covers
-this time before and after its interval; otherwise an older processing would count where the newer one lies outside."""
 
 Box = tuple[float, float, float, float]
 
@@ -25,7 +22,7 @@ class _Answer:
     """The result of one search."""
 
     window: Interval
-    """Time span for which it tells what counts."""
+    """Time span of the search."""
     box: Box
     """Box of the search."""
     items: tuple[Item, ...]
@@ -40,7 +37,7 @@ class SearchPrefetch:
     catalog: Catalog
     """The catalogue that is searched."""
     end: datetime
-    """End of the last interval; no search extends beyond it by more than `APART`, except for an interval that does."""
+    """End of the last interval; no search extends beyond it, except for an interval that does."""
     _answers: dict[tuple[object, ...], _Answer] = field(default_factory=dict)
     """Latest result per collection, choice of items and joins."""
 
@@ -50,9 +47,8 @@ class SearchPrefetch:
         answer = self._answers.get(key)
         if answer is None or answer.box != box or answer.window.intersection(interval) != interval:
             window = Interval(start=interval.start, end=max(interval.end, min(self.end, interval.start + AHEAD)))
-            wider = Interval(start=window.start - APART, end=window.end + APART)
             with spanned("search", current_trace(), **{"arpent.collection": collection.id}):
-                answer = _Answer(window=window, box=box, items=self.catalog.search(collection, wider, box))
+                answer = _Answer(window=window, box=box, items=self.catalog.search(collection, window, box))
             self._answers[key] = answer
         if collection.timeless:
             return answer.items

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 import shapely
 
-from arpent.adapters.catalogs.deduplicate import newest
 from arpent.domain.imagery.collection import Band, Collection, Join, Unit
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
-from arpent.engine.processing.search_prefetch import AHEAD, APART, Box, SearchPrefetch
+from arpent.engine.processing.search_prefetch import AHEAD, Box, SearchPrefetch
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 BOX = (14.0, 46.0, 15.0, 47.0)
@@ -53,15 +51,15 @@ def test_a_year_takes_a_few_searches_and_gives_the_same():
     for interval in every:
         assert ahead.search(COLLECTION, interval, BOX) == plain.search(COLLECTION, interval, BOX) != ()
     assert len(catalog.asked) == 4
-    assert max(asked.end for asked in catalog.asked) == every[-1].end + APART
-    assert all(asked.end - asked.start <= AHEAD + 2 * APART for asked in catalog.asked)
+    assert max(asked.end for asked in catalog.asked) == every[-1].end
+    assert all(asked.end - asked.start <= AHEAD for asked in catalog.asked)
 
 
 def test_an_interval_longer_than_the_look_ahead_is_asked_for_whole():
     catalog = Recorded()
     year = Interval(start=START, end=START + timedelta(days=365))
     found = SearchPrefetch(catalog=catalog, end=year.end).search(COLLECTION, year, BOX)
-    assert catalog.asked == [Interval(start=year.start - APART, end=year.end + APART)]
+    assert catalog.asked == [year]
     assert len(found) == 146
 
 
@@ -82,35 +80,6 @@ def test_another_box_or_collection_is_another_search():
     ahead.search(COLLECTION, interval, (0.0, 0.0, 1.0, 1.0))
     ahead.search(replace(COLLECTION, id="landsat-ot-l2"), interval, BOX)
     assert len(catalog.asked) == 3
-
-
-class Reprocessed:
-    """A catalogue of one acquisition, processed twice: the newer one tells a sensing time three seconds later."""
-
-    def __init__(self, instant: datetime) -> None:
-        own = {"platform": "sentinel-2a", "grid:code": "MGRS-56HLH", "s2:datatake_id": "GS2A_20250403T235941_050000"}
-        self.items = [
-            replace(item(0), id=baseline, instant=told, properties={**own, "s2:processing_baseline": baseline})
-            for baseline, told in (("05.00", instant), ("05.11", instant + timedelta(seconds=3)))
-        ]
-
-    def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
-        return newest(one for one in self.items if one.within(interval))
-
-
-@pytest.mark.parametrize("days", [1, AHEAD.days, 200], ids=["at the end", "at the edge of a search", "inside"])
-def test_of_two_processings_on_both_sides_of_midnight_the_newer_one_counts(days: int):
-    """Over the east of Australia Sentinel-2 passes at midnight, UTC."""
-    midnight = START + timedelta(days=days)
-    catalog = Reprocessed(midnight - timedelta(seconds=2))
-    before, after = (
-        Interval(start=start, end=start + timedelta(days=1)) for start in (midnight - timedelta(days=1), midnight)
-    )
-    for end in (before.end, START + timedelta(days=365)):
-        ahead = SearchPrefetch(catalog=catalog, end=end)
-        ahead.search(COLLECTION, intervals(1, 1)[0], BOX)
-        assert ahead.search(COLLECTION, before, BOX) == ()
-        assert [one.id for one in ahead.search(COLLECTION, after, BOX)] == ["05.11"]
 
 
 def test_timeless_items_belong_to_every_interval():
