@@ -18,6 +18,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
 from arpent.domain.boundary.wanted import varied
+from arpent.domain.imagery.file_version import Version, same_version
 from arpent.network.access import OpenAccess, SourceAccess
 from arpent.network.causes import causes_of
 from arpent.network.connections import MOST_HOPS, checked_pools, linked_address, proxy_of, proxy_pools
@@ -119,6 +120,11 @@ class Piece:
     size: int
     """Size of the whole file in bytes."""
 
+    @property
+    def version(self) -> Version:
+        """What the server says of the file's content."""
+        return self.tag, self.modified, self.size
+
 
 def pause_seconds(tries: int) -> float:
     """Seconds to wait after this many tries."""
@@ -155,7 +161,7 @@ class WebFiles:
         start += len(first.content)
         while start < last:
             part = self._part(url, start, end)
-            same = part.tag == first.tag if first.tag else part.modified == first.modified
+            same = same_version(part.version, first.version)
             if len(content) >= MOST_ANSWERS or not part.content or not same or part.size != first.size:
                 raise NoAnswer
             content.append(part.content)

@@ -257,7 +257,7 @@ def test_a_catalogue_that_redirects_is_followed_to_allowed_hosts_only_and_withou
 def test_a_catalogue_that_redirects_to_what_is_no_web_address_is_told_at_once(target: str) -> None:
     with redirecting() as leading:
         leading.target = target
-        with pytest.raises(CatalogUnavailable, match="leads to an address that is not https or http") as caught:
+        with pytest.raises(CatalogUnavailable, match="redirects to an address that is not https or http") as caught:
             ApiCatalog(leading.url, policy=policy_of([leading.url], [])).search(COLLECTION, YEAR, BOX)
         assert not caught.value.transient
         assert len(leading.asked) == 1

@@ -21,13 +21,19 @@ from obstore.store import S3Store
 
 from arpent.adapters.images.byte_counter import ByteMeter
 from arpent.adapters.images.kept.ranges import KeptRanges
-from arpent.adapters.images.origin.file_version import Version, is_settled, is_telling, same_version
 from arpent.adapters.images.origin.href import local_path
 from arpent.adapters.images.origin.unreadable import FAULTS, unreadable
 from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.boundary.address_names import public_name, unsigned_name
 from arpent.domain.boundary.wanted import wanted_here
 from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.file_version import (
+    Version,
+    is_settled,
+    is_telling,
+    same_version,
+    version_on_disk,
+)
 from arpent.network.access import BucketAccess, OpenAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of, complete
 from arpent.network.deadline import pause
@@ -125,7 +131,7 @@ class ByteSources:
         file."""
         path = local_path(href)
         try:
-            found = _version_of(self._file(path).stat()) if path else self._piece(href, (0, 1))[1]
+            found = version_on_disk(self._file(path).stat()) if path else self._piece(href, (0, 1))[1]
         except FAULTS:
             return False
         return is_telling(version) and same_version(found, version)
@@ -163,7 +169,7 @@ class ByteSources:
             status = file.stat()
             if not stat.S_ISREG(status.st_mode):  # reading a pipe could block, and a device may never end
                 raise EgressRefused("it is not a regular file")
-            version = _version_of(status)
+            version = version_on_disk(status)
             (piece,) = _local(file, [(0, length)], version)
         self.meter.add(len(piece))
         return piece, version
@@ -220,7 +226,7 @@ class ByteSources:
         parts = urlsplit(href)
         if parts.scheme in ("http", "https"):
             piece = self._web.piece(href, *span)
-            return piece.content, (piece.tag, piece.modified, piece.size)
+            return piece.content, piece.version
         if parts.scheme == "file":
             raise EgressRefused("its catalogue is an API, whose items may not name files of this machine")
         if parts.scheme != "s3" or not BUCKET.fits(parts.netloc):
@@ -344,15 +350,11 @@ class HeaderBytes(io.RawIOBase):
 def _local(path: Path, ranges: Sequence[Range], version: Version) -> list[memoryview]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        if _version_of(os.fstat(descriptor)) != version:
+        if version_on_disk(os.fstat(descriptor)) != version:
             raise Replaced
         return [memoryview(os.pread(descriptor, length, offset)) for offset, length in ranges]
     finally:
         os.close(descriptor)
-
-
-def _version_of(status: os.stat_result) -> Version:
-    return None, status.st_mtime_ns / 1e9, status.st_size
 
 
 def _version(meta: ObjectMeta) -> Version:

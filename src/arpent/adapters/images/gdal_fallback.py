@@ -28,13 +28,13 @@ from arpent.adapters.images.geotiff import mask_file
 from arpent.adapters.images.header import number_told
 from arpent.adapters.images.jp2.layout import CODESTREAM, JP2_SIGNATURE
 from arpent.adapters.images.mask import masked, numbers_beside
-from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path
 from arpent.adapters.images.served import refuse
 from arpent.adapters.images.table import SPARE_BYTES
 from arpent.adapters.images.tiff_directories import TIFF, is_tiled, no_data_text, strip_rows
 from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.file_version import Version
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
 

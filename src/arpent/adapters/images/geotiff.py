@@ -14,11 +14,11 @@ from arpent.adapters.images.decode import Buffer, decode
 from arpent.adapters.images.header import Header, mask_beside, parse_header
 from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.mask import has_auxiliary_metadata, masked
-from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path
 from arpent.adapters.images.table import Table
 from arpent.adapters.images.tiff_directories import TIFF
 from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.file_version import Version
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
 

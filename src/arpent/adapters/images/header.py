@@ -19,9 +19,9 @@ from arpent.adapters.images.bounds import MOST_BLOCK_BYTES, fault_of
 from arpent.adapters.images.byte_source import HeaderBytes
 from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.mask import Mask
-from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.table import Table, block_table
 from arpent.adapters.images.tiff_directories import Oversized, check_directories
+from arpent.domain.imagery.file_version import Version
 from arpent.domain.imagery.raster import COLUMNS_AND_ROWS, Raster
 
 # tifffile warns of every unusual tag, on standard error if no log is configured; faults that matter are raised here.

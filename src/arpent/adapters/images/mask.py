@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_source import Range
 from arpent.adapters.images.decode import Buffer, decode, decode_bits
-from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.table import Table
+from arpent.domain.imagery.file_version import Version
 from arpent.domain.imagery.raster import Level
 from arpent.domain.ports.imagery import Block
 

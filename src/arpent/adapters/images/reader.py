@@ -21,7 +21,6 @@ from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replace
 from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
 from arpent.adapters.images.kept.ranges import KeptRanges
-from arpent.adapters.images.origin.file_version import Version, is_settled, is_telling, same_version
 from arpent.adapters.images.origin.href import local_path
 from arpent.adapters.images.other_formats import Opener, open_other_format
 from arpent.adapters.images.served import check_served
@@ -30,6 +29,7 @@ from arpent.adapters.images.zarr.store import forget_hierarchies, store_location
 from arpent.domain.boundary.address_names import public_name
 from arpent.domain.boundary.pulse import pulse
 from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.file_version import Version, is_settled, is_telling, same_version
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.ports.imagery import Block

@@ -14,10 +14,10 @@ import pytest
 
 from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.kept.ranges import FOLDER, KeptRanges, Range
-from arpent.adapters.images.origin.file_version import Version, is_settled, same_version
 from arpent.adapters.images.reader import CogReader
 from arpent.domain.boundary.address_names import unsigned_name
 from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.file_version import Version, is_settled, same_version
 from arpent.domain.ports.imagery import Block
 from tests.support.cogs import formula, write
 from tests.support.web import serve

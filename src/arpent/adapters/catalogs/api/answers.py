@@ -176,7 +176,7 @@ class Server:
             if url.startswith("https:") and not following.startswith("https:"):
                 raise EgressRefused("it redirects from https to an address without encryption")
             if not is_web_address(following):
-                raise EgressRefused("it leads to an address that is not https or http")
+                raise EgressRefused("it redirects to an address that is not https or http")
             url = following
         raise EgressRefused(f"it redirects more than {MOST_HOPS} times")
 

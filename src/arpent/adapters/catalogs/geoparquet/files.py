@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -23,10 +23,11 @@ from arpent.adapters.catalogs.geoparquet import SUFFIXES
 from arpent.domain.boundary.address_names import public_name
 from arpent.domain.boundary.text import clean
 from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.imagery.file_version import Version, same_version, version_on_disk
 from arpent.network.access import BucketAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of
 from arpent.network.policy import EgressPolicy
-from arpent.network.web_files import Piece, WebFiles
+from arpent.network.web_files import WebFiles
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -50,19 +51,18 @@ class FoundFile:
 
     href: str
     """Path, http(s) or s3 URL."""
-    size: int
-    """Size in bytes."""
-    version: str
-    """ETag or time of change."""
-    changed: float | None = None
-    """Time of the last change, in seconds since 1970; None if the file is not on this machine."""
-    told: float = field(default=0.0, compare=False)
-    """Time of the last change according to a web server, in seconds since 1970; 0 if it does not say."""
+    version: Version
+    """What its server or disk says of its content."""
 
-    def is_same(self, other: FoundFile) -> bool:
-        """Whether both are the same version. If ETags differ, as they may between servers of one host name, time and
-        size decide."""
-        return self == other or (self.told > 0 and (self.told, self.size) == (other.told, other.size))
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return self.version[2]
+
+    @property
+    def changed(self) -> float | None:
+        """Time of the last change, in seconds since 1970; None if the file is not on this machine."""
+        return None if "://" in self.href else self.version[1]
 
 
 class BeingReplaced(OSError):
@@ -87,7 +87,7 @@ class Files:
         self._web = WebFiles(policy, RETRY_SECONDS, access)
         self._stores: dict[tuple[str, str], S3Store] = {}
         """Open buckets by name and source, each with its connections and keys."""
-        self._last: FoundFile | None = None
+        self._last: Version | None = None
         """The version that the web server returned last."""
 
     @property
@@ -125,10 +125,10 @@ class Files:
         if scheme == "s3":
             return self._found_objects()
         if scheme:
-            found = _of_piece(self._address, self._web.piece(self._address, 0, 1))
-            if self._last is None or not found.is_same(self._last):
-                self._last = found
-            return iter([self._last])
+            version = self._web.piece(self._address, 0, 1).version
+            if self._last is None or not same_version(version, self._last):
+                self._last = version
+            return iter([FoundFile(href=self._address, version=self._last)])
         path = Path(self._address)
         return _found_below(str(path), WalkedFolders(str(path))) if path.is_dir() else iter([_local(str(path))])
 
@@ -146,18 +146,18 @@ class Files:
 
         for entry in self._asked(self._address, found):
             href = f"s3://{split.netloc}/{entry['path']}"
-            yield FoundFile(href=href, size=entry["size"], version=_version(entry))
+            yield FoundFile(href=href, version=_version(entry))
 
     def _fetch_web(self, file: FoundFile, start: int, end: int) -> bytes:
         piece = self._web.piece(file.href, start, end)
-        if not _of_piece(file.href, piece).is_same(file):
+        if not same_version(piece.version, file.version):
             raise BeingReplaced
         return bytes(piece.content)
 
     def _fetch_object(self, file: FoundFile, start: int, end: int) -> bytes:
         key, span = file.href.split("/", 3)[3], (start, end)  # the key as listed, which may contain `?` and `#`
         answer = self._asked(file.href, lambda store: obstore.get(store, key, options={"range": span}))
-        if answer.meta["size"] != file.size or _version(answer.meta) != file.version:
+        if not same_version(_version(answer.meta), file.version):
             raise BeingReplaced
         return bytes(answer.bytes())
 
@@ -231,14 +231,7 @@ def _found_below(folder: str, walked: WalkedFolders) -> Iterator[FoundFile]:
 
 def _local(path: str) -> FoundFile:
     status = os.stat(path)
-    return FoundFile(
-        href=os.path.abspath(path), size=status.st_size, version=str(status.st_mtime_ns), changed=status.st_mtime
-    )
-
-
-def _of_piece(href: str, piece: Piece) -> FoundFile:
-    version = piece.tag or str(piece.modified)
-    return FoundFile(href=href, size=piece.size, version=version, told=piece.modified)
+    return FoundFile(href=os.path.abspath(path), version=version_on_disk(status))
 
 
 def _bucket(name: str, way: BucketAccess) -> S3Store:
@@ -246,6 +239,8 @@ def _bucket(name: str, way: BucketAccess) -> S3Store:
     return S3Store(name, retry_config=retry, **way.options(_TIMEOUTS))  # type: ignore[arg-type]
 
 
-def _version(meta: ObjectMeta) -> str:
-    """The ETag without quotes, which some listings omit; else the time of change in whole seconds, as in headers."""
-    return (meta["e_tag"] or "").strip('"') or str(meta["last_modified"].replace(microsecond=0))
+def _version(meta: ObjectMeta) -> Version:
+    """The ETag without quotes, which some listings omit; without an ETag the time of change in whole seconds, as in
+    headers."""
+    tag = (meta["e_tag"] or "").strip('"') or None
+    return tag, 0.0 if tag else meta["last_modified"].timestamp() // 1, meta["size"]

@@ -26,10 +26,10 @@ from arpent.adapters.images.jp2.layout import Layout, listed_parts, read_layout
 from arpent.adapters.images.jp2.one_tile import check_parts, one_tile, window_of
 from arpent.adapters.images.jp2.tile_parts import HEAD, TilePart, TileParts, parsed_part
 from arpent.adapters.images.mask import has_auxiliary_metadata
-from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path
 from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.file_version import Version
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_counter import Bytes
-from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path
 from arpent.adapters.images.reader import CogReader, Piece
+from arpent.domain.imagery.file_version import Version
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.ports.imagery import Block

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.decode import Buffer
-from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.zarr.codecs import most_packed
 from arpent.adapters.images.zarr.layout import ArrayLayout, Shards
 from arpent.adapters.images.zarr.store import StoreLocation
+from arpent.domain.imagery.file_version import Version
 from arpent.network.memo import Memo
 
 _EMPTY = 2**64 - 1

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.decode import Buffer
-from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.zarr.chunks import Chunks, Number
 from arpent.adapters.images.zarr.georeference import crs_of, transform_of
 from arpent.adapters.images.zarr.layout import ArrayLayout, parse_array
 from arpent.adapters.images.zarr.store import Store, StoreLocation
 from arpent.domain.boundary.address_names import public_name
 from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.file_version import Version
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
 

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
 from arpent.adapters.images.byte_source import ByteSources
-from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path
 from arpent.domain.boundary.text import json_whole
+from arpent.domain.imagery.file_version import Version
 from arpent.network.memo import Memo
 
 MOST_METADATA = 32 << 20

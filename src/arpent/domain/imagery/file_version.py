@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 SETTLED_SECONDS = 10.0
@@ -9,6 +10,11 @@ SETTLED_SECONDS = 10.0
 seconds, many derive the ETag from it, and their clocks may differ from ours."""
 Version = tuple[str | None, float, int]
 """ETag (None: unknown), time of the last change (seconds since 1970; 0: unknown), size in bytes."""
+
+
+def version_on_disk(status: os.stat_result) -> Version:
+    """The version of a file of this machine."""
+    return None, status.st_mtime_ns / 1e9, status.st_size
 
 
 def same_version(one: Version, other: Version) -> bool:
